@@ -1,0 +1,11 @@
+"""The one exception for a user's mistake. The command line turns it into one line and exit code 2."""
+
+
+class InputError(ValueError):
+    """Something a user gave can't be used.
+
+    The message says what was expected, what came and how to mend it.
+    """
+
+    def __init__(self, expected: str, got: str, mend: str) -> None:
+        super().__init__(f"expected {expected}; got {got}; {mend}")
