@@ -1,0 +1,125 @@
+"""Which kernels run, why, and on how many threads.
+
+An op has one `reference` in plain torch and may have a fast kernel of the same numbers. `POLYFIELD_BACKEND` is read
+once: `auto` (the fast kernel wherever there is one), `reference` (never), `numba` (the CPU kernel or an error).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from polyfield.encodings.errors import InputError
+
+CHOICES = ("auto", "reference", "numba")
+
+_forced: list[str] = []
+_lock = threading.Lock()
+
+
+@cache
+def chosen() -> str:
+    """The value of POLYFIELD_BACKEND, read once.
+
+    Raises:
+        InputError: the value is not one of CHOICES, or its package is missing.
+    """
+    value = os.environ.get("POLYFIELD_BACKEND", "auto")
+    if value not in CHOICES:
+        raise InputError(
+            f"POLYFIELD_BACKEND to be one of {', '.join(CHOICES)}", repr(value), "unset it or pick one"
+        )
+    if value == "numba" and not _numba_found():
+        raise InputError(
+            "the numba package for POLYFIELD_BACKEND=numba", "none", "pip install numba"
+        )
+    return value
+
+
+@cache
+def _numba_found() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+@contextmanager
+def force(backend: str) -> Iterator[None]:
+    """Use `backend` ("reference", "numba" or "auto") inside a `with` block, whatever was chosen."""
+    assert backend in CHOICES, backend
+    _forced.append(backend)
+    try:
+        yield
+    finally:
+        _forced.pop()
+
+
+def use_numba(*tensors: Tensor) -> bool:
+    """True if the numba kernel is to run on these tensors: float32 on the CPU."""
+    backend = _forced[-1] if _forced else chosen()
+    return (
+        backend != "reference"
+        and _numba_found()
+        and all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
+    )
+
+
+def call(kernel: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a parallel numba kernel on torch's number of threads.
+
+    Numba's `workqueue` threading layer aborts the process when two threads enter it at once, so calls are serialised.
+    """
+    import numba
+
+    with _lock:
+        numba.set_num_threads(max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)))
+        return kernel(*arguments)
+
+
+def threads() -> int:
+    """Threads a parallel kernel uses."""
+    return torch.get_num_threads()
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One row of `polyfield info`."""
+
+    name: str
+    used: bool
+    reason: str
+    """What it is used for, or why it is off and how to turn it on."""
+
+
+def report() -> list[Backend]:
+    """The backends this machine could use, which are used, and why the others are not."""
+    rows = [Backend("reference", True, "plain torch, any dtype and device")]
+    if not _numba_found():
+        rows.append(Backend("numba", False, "not installed; pip install numba"))
+    elif chosen() == "reference":
+        rows.append(Backend("numba", False, "POLYFIELD_BACKEND=reference; unset it"))
+    else:
+        import numba
+
+        from polyfield.encodings.kernels.simd import LANES
+
+        rows.append(
+            Backend("numba", True, f"{numba.__version__}, CPU, float32, {LANES} lanes a vector")
+        )
+    rows.append(
+        Backend("cuda", False, "found, but the GPU kernels are not part of this version")
+        if torch.cuda.is_available()
+        else Backend("cuda", False, "no CUDA device in this PyTorch")
+    )
+    for package in ("tinycudann", "nerfacc"):
+        found = importlib.util.find_spec(package) is not None
+        why = "found, not used by this version" if found else "not installed; optional"
+        rows.append(Backend(package, False, why))
+    return rows

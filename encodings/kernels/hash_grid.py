@@ -1,0 +1,216 @@
+"""Multiresolution hash grid (Mueller et al. 2022, section 3) as one op, with tiny-cuda-nn's exact semantics.
+
+Symbols, for level l of L: scale s_l = N_0 b^l - 1;  resolution r_l = ceil(s_l) + 1;  position p = x s_l + 0.5 of a
+point x in [0,1]^d;  F features an entry;  size m_l = min(roundup8(r_l^d), 2^T) entries. A level with r_l^d <= 2^T is
+dense, index sum_j c_j r_l^j mod m_l (x fastest); else hashed, xor_j (c_j prime_j mod 2^32) mod m_l.
+The table is the levels one after the other, [sum_l m_l, F] row-major, flat.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.encodings.kernels import backends
+
+PRIMES = (1, 2654435761, 805459861, 3674653429)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The geometry of a grid: one entry a level."""
+
+    dim: int
+    scales: tuple[float, ...]
+    resolutions: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def make(cls, dim: int, count: int, base: int, growth: float, log2_size: int) -> Levels:
+        """Levels of resolution about base * growth^l, each of at most 2^log2_size entries."""
+        per_level = np.float32(math.log2(growth))
+        scales = [
+            float(np.exp2(np.float32(level) * per_level) * np.float32(base) - np.float32(1))
+            for level in range(count)
+        ]
+        resolutions = [math.ceil(scale) + 1 for scale in scales]
+        sizes = [min(-(-(r**dim) // 8) * 8, 2**log2_size) for r in resolutions]
+        return cls(dim, tuple(scales), tuple(resolutions), tuple(sizes))
+
+    @property
+    def hashed(self) -> tuple[bool, ...]:
+        """Whether each level shares entries between grid points."""
+        return tuple(r**self.dim > m for r, m in zip(self.resolutions, self.sizes, strict=True))
+
+    @property
+    def entries(self) -> int:
+        """Entries of all levels."""
+        return sum(self.sizes)
+
+
+def corner_indices(
+    cell: Tensor, resolution: int, size: int, hashed: bool
+) -> Tensor:
+    """Entries of the 2^d corners of integer cells [n d] -> [n 2^d]; corner c adds bit j of c to axis j."""
+    dim = cell.shape[-1]
+    index = torch.zeros(*cell.shape[:-1], 2**dim, dtype=torch.int64, device=cell.device)
+    for corner in range(2**dim):
+        total = torch.zeros_like(cell[..., 0])
+        for axis in range(dim):
+            step = cell[..., axis] + (corner >> axis & 1)
+            if hashed:
+                total = total ^ (step * PRIMES[axis] & 0xFFFFFFFF)
+            else:
+                total = total + step * resolution**axis
+        index[..., corner] = total % size
+    return index
+
+
+def reference(
+    x: Float[Tensor, "n d"],
+    table: Float[Tensor, "p"],
+    levels: Levels,
+    features: int,
+    smooth: bool = False,
+) -> Float[Tensor, "n c"]:
+    """The op in plain torch: any dtype and device, differentiable any number of times."""
+    x = x.clamp(0, 1)
+    entries = table.view(-1, features)
+    corners = torch.arange(2**levels.dim, device=x.device)
+    bits = (corners[:, None] >> torch.arange(levels.dim, device=x.device)) & 1
+    outputs, start = [], 0
+    for scale, resolution, size, hashed in zip(
+        levels.scales, levels.resolutions, levels.sizes, levels.hashed, strict=True
+    ):
+        position = x * scale + 0.5
+        cell = position.detach().floor()
+        part = position - cell
+        if smooth:
+            part = part * part * (3 - 2 * part)
+        weight = torch.where(bits.bool(), part[:, None, :], 1 - part[:, None, :]).prod(-1)
+        # NaN coordinates stay NaN through the weights; their index only has to be valid.
+        whole = cell.nan_to_num(0).to(torch.int64)
+        index = start + corner_indices(whole, resolution, size, hashed)
+        outputs.append((weight[..., None] * entries[index]).sum(1))
+        start += size
+    return torch.cat(outputs, -1)
+
+
+def hash_grid(
+    x: Float[Tensor, "n d"],
+    table: Float[Tensor, "p"],
+    levels: Levels,
+    features: int,
+    smooth: bool = False,
+) -> Float[Tensor, "n c"]:
+    """Interpolated entries of every level, concatenated.
+
+    Args:
+        x: [n, d] in [0,1] (clamped).
+        table: [levels.entries * features].
+        levels: the geometry; d = levels.dim in 2, 3, 4.
+        features: F, values an entry.
+        smooth: weigh with smoothstep instead of linearly.
+
+    Returns:
+        [n, L * F].
+    """
+    if not backends.use_numba(x, table):
+        return reference(x, table, levels, features, smooth)
+    return _hash_grid(
+        x, table, list(levels.scales), list(levels.resolutions), list(levels.sizes), features, smooth
+    )
+
+
+@torch.library.custom_op("polyfield::hash_grid", mutates_args=(), device_types="cpu")
+def _hash_grid(
+    x: Tensor,
+    table: Tensor,
+    scales: list[float],
+    resolutions: list[int],
+    sizes: list[int],
+    features: int,
+    smooth: bool,
+) -> Tensor:
+    from polyfield.encodings.kernels import hash_grid_numba
+
+    levels = Levels(x.shape[1], tuple(scales), tuple(resolutions), tuple(sizes))
+    return hash_grid_numba.forward(x, table, levels, features, smooth)
+
+
+@_hash_grid.register_fake
+def _(
+    x: Tensor,
+    table: Tensor,
+    scales: list[float],
+    resolutions: list[int],
+    sizes: list[int],
+    features: int,
+    smooth: bool,
+) -> Tensor:
+    return x.new_empty(x.shape[0], len(scales) * features)
+
+
+@torch.library.custom_op("polyfield::hash_grid_backward", mutates_args=(), device_types="cpu")
+def _hash_grid_backward(
+    grad: Tensor,
+    x: Tensor,
+    table: Tensor,
+    scales: list[float],
+    resolutions: list[int],
+    sizes: list[int],
+    features: int,
+    smooth: bool,
+    need_x: bool,
+    need_table: bool,
+) -> tuple[Tensor, Tensor]:
+    """Gradients in x [n, d] and in the table [p]; an empty tensor for one that isn't needed."""
+    from polyfield.encodings.kernels import hash_grid_numba
+
+    levels = Levels(x.shape[1], tuple(scales), tuple(resolutions), tuple(sizes))
+    empty = x.new_empty(0)
+    return (
+        hash_grid_numba.backward_x(grad, x, table, levels, features, smooth) if need_x else empty,
+        hash_grid_numba.backward_table(grad, x, table, levels, features, smooth)
+        if need_table
+        else empty.clone(),
+    )
+
+
+@_hash_grid_backward.register_fake
+def _(
+    grad: Tensor,
+    x: Tensor,
+    table: Tensor,
+    scales: list[float],
+    resolutions: list[int],
+    sizes: list[int],
+    features: int,
+    smooth: bool,
+    need_x: bool,
+    need_table: bool,
+) -> tuple[Tensor, Tensor]:
+    return (
+        torch.empty_like(x) if need_x else x.new_empty(0),
+        torch.empty_like(table) if need_table else x.new_empty(0),
+    )
+
+
+def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    x, table, *ctx.geometry = inputs
+    ctx.save_for_backward(x, table)
+
+
+def _backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
+    x, table = ctx.saved_tensors
+    need_x, need_table = ctx.needs_input_grad[:2]
+    dx, dtable = _hash_grid_backward(grad.contiguous(), x, table, *ctx.geometry, need_x, need_table)
+    return (dx if need_x else None), (dtable if need_table else None), *[None] * 5
+
+
+_hash_grid.register_autograd(_backward, setup_context=_remember)

@@ -1,0 +1,281 @@
+"""The CPU kernels of `hash_grid`.
+
+Corner entries and weights are computed for a vector of points at once; features are then gathered point by point,
+F floats in one load. The forward pass and the gradient in x run over chunks of points. The gradient in the table runs
+over levels, so that each task owns the entries it adds to: no races, no atomics, the same result every time.
+With more threads than levels a level is cut into shards of its entries, and each task looks at all points.
+
+Symbols: as in `hash_grid`; `dims` and `like` are tuples of length d and F, which fix the two at compile time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numba import njit, prange
+from torch import Tensor
+
+from polyfield.encodings.kernels import backends
+from polyfield.encodings.kernels.hash_grid import PRIMES, Levels
+from polyfield.encodings.kernels.simd import (
+    LANES,
+    at_most,
+    clamp,
+    floor,
+    fma,
+    load,
+    splat,
+    store,
+    to_int,
+    wrap_once,
+)
+
+CHUNK = 256
+_PRIMES = np.array(PRIMES, np.uint32)
+
+
+@njit(inline="always")
+def _locate(xs, at, row, scale, resolution, size, hashed, smooth, dims, axis_index, axis_weight, slope):
+    """Per axis, for LANES points: low and high index terms, weights and their slope in the position."""
+    zero, one = splat(np.float32(0), LANES), splat(np.float32(1), LANES)
+    stride = np.uint32(1)
+    for axis in range(len(dims)):
+        x = clamp(load(xs, axis * row + at, LANES), zero, one)
+        position = fma(x, splat(np.float32(scale), LANES), splat(np.float32(0.5), LANES))
+        cell = floor(position)
+        part = position - cell
+        derivative = one
+        if smooth:
+            derivative = splat(np.float32(6), LANES) * part * (one - part)
+            part = part * part * fma(splat(np.float32(-2), LANES), part, splat(np.float32(3), LANES))
+        step = _PRIMES[axis] if hashed else stride
+        low = to_int(cell) * splat(np.uint32(step), LANES)
+        store(axis_index, (2 * axis) * LANES, low)
+        store(axis_index, (2 * axis + 1) * LANES, low + splat(np.uint32(step), LANES))
+        store(axis_weight, (2 * axis) * LANES, one - part)
+        store(axis_weight, (2 * axis + 1) * LANES, part)
+        store(slope, axis * LANES, derivative)
+        stride = np.uint32(stride * np.uint32(resolution))
+
+
+@njit(inline="always")
+def _corner_entry(corner, size, hashed, dims, axis_index):
+    """Entries of one corner for LANES points, always below `size`."""
+    index = load(axis_index, (corner & 1) * LANES, LANES)
+    for axis in range(1, len(dims)):
+        term = load(axis_index, (2 * axis + (corner >> axis & 1)) * LANES, LANES)
+        index = index ^ term if hashed else index + term
+    if hashed:
+        return index & splat(np.uint32(size - 1), LANES)
+    index = wrap_once(index, splat(np.uint32(size), LANES))
+    return at_most(index, splat(np.uint32(size - 1), LANES))
+
+
+@njit(inline="always")
+def _corners(size, hashed, dims, axis_index, axis_weight, index, weight):
+    """Entries and weights of the 2^d corners for LANES points: index, weight [2^d, LANES]."""
+    for corner in range(1 << len(dims)):
+        store(index, corner * LANES, _corner_entry(corner, size, hashed, dims, axis_index))
+        product = load(axis_weight, (corner & 1) * LANES, LANES)
+        for axis in range(1, len(dims)):
+            product = product * load(axis_weight, (2 * axis + (corner >> axis & 1)) * LANES, LANES)
+        store(weight, corner * LANES, product)
+
+
+@njit(inline="always")
+def _transpose(x, first, count, dims, xs, row):
+    """Coordinates of points first..first+count-1 to [d, row]; the tail of the last vector repeats the last point."""
+    d = len(dims)
+    for axis in range(d):
+        for i in range(count):
+            xs[axis * row + i] = x[(first + i) * d + axis]
+        for i in range(count, (count + LANES - 1) // LANES * LANES):
+            xs[axis * row + i] = x[(first + count - 1) * d + axis]
+
+
+@njit(cache=True, nogil=True)
+def _forward_chunk(x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, first, count):
+    width = scales.size * len(like)
+    xs = np.empty(len(dims) * CHUNK, np.float32)
+    axis_index = np.empty(2 * len(dims) * LANES, np.uint32)
+    axis_weight = np.empty(2 * len(dims) * LANES, np.float32)
+    slope = np.empty(len(dims) * LANES, np.float32)
+    index = np.empty((1 << len(dims)) * LANES, np.uint32)
+    weight = np.empty((1 << len(dims)) * LANES, np.float32)
+    _transpose(x, first, count, dims, xs, CHUNK)
+    for level in range(scales.size):
+        start = starts[level]
+        for at in range(0, count, LANES):
+            _locate(xs, at, CHUNK, scales[level], resolutions[level], sizes[level], hashed[level],
+                    smooth, dims, axis_index, axis_weight, slope)  # fmt: skip
+            _corners(sizes[level], hashed[level], dims, axis_index, axis_weight, index, weight)
+            for p in range(min(LANES, count - at)):
+                total = splat(np.float32(0), like)
+                for corner in range(1 << len(dims)):
+                    entry = start + np.int64(index[corner * LANES + p])
+                    total = fma(splat(weight[corner * LANES + p], like),
+                                load(table, entry * len(like), like), total)  # fmt: skip
+                store(y, (first + at + p) * width + level * len(like), total)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _forward(x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like):
+    n = x.size // len(dims)
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        _forward_chunk(x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like,
+                       chunk * CHUNK, min(CHUNK, n - chunk * CHUNK))  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _table_task(grad, xs, row, n, dtable, scale, resolution, size, start, hashed, smooth, dims, like,
+                column, width, low, high):  # fmt: skip
+    """Add one level's gradients into entries low..high-1."""
+    axis_index = np.empty(2 * len(dims) * LANES, np.uint32)
+    axis_weight = np.empty(2 * len(dims) * LANES, np.float32)
+    slope = np.empty(len(dims) * LANES, np.float32)
+    index = np.empty((1 << len(dims)) * LANES, np.uint32)
+    weight = np.empty((1 << len(dims)) * LANES, np.float32)
+    whole = low == 0 and high == size
+    for at in range(0, n, LANES):
+        _locate(xs, at, row, scale, resolution, size, hashed, smooth, dims, axis_index, axis_weight, slope)
+        _corners(size, hashed, dims, axis_index, axis_weight, index, weight)
+        for p in range(min(LANES, n - at)):
+            value = load(grad, (at + p) * width + column, like)
+            for corner in range(1 << len(dims)):
+                entry = np.int64(index[corner * LANES + p])
+                if whole or (low <= entry and entry < high):
+                    to = (start + entry) * len(like)
+                    share = splat(weight[corner * LANES + p], like)
+                    store(dtable, to, fma(share, value, load(dtable, to, like)))
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _backward_table(grad, x, xs, dtable, scales, resolutions, sizes, starts, hashed, smooth, dims, like, order, shards):
+    n = x.size // len(dims)
+    row = xs.size // len(dims)
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        first = chunk * CHUNK
+        _transpose(x, first, min(CHUNK, n - first), dims, xs[first:], row)
+    for task in prange(order.size):
+        level, shard = order[task] // shards, order[task] % shards
+        size = sizes[level]
+        _table_task(grad, xs, row, n, dtable, scales[level], resolutions[level], size, starts[level],
+                    hashed[level], smooth, dims, like, level * len(like), scales.size * len(like),
+                    size * shard // shards, size * (shard + 1) // shards)  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _x_chunk(grad, x, dx, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, first, count):
+    d, width = len(dims), scales.size * len(like)
+    xs = np.empty(d * CHUNK, np.float32)
+    sums = np.zeros(d * CHUNK, np.float32)
+    axis_index = np.empty(2 * d * LANES, np.uint32)
+    axis_weight = np.empty(2 * d * LANES, np.float32)
+    slope = np.empty(d * LANES, np.float32)
+    index = np.empty((1 << len(dims)) * LANES, np.uint32)
+    weight = np.empty((1 << len(dims)) * LANES, np.float32)
+    dots = np.empty((1 << len(dims)) * LANES, np.float32)
+    _transpose(x, first, count, dims, xs, CHUNK)
+    for level in range(scales.size):
+        start = starts[level]
+        for at in range(0, count, LANES):
+            _locate(xs, at, CHUNK, scales[level], resolutions[level], sizes[level], hashed[level],
+                    smooth, dims, axis_index, axis_weight, slope)  # fmt: skip
+            _corners(sizes[level], hashed[level], dims, axis_index, axis_weight, index, weight)
+            for p in range(min(LANES, count - at)):
+                g = (first + at + p) * width + level * len(like)
+                for corner in range(1 << len(dims)):
+                    entry = (start + np.int64(index[corner * LANES + p])) * len(like)
+                    dot = np.float32(0)
+                    for f in range(len(like)):
+                        dot += grad[g + f] * table[entry + f]
+                    dots[corner * LANES + p] = dot
+            for p in range(min(LANES, count - at), LANES):
+                for corner in range(1 << len(dims)):
+                    dots[corner * LANES + p] = 0
+            for axis in range(d):
+                total = splat(np.float32(0), LANES)
+                for corner in range(1 << len(dims)):
+                    product = load(dots, corner * LANES, LANES)
+                    for other in range(len(dims)):
+                        if other != axis:
+                            product = product * load(
+                                axis_weight, (2 * other + (corner >> other & 1)) * LANES, LANES
+                            )
+                    total = total + product if corner >> axis & 1 else total - product
+                step = load(slope, axis * LANES, LANES) * splat(np.float32(scales[level]), LANES)
+                place = axis * CHUNK + at
+                store(sums, place, fma(total, step, load(sums, place, LANES)))
+    for i in range(count):
+        for axis in range(d):
+            value = x[(first + i) * d + axis]
+            inside = value >= np.float32(0) and value <= np.float32(1)
+            dx[(first + i) * d + axis] = sums[axis * CHUNK + i] if inside else np.float32(0)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _backward_x(grad, x, dx, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like):
+    n = x.size // len(dims)
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        _x_chunk(grad, x, dx, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like,
+                 chunk * CHUNK, min(CHUNK, n - chunk * CHUNK))  # fmt: skip
+
+
+def _geometry(levels: Levels, features: int, smooth: bool) -> tuple:  # type: ignore[type-arg]
+    sizes = np.array(levels.sizes, np.int64)
+    return (
+        np.array(levels.scales, np.float32),
+        np.array(levels.resolutions, np.int64),
+        sizes,
+        np.cumsum(sizes) - sizes,
+        np.array(levels.hashed),
+        smooth,
+        (0,) * levels.dim,
+        (0,) * features,
+    )
+
+
+def _flat(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().contiguous().view(-1).numpy()
+
+
+def forward(x: Tensor, table: Tensor, levels: Levels, features: int, smooth: bool) -> Tensor:
+    """See `hash_grid.hash_grid`."""
+    y = x.new_empty(x.shape[0], len(levels.scales) * features)
+    if y.numel():
+        backends.call(
+            _forward, _flat(x), _flat(y), _flat(table), *_geometry(levels, features, smooth)
+        )
+    return y
+
+
+def backward_table(
+    grad: Tensor, x: Tensor, table: Tensor, levels: Levels, features: int, smooth: bool
+) -> Tensor:
+    """Gradient of sum(grad * hash_grid(x)) in the table."""
+    dtable = torch.zeros_like(table)
+    n, count, threads = x.shape[0], len(levels.scales), backends.threads()
+    if n:
+        shards = -(-threads // count)
+        # Threads take runs of tasks, so deal the levels out: fine and coarse ones to each.
+        tasks = np.arange(count * shards)
+        order = np.concatenate([tasks[thread::threads] for thread in range(threads)])
+        xs = np.empty(levels.dim * (-(-n // CHUNK) * CHUNK), np.float32)
+        backends.call(
+            _backward_table, _flat(grad), _flat(x), xs, _flat(dtable),
+            *_geometry(levels, features, smooth), order, shards,
+        )  # fmt: skip
+    return dtable
+
+
+def backward_x(
+    grad: Tensor, x: Tensor, table: Tensor, levels: Levels, features: int, smooth: bool
+) -> Tensor:
+    """Gradient of sum(grad * hash_grid(x)) in x; 0 along an axis where x was clamped."""
+    dx = torch.empty_like(x, memory_format=torch.contiguous_format)
+    if dx.numel():
+        backends.call(
+            _backward_x, _flat(grad), _flat(x), _flat(dx), _flat(table),
+            *_geometry(levels, features, smooth),
+        )  # fmt: skip
+    return dx

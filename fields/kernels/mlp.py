@@ -1,0 +1,110 @@
+"""A small multi-layer perceptron as one op: ReLU between layers, none after the last.
+
+    h_0 = x;  h_{l+1} = relu(W_l h_l + b_l);  y = W_L h_L + b_L
+
+`weights` is one flat vector: for each layer W_l [widths[l+1], widths[l]] row-major, then b_l [widths[l+1]] if `bias`.
+This is the layout of tiny-cuda-nn's networks (which have no biases), so weights can move both ways.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from polyfield.encodings.kernels import backends
+
+
+def size(widths: list[int], bias: bool) -> int:
+    """Values in `weights` for layers of these widths."""
+    return sum(o * i + (o if bias else 0) for i, o in pairwise(widths))
+
+
+def layers(
+    weights: Float[Tensor, "p"], widths: list[int], bias: bool
+) -> list[tuple[Tensor, Tensor | None]]:
+    """Views of the flat vector: (W [out, in], b [out] or None) of each layer."""
+    views, at = [], 0
+    for i, o in pairwise(widths):
+        matrix = weights[at : at + o * i].view(o, i)
+        at += o * i
+        views.append((matrix, weights[at : at + o] if bias else None))
+        at += o if bias else 0
+    return views
+
+
+def reference(
+    x: Float[Tensor, "n i"], weights: Float[Tensor, "p"], widths: list[int], bias: bool
+) -> Float[Tensor, "n o"]:
+    """The op in plain torch: any dtype and device, differentiable any number of times."""
+    stack = layers(weights, widths, bias)
+    for matrix, offset in stack[:-1]:
+        x = functional.relu(functional.linear(x, matrix, offset))
+    matrix, offset = stack[-1]
+    return functional.linear(x, matrix, offset)
+
+
+def mlp(
+    x: Float[Tensor, "n i"], weights: Float[Tensor, "p"], widths: list[int], bias: bool = False
+) -> Float[Tensor, "n o"]:
+    """Apply the perceptron to rows of x.
+
+    Args:
+        x: [n, widths[0]].
+        weights: [size(widths, bias)], the layout of the module docstring.
+        widths: input, hidden ..., output widths.
+        bias: whether each layer has a bias.
+
+    Returns:
+        [n, widths[-1]].
+    """
+    if backends.use_numba(x, weights):
+        return _mlp(x, weights, widths, bias)
+    return reference(x, weights, widths, bias)
+
+
+@torch.library.custom_op("polyfield::mlp", mutates_args=(), device_types="cpu")
+def _mlp(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor:
+    from polyfield.fields.kernels import mlp_numba
+
+    return mlp_numba.forward(x, weights, widths, bias)
+
+
+@_mlp.register_fake
+def _(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor:
+    return x.new_empty(x.shape[0], widths[-1])
+
+
+@torch.library.custom_op("polyfield::mlp_backward", mutates_args=(), device_types="cpu")
+def _mlp_backward(
+    grad: Tensor, x: Tensor, weights: Tensor, widths: list[int], bias: bool, need_x: bool
+) -> tuple[Tensor, Tensor]:
+    """Gradients of sum(grad * mlp(x)) in x ([n, i], or empty unless need_x) and in weights [p]."""
+    from polyfield.fields.kernels import mlp_numba
+
+    return mlp_numba.backward(grad, x, weights, widths, bias, need_x)
+
+
+@_mlp_backward.register_fake
+def _(
+    grad: Tensor, x: Tensor, weights: Tensor, widths: list[int], bias: bool, need_x: bool
+) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(x) if need_x else x.new_empty(0), torch.empty_like(weights)
+
+
+def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    x, weights, ctx.widths, ctx.bias = inputs
+    ctx.save_for_backward(x, weights)
+
+
+def _backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
+    x, weights = ctx.saved_tensors
+    need_x = ctx.needs_input_grad[0]
+    dx, dw = _mlp_backward(grad, x, weights, ctx.widths, ctx.bias, need_x)
+    return (dx if need_x else None), dw, None, None
+
+
+_mlp.register_autograd(_backward, setup_context=_remember)

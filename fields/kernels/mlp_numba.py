@@ -1,0 +1,238 @@
+"""The CPU kernel of `mlp`: rows in chunks that stay in the L2 cache, hidden values never leave it.
+
+The backward pass computes the forward pass of a chunk again instead of reading it from memory: arithmetic is cheaper.
+Each task owns a fixed range of chunks and its own sum of weight gradients, so there are no races and the result
+depends on nothing but the number of threads.
+
+Symbols: CHUNK rows at a time; `pad(w)` a width rounded up to whole vectors; forward matrices are stored transposed,
+[in, pad(out)], backward ones as [out, pad(in)], so that products read rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numba import njit, prange
+from torch import Tensor
+
+from polyfield.encodings.kernels import backends
+from polyfield.encodings.kernels.simd import LANES, load, store
+from polyfield.fields.kernels.gemm import product, product_add, product_mask, product_relu
+
+CHUNK = 192
+
+
+@njit(inline="always")
+def _pad(width):
+    return (width + LANES - 1) // LANES * LANES
+
+
+@njit(cache=True, nogil=True)
+def _pack(weights, widths, bias, forward, backward, offsets):
+    """Fill the padded matrices and offsets.
+
+    offsets [layers, 5]: W_l and b_l in `weights` (b_l = -1 if none), W_l^T and b_l in `forward`, W_l in `backward`.
+    """
+    at, to, back = 0, 0, 0
+    for layer in range(widths.size - 1):
+        n_in, n_out = widths[layer], widths[layer + 1]
+        wide, tall = _pad(n_out), _pad(n_in)
+        offsets[layer, 0], offsets[layer, 2], offsets[layer, 4] = at, to, back
+        for o in range(n_out):
+            for i in range(n_in):
+                value = weights[at + o * n_in + i]
+                forward[to + i * wide + o] = value
+                backward[back + o * tall + i] = value
+        at += n_out * n_in
+        to += n_in * wide
+        back += n_out * tall
+        offsets[layer, 1], offsets[layer, 3] = -1, to
+        if bias:
+            offsets[layer, 1] = at
+            for o in range(n_out):
+                forward[to + o] = weights[at + o]
+            at += n_out
+        to += wide
+
+
+@njit(inline="always")
+def _copy_columns(source, source_start, source_row, target, target_start, target_row, rows, columns):
+    for r in range(rows):
+        for c in range(columns):
+            target[target_start + r * target_row + c] = source[source_start + r * source_row + c]
+
+
+@njit(cache=True, nogil=True)
+def _forward_range(x, y, forward, widths, offsets, scratch_width, first, last):
+    """Chunks first..last-1."""
+    n_in, n_out, depth = widths[0], widths[-1], widths.size - 1
+    n = x.size // n_in
+    one = np.empty(CHUNK * scratch_width, np.float32)
+    two = np.empty(CHUNK * scratch_width, np.float32)
+    for chunk in range(first, last):
+        row = chunk * CHUNK
+        rows = min(CHUNK, n - row)
+        source, at, stride = x, row * n_in, n_in
+        for layer in range(depth):
+            wide = _pad(widths[layer + 1])
+            w, b = offsets[layer, 2], offsets[layer, 3]
+            if layer < depth - 1:
+                product_relu(source, at, stride, 1, forward, w, wide, one, 0, wide,
+                             rows, wide, widths[layer], forward, b, one)  # fmt: skip
+                source, at, stride = one, 0, wide
+                one, two = two, one
+            elif n_out == wide:
+                product(source, at, stride, 1, forward, w, wide, y, row * n_out, n_out,
+                        rows, wide, widths[layer], forward, b, y)  # fmt: skip
+            else:
+                product(source, at, stride, 1, forward, w, wide, one, 0, wide,
+                        rows, wide, widths[layer], forward, b, one)  # fmt: skip
+                _copy_columns(one, 0, wide, y, row * n_out, n_out, rows, n_out)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _forward(x, y, weights, widths, bias, n_forward, n_backward, scratch_width, tasks):
+    forward = np.zeros(n_forward, np.float32)
+    backward = np.zeros(n_backward, np.float32)
+    offsets = np.empty((widths.size - 1, 5), np.int64)
+    _pack(weights, widths, bias, forward, backward, offsets)
+    chunks = (x.size // widths[0] + CHUNK - 1) // CHUNK
+    for task in prange(tasks):
+        _forward_range(x, y, forward, widths, offsets, scratch_width,
+                       task * chunks // tasks, (task + 1) * chunks // tasks)  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _backward_range(grad, x, dx, forward, backward, widths, offsets, scratch_width, sums, first, last, need_x):  # fmt: skip
+    """Chunks first..last-1; adds the weight gradients to `sums`, laid out as `forward`."""
+    n_in, n_out, depth = widths[0], widths[-1], widths.size - 1
+    n = x.size // n_in
+    plane = CHUNK * scratch_width
+    hidden = np.empty(depth * plane, np.float32)
+    one = np.zeros(plane, np.float32)
+    two = np.zeros(plane, np.float32)
+    for chunk in range(first, last):
+        row = chunk * CHUNK
+        rows = min(CHUNK, n - row)
+        source, at, stride = x, row * n_in, n_in
+        for layer in range(depth - 1):
+            wide = _pad(widths[layer + 1])
+            product_relu(source, at, stride, 1, forward, offsets[layer, 2], wide,
+                         hidden, layer * plane, wide, rows, wide, widths[layer],
+                         forward, offsets[layer, 3], hidden)  # fmt: skip
+            source, at, stride = hidden, layer * plane, wide
+        dz, dz_at, dz_row = grad, row * n_out, n_out
+        if n_out % LANES:
+            wide = _pad(n_out)
+            one[: rows * wide] = 0.0
+            _copy_columns(grad, row * n_out, n_out, one, 0, wide, rows, n_out)
+            dz, dz_at, dz_row = one, 0, wide
+            one, two = two, one
+        for layer in range(depth - 1, -1, -1):
+            wide = _pad(widths[layer + 1])
+            if layer > 0:
+                source, at, stride = hidden, (layer - 1) * plane, _pad(widths[layer])
+            else:
+                source, at, stride = x, row * n_in, n_in
+            product_add(source, at, 1, stride, dz, dz_at, dz_row, sums, offsets[layer, 2], wide,
+                        widths[layer], wide, rows, forward, 0, sums)  # fmt: skip
+            if offsets[layer, 1] >= 0:
+                to = offsets[layer, 3]
+                for j in range(0, wide, LANES):
+                    total = load(sums, to + j, LANES)
+                    for r in range(rows):
+                        total = total + load(dz, dz_at + r * dz_row + j, LANES)
+                    store(sums, to + j, total)
+            tall = _pad(widths[layer])
+            w = offsets[layer, 4]
+            if layer > 0:
+                # Hidden planes have the same layout as the result, but for their start.
+                gate = hidden[(layer - 1) * plane : layer * plane]
+                product_mask(dz, dz_at, dz_row, 1, backward, w, tall, one, 0, tall,
+                             rows, tall, widths[layer + 1], _ZERO, 0, gate)  # fmt: skip
+                dz, dz_at, dz_row = one, 0, tall
+                one, two = two, one
+            elif need_x:
+                if n_in == tall:
+                    product(dz, dz_at, dz_row, 1, backward, w, tall, dx, row * n_in, n_in,
+                            rows, tall, widths[1], _ZERO, 0, dx)  # fmt: skip
+                else:
+                    product(dz, dz_at, dz_row, 1, backward, w, tall, one, 0, tall,
+                            rows, tall, widths[1], _ZERO, 0, one)  # fmt: skip
+                    _copy_columns(one, 0, tall, dx, row * n_in, n_in, rows, n_in)
+
+
+# A bias of zeros for products without one; as wide as any layer the kernel takes.
+WIDEST = 4096
+_ZERO = np.zeros(WIDEST, np.float32)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _backward(grad, x, dx, dw, weights, widths, bias, n_forward, n_backward, scratch_width, tasks, need_x):  # fmt: skip
+    forward = np.zeros(n_forward, np.float32)
+    backward = np.zeros(n_backward, np.float32)
+    offsets = np.empty((widths.size - 1, 5), np.int64)
+    _pack(weights, widths, bias, forward, backward, offsets)
+    sums = np.zeros((tasks, n_forward), np.float32)
+    chunks = (x.size // widths[0] + CHUNK - 1) // CHUNK
+    for task in prange(tasks):
+        _backward_range(grad, x, dx, forward, backward, widths, offsets, scratch_width, sums[task],
+                        task * chunks // tasks, (task + 1) * chunks // tasks, need_x)  # fmt: skip
+    for layer in range(widths.size - 1):
+        n_in, n_out = widths[layer], widths[layer + 1]
+        wide = _pad(n_out)
+        for o in range(n_out):
+            for i in range(n_in):
+                total = np.float32(0.0)
+                for task in range(tasks):
+                    total += sums[task, offsets[layer, 2] + i * wide + o]
+                dw[offsets[layer, 0] + o * n_in + i] = total
+            if bias:
+                total = np.float32(0.0)
+                for task in range(tasks):
+                    total += sums[task, offsets[layer, 3] + o]
+                dw[offsets[layer, 1] + o] = total
+
+
+def _sizes(widths: list[int]) -> tuple[np.ndarray, int, int, int]:
+    def pad(width: int) -> int:
+        return -(-width // LANES) * LANES
+
+    pairs = list(zip(widths[:-1], widths[1:], strict=True))
+    return (
+        np.array(widths, np.int64),
+        sum((i + 1) * pad(o) for i, o in pairs),
+        sum(o * pad(i) for i, o in pairs),
+        pad(max(widths)),
+    )
+
+
+def _flat(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().contiguous().view(-1).numpy()
+
+
+def forward(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor:
+    """See `mlp.mlp`."""
+    y = x.new_empty(x.shape[0], widths[-1])
+    if y.numel():
+        shape = _sizes(widths)
+        backends.call(
+            _forward, _flat(x), _flat(y), _flat(weights), shape[0], bias, *shape[1:],
+            backends.threads(),
+        )  # fmt: skip
+    return y
+
+
+def backward(
+    grad: Tensor, x: Tensor, weights: Tensor, widths: list[int], bias: bool, need_x: bool
+) -> tuple[Tensor, Tensor]:
+    """See `mlp.mlp_backward`."""
+    dx = torch.empty_like(x, memory_format=torch.contiguous_format) if need_x else x.new_empty(0)
+    dw = torch.zeros_like(weights)
+    if x.shape[0]:
+        shape = _sizes(widths)
+        backends.call(
+            _backward, _flat(grad), _flat(x), _flat(dx), _flat(dw), _flat(weights), shape[0], bias,
+            *shape[1:], backends.threads(), need_x,
+        )  # fmt: skip
+    return dx, dw
