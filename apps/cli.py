@@ -1,0 +1,132 @@
+"""The `polyfield` command: finds the verb, imports its module alone, turns errors into lines.
+
+Exit codes: 0 done, 2 wrong input, 130 Ctrl-C, 143 SIGTERM, 1 anything else. `POLYFIELD_DEBUG=1`
+adds the traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module, metadata
+from types import FrameType
+from typing import NoReturn
+
+VERBS = {
+    "fit scene": ("polyfield.apps.fit_scene", "train a scene from posed pictures"),
+    "fit image": ("polyfield.apps.fit_image", "train a picture"),
+    "evaluate": ("polyfield.apps.evaluate", "measure a run on pictures it never saw"),
+    "render": ("polyfield.apps.render", "draw a run along a camera path"),
+    "info": ("polyfield.apps.info", "say what a run is, or what this machine has"),
+    "bench": ("polyfield.apps.bench", "time the kernels"),
+}
+"""Words on the command line -> (module with `main(arguments)`, what it does)."""
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: The words after `polyfield`.
+
+    Returns:
+        The exit code.
+    """
+    words = list(arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(_help(""))
+        return 0
+    if words[0] == "--version":
+        print(f"polyfield {metadata.version('polyfield')}")
+        return 0
+    groups = {verb.split()[0] for verb in VERBS if " " in verb}
+    size = 2 if words[0] in groups else 1
+    if size == 2 and (len(words) == 1 or words[1] in ("-h", "--help")):
+        print(_help(words[0]))
+        return 0
+    verb = " ".join(words[:size])
+    if verb not in VERBS:
+        return _unknown(verb, words[0] if size == 2 else "")
+    return _call(VERBS[verb][0], words[size:])
+
+
+def _call(module: str, arguments: list[str]) -> int:
+    """Run a verb's `main` and turn whatever it raises into an exit code and at most one line."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        import_module(module).main(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt as stop:
+        return _ended(130, f"stopped by Ctrl-C{_reason(stop)}")
+    except SystemExit as stop:
+        if stop.code == 143:
+            return _ended(143, f"stopped by SIGTERM{_reason(stop)}")
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+    except BrokenPipeError:
+        # The reader of a pipe is gone, as in `polyfield info | head -1`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        from polyfield.encodings.errors import InputError
+
+        if isinstance(error, InputError):
+            return _ended(2, f"error: {error}")
+        kind = type(error).__name__
+        return _ended(
+            1,
+            f"error: expected the command to work; got {kind}: {' '.join(str(error).split())}; "
+            "set POLYFIELD_DEBUG=1 to see where",
+        )
+    return 0
+
+
+def _ended(code: int, line: str) -> int:
+    """Write the one line of an unhappy end, with the traceback where it is asked for."""
+    if os.environ.get("POLYFIELD_DEBUG") == "1":
+        traceback.print_exc()
+    print(f"polyfield: {line}", file=sys.stderr)
+    return code
+
+
+def _reason(stop: BaseException) -> str:
+    """What a deferred stop says: where the run is saved."""
+    notes = getattr(stop, "__notes__", [])
+    return "".join(f"; {note}" for note in notes)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    sys.exit(143)
+
+
+def _unknown(verb: str, group: str) -> int:
+    names = [name for name in VERBS if name.startswith(group)]
+    candidates = [*names, *{name.split()[0] for name in names}]
+    near = difflib.get_close_matches(verb, candidates, n=1, cutoff=0.5)
+    ask = f"polyfield {group}".rstrip()
+    mend = f"did you mean polyfield {near[0]}?" if near else f"run `{ask} --help`"
+    return _ended(2, f"error: expected one of {', '.join(names)}; got {verb!r}; {mend}")
+
+
+def _help(group: str) -> str:
+    verbs = {verb: what for verb, (_, what) in VERBS.items() if verb.startswith(group)}
+    lines = [
+        f"usage: polyfield {group or 'VERB'} ...".replace("fit ...", "fit scene|image ..."),
+        "",
+        "Neural fields that install with pip, compile nothing and train in a minute on a CPU.",
+        "",
+        *(f"  {verb:<12}{what}" for verb, what in verbs.items()),
+        "",
+        "  polyfield VERB --help says more; polyfield --version",
+        "",
+        "Try: polyfield fit scene demo --out runs/demo",
+    ]
+    return "\n".join(lines)

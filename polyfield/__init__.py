@@ -1,0 +1,44 @@
+"""polyfield: fit an image or a scene with a neural field, render it, use it from Python.
+
+    import polyfield
+
+    run = polyfield.fit_scene("path/to/capture", seconds=60, out="runs/mine")
+    model = polyfield.load("runs/mine")
+    pixels = model.render(camera)
+
+Every name is found on first use, so importing this package costs nothing.
+"""
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from polyfield.apps.fit_image import fit_image as fit_image
+    from polyfield.apps.fit_scene import fit_scene as fit_scene
+    from polyfield.encodings.errors import InputError as InputError
+    from polyfield.renderers.model import load as load
+    from polyfield.scenes.cameras import Camera as Camera
+
+    __version__: str
+
+_HOMES = {
+    "Camera": "polyfield.scenes.cameras",
+    "InputError": "polyfield.encodings.errors",
+    "fit_image": "polyfield.apps.fit_image",
+    "fit_scene": "polyfield.apps.fit_scene",
+    "load": "polyfield.renderers.model",
+}
+
+__all__ = ["Camera", "InputError", "__version__", "fit_image", "fit_scene", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return metadata.version("polyfield")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'polyfield' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
