@@ -1,0 +1,47 @@
+"""How near a picture is to its target: PSNR and SSIM, as papers report them."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def psnr(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"], peak: float = 1.0) -> float:
+    """Peak signal-to-noise ratio in dB, over all values at once: `10 log10(peak^2 / MSE)`.
+
+    Args:
+        pred: Any shape.
+        target: The same shape.
+        peak: The largest value the target could have.
+
+    Returns:
+        dB; infinite where the two are equal.
+    """
+    assert pred.shape == target.shape, (pred.shape, target.shape)
+    error = torch.mean((pred.double() - target.double()) ** 2)
+    return float(10.0 * torch.log10(peak**2 / error))
+
+
+def ssim(pred: Float[Tensor, "h w c"], target: Float[Tensor, "h w c"]) -> float:
+    """Structural similarity: Gaussian window 11x11 of sigma 1.5, data range 1, mean of channels.
+
+    Args:
+        pred: In [0, 1]. The height and width are at least 6.
+        target: The same shape.
+
+    Returns:
+        At most 1, where the two are equal. NaN for a picture smaller than half a window.
+    """
+    assert pred.shape == target.shape, (pred.shape, target.shape)
+    # Slow to import, and only evaluation needs it.
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    if min(pred.shape[:2]) < 6:
+        return float("nan")
+    planes, wanted = (x.float().movedim(-1, 0)[None] for x in (pred, target))
+    value = structural_similarity_index_measure(
+        planes, wanted, gaussian_kernel=True, sigma=1.5, kernel_size=11, data_range=1.0
+    )
+    assert isinstance(value, Tensor)
+    return float(value)
