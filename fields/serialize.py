@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from polyfield.encodings.errors import InputError
-from polyfield.fields.files import one_line, write_whole
+from polyfield.encodings.files import one_line, write_whole
 
 FORMAT_VERSION = 1
 """Version of the model files written here. Files of a higher version are refused."""

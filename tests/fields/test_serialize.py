@@ -12,8 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polyfield.encodings import files
 from polyfield.encodings.errors import InputError
-from polyfield.fields import files, serialize
+from polyfield.fields import serialize
 from polyfield.fields.serialize import TAGGED, from_tree, load_tensors, save_tensors, to_tree
 
 
