@@ -1,1 +1,75 @@
+"""Files on disk -> cameras, rays, pixels.
 
+`SceneConfig` and `SignalConfig` are the lists of formats: a new one is a file and a line here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from polyfield.encodings.errors import InputError
+from polyfield.scenes.base import Capture, ReadOptions, Scene, Signal
+from polyfield.scenes.blender import Blender
+from polyfield.scenes.cameras import Camera, Cameras
+from polyfield.scenes.rays import Rays
+from polyfield.scenes.transforms import FILE, Transforms
+
+__all__ = [
+    "Blender",
+    "Camera",
+    "Cameras",
+    "Capture",
+    "Rays",
+    "ReadOptions",
+    "Scene",
+    "SceneConfig",
+    "Signal",
+    "Transforms",
+    "detect_scene",
+    "open_capture",
+]
+
+SceneConfig = Blender | Transforms
+"""Every format of posed views."""
+
+
+def detect_scene(path: str | os.PathLike[str]) -> SceneConfig:
+    """The format of a data set.
+
+    Args:
+        path: a folder, or a transforms.json.
+
+    Raises:
+        InputError: nothing there, or no known format; the message lists what was looked for.
+    """
+    place = Path(path)
+    if place.is_file() and place.suffix == ".json":
+        return Transforms()
+    if (place / "transforms_train.json").is_file():
+        return Blender()
+    if (place / FILE).is_file():
+        return Transforms()
+    if not place.exists():
+        raise InputError(f"a data folder at {path}", "no such path", "check the path")
+    raise InputError(
+        f"a data folder with transforms_train.json or {FILE} at {path}",
+        "a file" if place.is_file() else "a folder without either",
+        "give the folder that holds one of them, or demo",
+    )
+
+
+def open_capture(
+    path: str | os.PathLike[str], options: ReadOptions, config: SceneConfig | None = None
+) -> Capture:
+    """Parse and check a data set; its pixels are read later, split by split.
+
+    Args:
+        path: where it is.
+        options: how to read it.
+        config: its format; detected where None.
+
+    Raises:
+        InputError: the data is not as its format demands.
+    """
+    return (config or detect_scene(path)).build(path, options)

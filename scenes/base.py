@@ -1,0 +1,155 @@
+"""What every data set looks like to the rest: posed views (Scene, Capture), plain signals."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from polyfield.encodings.errors import InputError
+from polyfield.scenes.cameras import Cameras
+from polyfield.scenes.rays import Rays
+
+ColorSpace = Literal["srgb", "linear"]
+"""How pixel values encode light: with the sRGB curve, or in proportion to it."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a user chooses about reading data, whatever its format."""
+
+    downscale: int = 1
+    """Shrink pictures by this whole factor (exact block means; a remainder is cropped)."""
+    strict: bool = False
+    """Make a missing picture an error, instead of skipping its frame with a warning."""
+    test_every: int = 8
+    """Every n-th frame is kept for the test where a format has no split of its own; 0: none."""
+    bounds: tuple[float, float, float, float, float, float] | None = None
+    """Box of the scene, xmin ymin zmin xmax ymax zmax, in the data's own frame; else automatic."""
+
+    def __post_init__(self) -> None:
+        if self.downscale < 1:
+            raise InputError(
+                "a downscale of at least 1", str(self.downscale), "give a whole number such as 2"
+            )
+        if self.test_every < 0 or self.test_every == 1:
+            raise InputError(
+                "test-every of 2 or more, or 0 for no test split",
+                str(self.test_every),
+                "give a whole number such as 8",
+            )
+        if self.bounds is not None:
+            low, high = self.bounds[:3], self.bounds[3:]
+            finite = all(math.isfinite(value) for value in self.bounds)
+            if not finite or not all(a < b for a, b in zip(low, high, strict=True)):
+                raise InputError(
+                    "bounds xmin ymin zmin xmax ymax zmax with each min below its max",
+                    " ".join(f"{value:g}" for value in self.bounds),
+                    "give the two corners of a box around the scene",
+                )
+
+
+class Scene(ABC):
+    """One split of a data set: posed views with their pixels in memory."""
+
+    name: str
+    """Short name of the data set, for titles."""
+    split: str
+    """Which part of the data set this is: train, val, test."""
+    bounds: Float[Tensor, "2 3"]
+    """Lower and upper corner of the scene's box, in the data's own frame."""
+    unbounded: bool
+    """Whether things exist outside `bounds`, so that a model has to contract space."""
+    color_space: ColorSpace
+    """How the pixel values encode light."""
+    has_alpha: bool
+    """Whether some pixel is not opaque, so that alpha can be learned from."""
+    cameras: Cameras
+    """The views' cameras."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of views."""
+
+    @abstractmethod
+    def sample(self, n: int, generator: Generator) -> tuple[Rays, Float[Tensor, "n 4"]]:
+        """Draw pixels uniformly from all pixels of all views, with replacement.
+
+        Args:
+            n: how many.
+            generator: source of randomness (CPU).
+
+        Returns:
+            n rays through pixel centres, and straight (not premultiplied) RGBA.
+        """
+
+    @abstractmethod
+    def view(self, index: int) -> tuple[Rays, Float[Tensor, "h w 4"]]:
+        """All rays of a view, [height, width], and its straight RGBA."""
+
+    @abstractmethod
+    def view_name(self, index: int) -> str:
+        """Name of a view as the data has it, for reports."""
+
+
+class Capture(ABC):
+    """A whole data set, parsed and checked, its pixels not yet read."""
+
+    name: str
+    """Short name of the data set, for titles."""
+    path: str
+    """Where it came from, as the user gave it."""
+    bounds: Float[Tensor, "2 3"]
+    """Lower and upper corner of the scene's box, in the data's own frame."""
+    unbounded: bool
+    """Whether things exist outside `bounds`."""
+    color_space: ColorSpace
+    """How the pixel values encode light."""
+    frames_skipped: list[str]
+    """Pictures the data names but doesn't have."""
+    warnings: list[str]
+    """One line each, for the user to see."""
+
+    @property
+    @abstractmethod
+    def splits(self) -> tuple[str, ...]:
+        """The parts of the data set, train first."""
+
+    @abstractmethod
+    def cameras(self, split: str) -> Cameras:
+        """The cameras of a split; reads no pixels.
+
+        Raises:
+            InputError: the data has no such split.
+        """
+
+    @abstractmethod
+    def scene(self, split: str) -> Scene:
+        """Read the pixels of a split.
+
+        Raises:
+            InputError: no such split, no views in it, or a picture that can't be read.
+        """
+
+
+class Signal(ABC):
+    """Values at coordinates, all of them known: a picture, a volume, a sound."""
+
+    bounds: Float[Tensor, "2 d"]
+    """Lower and upper corner of the coordinates."""
+    channels: int
+    """Values per coordinate."""
+
+    @abstractmethod
+    def sample(
+        self, n: int, generator: Generator
+    ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n c"]]:
+        """Draw n coordinates uniformly, with replacement, and their values."""
+
+    @abstractmethod
+    def all(self) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n c"]]:
+        """Every coordinate, in storage order, and its value."""

@@ -1,0 +1,244 @@
+"""What posed-picture formats share: reading JSON, finding pictures, checking frames, splitting."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from polyfield.encodings.errors import InputError
+from polyfield.scenes.base import ReadOptions
+from polyfield.scenes.cameras import Camera, Cameras
+from polyfield.scenes.color import block_mean
+from polyfield.scenes.images import EXTENSIONS, ImageInfo, read_image, read_info
+from polyfield.scenes.posed import Views
+
+NAMED = 20
+"""How many missing pictures a warning names before it only counts."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A frame of a file, with the picture it names."""
+
+    frame: Mapping[str, object]
+    """The frame as parsed."""
+    where: str
+    """What to call it in a message."""
+    name: str
+    """Its picture as the file names it, with forward slashes."""
+    image: Path
+    """The picture on disk."""
+    info: ImageInfo
+    """What the picture's first bytes say."""
+
+
+@dataclass(frozen=True, eq=False)
+class PosedImage:
+    """A picture on disk and the camera that took it."""
+
+    name: str
+    """Its name in reports."""
+    image: Path
+    """The picture on disk."""
+    camera: Camera
+    """At the picture's full size."""
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """A JSON file whose outermost value is an object.
+
+    Raises:
+        InputError: it can't be read or isn't such a file; the line is in the message.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(
+            f"a JSON file at {path}", (error.strerror or str(error)).lower(), "check the path"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"valid JSON in {path}",
+            f"{error.msg} at line {error.lineno}, column {error.colno}",
+            "correct that line",
+        ) from None
+    except UnicodeDecodeError:
+        raise InputError(
+            f"valid JSON in {path}", "bytes that aren't UTF-8 text", "save it as UTF-8"
+        ) from None
+    if not isinstance(value, dict):
+        raise InputError(
+            f"a JSON object with frames in {path}", "another kind of value", "check the file"
+        )
+    return value
+
+
+def number(values: Mapping[str, object], key: str, where: str) -> float | None:
+    """A number of a JSON object, or None where the key is absent.
+
+    Raises:
+        InputError: the value isn't a number.
+    """
+    value = values.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(
+            f"a number for {key} in {where}", repr(value)[:40], "write it without quotes"
+        )
+    return float(value)
+
+
+def list_frames(
+    content: Mapping[str, object], path: Path, options: ReadOptions
+) -> tuple[list[Listed], list[str], list[str]]:
+    """The frames of a parsed file that have a picture on disk.
+
+    Args:
+        content: the file, parsed.
+        path: where it lies; picture names are relative to its folder.
+        options: `strict` makes a missing picture an error.
+
+    Returns:
+        The frames in the file's order, the names of missing pictures, and one-line warnings.
+
+    Raises:
+        InputError: no frames, a frame without a picture name, or too many missing pictures.
+    """
+    frames = content.get("frames")
+    if not isinstance(frames, list) or not frames:
+        raise InputError(
+            f'a list "frames" with at least one view in {path}',
+            "zero views" if isinstance(frames, list) or frames is None else "something else",
+            "check that the export finished",
+        )
+    listed: list[Listed] = []
+    missing: list[str] = []
+    for i, frame in enumerate(frames):
+        name = frame.get("file_path") if isinstance(frame, dict) else None
+        if not isinstance(name, str) or not name.strip():
+            raise InputError(
+                f"a file_path in frame {i} of {path}", "none", "add the path of its picture"
+            )
+        name = name.replace("\\", "/")
+        image = find_image(path.parent, name)
+        if image is None:
+            missing.append(name)
+            continue
+        where = f"frame {i} ({name}) of {path}"
+        listed.append(Listed(frame, where, name, image, read_info(image)))
+    return listed, missing, _missing_policy(missing, len(frames), path, options)
+
+
+def find_image(folder: Path, name: str) -> Path | None:
+    """The picture a file names, with or without its ending; None where there is none."""
+    given = folder / name
+    if given.is_file():
+        return given
+    if given.suffix.lower() in EXTENSIONS:
+        return None
+    for ending in EXTENSIONS:
+        candidate = given.with_name(given.name + ending)
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _missing_policy(
+    missing: Sequence[str], total: int, path: Path, options: ReadOptions
+) -> list[str]:
+    """Warnings about missing pictures; an error if strict or more than half are missing."""
+    if not missing:
+        return []
+    names = ", ".join(missing[:NAMED])
+    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+    count = f"{len(missing)} of {total}"
+    if options.strict:
+        raise InputError(
+            f"every picture named in {path}",
+            f"{count} missing: {names}{more}",
+            "add them, or leave out --strict",
+        )
+    if 2 * len(missing) > total:
+        raise InputError(
+            f"at least half of the pictures named in {path}",
+            f"{count} missing: {names}{more}",
+            "check that file_path is relative to that file and that the pictures were copied",
+        )
+    return [f"{count} pictures named in {path} are missing and skipped: {names}{more}"]
+
+
+def matrix_of(listed: Listed) -> Sequence[Sequence[float]]:
+    """The transform_matrix of a frame, four rows of something; `check_pose` does the rest.
+
+    Raises:
+        InputError: there is none, or it isn't 4x4.
+    """
+    matrix = listed.frame.get("transform_matrix")
+    if matrix is None:
+        raise InputError(
+            f"a transform_matrix in {listed.where}", "none", "add the 4x4 camera-to-world matrix"
+        )
+    rows = matrix if isinstance(matrix, list) else []
+    lengths = [len(row) if isinstance(row, list) else 0 for row in rows]
+    if lengths != [4, 4, 4, 4]:
+        raise InputError(
+            f"a 4x4 transform_matrix in {listed.where}",
+            f"rows of length {lengths}" if rows else "no rows",
+            "write four rows of four numbers",
+        )
+    return rows
+
+
+def check_one_size(frames: Sequence[Listed], path: Path) -> None:
+    """Frames that share intrinsics must share a picture size.
+
+    Raises:
+        InputError: two sizes; both pictures are named.
+    """
+    for other in frames[1:]:
+        first = frames[0]
+        size, found = (first.info.width, first.info.height), (other.info.width, other.info.height)
+        if size != found:
+            raise InputError(
+                f"one picture size under the shared intrinsics of {path}",
+                f"{size[0]}x{size[1]} in {first.name} and {found[0]}x{found[1]} in {other.name}",
+                "give each frame its own intrinsics, or make the pictures one size",
+            )
+
+
+def every_nth(count: int, every: int) -> tuple[list[int], list[int]]:
+    """The split rule of formats without a split: every n-th from the first is for the test.
+
+    Returns:
+        Numbers of the training and of the test frames; `every` 0 keeps none for the test.
+    """
+    test = [i for i in range(count) if every and i % every == 0]
+    return [i for i in range(count) if not every or i % every], test
+
+
+def views_of(images: Sequence[PosedImage], options: ReadOptions) -> Views:
+    """Posed pictures as the views of a split, shrunk as the options say.
+
+    Raises:
+        InputError: a picture is smaller than the downscale.
+    """
+    factor = options.downscale
+    for image in images:
+        if min(image.camera.width, image.camera.height) < factor:
+            raise InputError(
+                f"pictures of at least {factor}x{factor} pixels for downscale {factor}",
+                f"{image.camera.width}x{image.camera.height} in {image.name}",
+                "choose a smaller downscale",
+            )
+
+    def read(index: int) -> np.ndarray:
+        array = read_image(images[index].image)
+        return block_mean(array, factor, associated=array.dtype.kind == "f")
+
+    cameras = Cameras.stack([image.camera.reduced(factor) for image in images])
+    return Views(cameras, tuple(image.name for image in images), read)
