@@ -61,11 +61,16 @@ def parse_with_trees(
         InputError: as `parse`.
     """
     plain = tyro.conf.OmitArgPrefixes[config]  # type: ignore[valid-type]
-    changeable = [(n, type(t), field(default_factory=lambda t=t: t)) for n, t in trees.items()]
+    changeable = [(name, type(tree), _fixed(tree)) for name, tree in trees.items()]
     names = {"__doc__": config.__doc__}
     command: Any = make_dataclass("Command", [("plain", plain), *changeable], namespace=names)
     found = _parse(command, arguments, verb, _MARKERS[:2])
     return found.plain, {name: getattr(found, name) for name in trees}
+
+
+def _fixed(tree: Any) -> Any:
+    """A dataclass field with this default."""
+    return field(default_factory=lambda: tree)
 
 
 def value_of(flag: str, arguments: Sequence[str], default: str | None = None) -> str | None:
@@ -131,6 +136,8 @@ def _mistake(box: str, flags: list[str], verb: str) -> InputError:
         if not word.startswith("-"):
             return InputError(f"no more words for polyfield {verb}", repr(word), ask)
         return InputError(f"a flag of polyfield {verb}", word, _nearest_flag(word, flags, ask))
+    if found := re.search(r"expected (.*?); got (.*?); (.*)", text):
+        return InputError(found[1], found[2], found[3])
     if found := re.search(r"Missing value for argument '([^']+)'. Expected (\d+)", text):
         name = _spoken(found[1])
         wanted, got = ("a value", "none") if found[2] == "1" else (f"{found[2]} values", "fewer")

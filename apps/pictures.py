@@ -17,8 +17,8 @@ from polyfield.scenes.images import write_image
 
 ERROR_SCALE = 4.0
 """The error panel is white where a value is off by 1 / ERROR_SCALE of the range."""
-PANEL_LIMIT = 720
-"""Longest side of one panel of a preview, in pixels."""
+PANEL_SIZES = (200, 720)
+"""Shortest and longest longer side of one panel of a preview, in pixels."""
 _GAP = 6
 _CAPTION = 16
 
@@ -47,7 +47,7 @@ def write_preview(path: Path, pairs: Sequence[Pair], linear: bool) -> None:
 
     rows = []
     for pair in pairs:
-        shown = [_reduced(_seen(p, linear)) for p in (pair.target, pair.prediction)]
+        shown = [_paneled(_seen(p, linear)) for p in (pair.target, pair.prediction)]
         error = (shown[0] - shown[1]).abs().mean(-1) * ERROR_SCALE
         panels = [*shown, _colored(error.clamp(0, 1), "inferno")]
         height, width = panels[0].shape[:2]
@@ -143,6 +143,8 @@ def write_video(path: Path, frames: Iterator[np.ndarray], fps: int = 30) -> int:
     """
     import imageio_ffmpeg
 
+    count = 0
+
     def write(temporary: Path) -> None:
         nonlocal count
         writer = None
@@ -161,7 +163,6 @@ def write_video(path: Path, frames: Iterator[np.ndarray], fps: int = 30) -> int:
             if writer is not None:
                 writer.close()
 
-    count = 0
     write_whole(path, write)
     return count
 
@@ -173,13 +174,17 @@ def _seen(picture: Float[Tensor, "h w c"], linear: bool) -> Float[Tensor, "h w 3
     return shown.clamp(0, 1).expand(-1, -1, 3)
 
 
-def _reduced(picture: Float[Tensor, "h w 3"]) -> Float[Tensor, "h2 w2 3"]:
-    """At most PANEL_LIMIT pixels on the longer side, by area."""
+def _paneled(picture: Float[Tensor, "h w 3"]) -> Float[Tensor, "h2 w2 3"]:
+    """A picture at the size of a panel: large ones reduced by area, tiny ones in whole blocks."""
     size = max(picture.shape[:2])
-    if size <= PANEL_LIMIT:
+    low, high = PANEL_SIZES
+    if size < low:
+        times = -(-low // size)
+        return picture.repeat_interleave(times, 0).repeat_interleave(times, 1)
+    if size <= high:
         return picture
     planes = picture.movedim(-1, 0)[None]
-    scale = [max(round(n * PANEL_LIMIT / size), 1) for n in picture.shape[:2]]
+    scale = [max(round(n * high / size), 1) for n in picture.shape[:2]]
     return torch.nn.functional.interpolate(planes, scale, mode="area")[0].movedim(0, -1)
 
 

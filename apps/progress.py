@@ -18,7 +18,7 @@ LIVE_SECONDS = 0.2
 
 
 class Reporter:
-    """Prints to stdout; stderr is for errors alone. Use it as a context around the training.
+    """Prints to stdout; stderr is for errors alone. Use it as a context.
 
     Args:
         quiet: Print nothing but warnings.
@@ -29,14 +29,10 @@ class Reporter:
         self._terminal = sys.stdout.isatty() and not quiet
         self._live: Live | None = None
         self._every = LIVE_SECONDS if self._terminal else PLAIN_SECONDS
-        self._next = 0.0
+        self._next = time.monotonic() + self._every
         self._rate = _Rate()
 
     def __enter__(self) -> Reporter:
-        self._next = time.monotonic() + self._every
-        if self._terminal:
-            self._live = Live(auto_refresh=False)
-            self._live.start()
         return self
 
     def __exit__(
@@ -45,30 +41,50 @@ class Reporter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        self._close()
 
     def say(self, line: str) -> None:
         """Print a line, unless quiet."""
         if not self._quiet:
+            self._close()
             print(line, flush=True)
 
     def warn(self, line: str) -> None:
         """Print a warning, quiet or not."""
+        self._close()
         print(f"polyfield: warning: {line}", flush=True)
 
     def step(self, progress: Progress) -> None:
         """Show where training is, when it is time for that. Cheap at every step."""
+        if self._is_due():
+            self._show(describe(progress, self._rate.update(progress)))
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Show how many views or frames are done, when it is time for that."""
+        if self._is_due() and done < total:
+            self._show(f"{what} {done} of {total}")
+
+    def _is_due(self) -> bool:
         now = time.monotonic()
         if self._quiet or now < self._next:
-            return
+            return False
         self._next = now + self._every
-        line = describe(progress, self._rate.update(progress))
-        if self._live is not None:
-            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
-        else:
+        return True
+
+    def _show(self, line: str) -> None:
+        if not self._terminal:
             print(line, flush=True)
+            return
+        if self._live is None:
+            self._live = Live(auto_refresh=False, transient=True)
+            self._live.start()
+        self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+
+    def _close(self) -> None:
+        """Take the live line away, so that the next line stands in its place."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
 
 class _Rate:

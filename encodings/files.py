@@ -13,6 +13,9 @@ import yaml
 
 from polyfield.encodings.errors import InputError
 
+TEMPORARY = ".part-"
+"""How the names of files that are not whole yet begin."""
+
 
 def read_yaml(path: Path) -> Any:
     """What a YAML file says.
@@ -73,7 +76,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
     The temporary name ends like `path`, so that image and video writers see their type.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:

@@ -1,0 +1,160 @@
+"""What `fit scene` and `fit image` share: flags, budget, seed and threads."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import torch
+import tyro
+
+from polyfield.apps import flags
+from polyfield.encodings.errors import InputError
+from polyfield.encodings.files import read_yaml
+from polyfield.fields.fit import FitConfig
+from polyfield.fields.serialize import from_tree, nearest
+
+DEFAULT_SECONDS = 60.0
+"""Training time where neither seconds nor steps are given."""
+
+Flags = TypeVar("Flags")
+Tree = TypeVar("Tree")
+
+# What a run's config.yaml says besides the tree of configs; as a --config file it is passed over.
+_FACTS = (
+    "polyfield", "kind", "data", "preset", "seed", "threads", "read", "background", "fingerprint",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FitFlags:
+    """The flags of every fit."""
+
+    out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
+    """Folder of the run; must be new, or give --resume or --overwrite."""
+    seconds: float | None = None
+    """Training time; compiling, checkpoints, evaluation and pictures don't count. Default 60."""
+    steps: int | None = None
+    """Number of training steps, instead of --seconds."""
+    preset: str = "hash"
+    """Which architecture and numbers to start from; `polyfield info` lists them."""
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE.yaml")] = None
+    """Changes to the preset, read before the flags; a run's config.yaml will do."""
+    seed: int = 0
+    """Seed of everything random."""
+    threads: int | None = None
+    """CPU threads; default as PyTorch chooses, one per core."""
+    resume: bool = False
+    """Go on with RUN where it stopped; begin it where there is none."""
+    overwrite: bool = False
+    """Begin anew, whatever run is in RUN."""
+    checkpoint_every: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0
+    """Wall time between two checkpoints."""
+    quiet: bool = False
+    """Print nothing but warnings and errors."""
+
+
+def read_flags(
+    kind: type[Flags], presets: Mapping[str, Tree], arguments: Sequence[str], verb: str
+) -> tuple[Flags, Tree]:
+    """Read a command line in the order preset, --config, flags.
+
+    Args:
+        kind: A dataclass of the verb's plain flags.
+        presets: By name; dataclasses of configs.
+        arguments: The words after the verb.
+        verb: As typed.
+
+    Returns:
+        The plain flags, and the preset with all changes made.
+
+    Raises:
+        InputError: an unknown preset, key or flag, or a bad value.
+    """
+    preset = flags.value_of("--preset", arguments, "hash")
+    assert preset is not None
+    file = flags.value_of("--config", arguments)
+    base = configured(presets, preset, Path(file) if file else None)
+    names = list(base.__dataclass_fields__)  # type: ignore[attr-defined]
+    trees = {name: getattr(base, name) for name in names}
+    plain, changed = flags.parse_with_trees(kind, trees, arguments, verb)
+    return plain, replace(base, **changed)  # type: ignore[type-var]
+
+
+def configured(presets: Mapping[str, Tree], preset: str, file: Path | None = None) -> Tree:
+    """A preset, with the changes of a YAML file.
+
+    Raises:
+        InputError: no such preset, or the file has unknown keys or bad values.
+    """
+    if preset not in presets:
+        raise InputError(
+            f"a preset: {', '.join(presets)}",
+            repr(preset),
+            nearest(preset, presets, "pick one of them"),
+        )
+    base = presets[preset]
+    if file is None:
+        return base
+    tree = read_yaml(file)
+    if not isinstance(tree, dict):
+        raise InputError(
+            f"keys with values in {file}", type(tree).__name__, "write for instance `fit: {...}`"
+        )
+    tree = {key: value for key, value in tree.items() if key not in _FACTS}
+    found: Tree = from_tree(type(base), tree, str(file), base)
+    return found
+
+
+def with_budget(config: FitConfig, seconds: float | None, steps: int | None) -> FitConfig:
+    """The config with the budget asked for, else its own, else a minute.
+
+    Raises:
+        InputError: both, or one that is not above zero.
+    """
+    if seconds is not None and steps is not None:
+        raise InputError("--seconds or --steps", "both", "drop one of them")
+    if seconds is None and steps is None:
+        seconds, steps = config.seconds, config.steps
+    if seconds is None and steps is None:
+        seconds = DEFAULT_SECONDS
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+        raise InputError("seconds above 0", f"{seconds:g}", "give for instance --seconds 60")
+    if steps is not None and steps <= 0:
+        raise InputError("steps above 0", str(steps), "give for instance --steps 1000")
+    return replace(config, seconds=seconds, steps=steps)
+
+
+def use_threads(count: int | None) -> int:
+    """Set the number of CPU threads of everything that computes.
+
+    Args:
+        count: None for PyTorch's own choice, one per core.
+
+    Returns:
+        The number in use.
+
+    Raises:
+        InputError: less than one, or more than there are cores.
+    """
+    affinity: Any = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    if count is not None and not 1 <= count <= cores:
+        raise InputError(f"threads between 1 and {cores}", str(count), "change --threads")
+    if count is not None:
+        torch.set_num_threads(count)
+    return torch.get_num_threads()
+
+
+def check_seed(seed: int) -> None:
+    """Raise unless PyTorch takes the seed.
+
+    Raises:
+        InputError: negative or too large.
+    """
+    if not 0 <= seed < 2**63:
+        raise InputError("a seed between 0 and 2^63 - 1", str(seed), "change --seed")

@@ -1,0 +1,105 @@
+"""`polyfield info`: what a run is, or what this machine has."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+
+from polyfield.apps import flags
+from polyfield.apps.presets import image_presets, scene_presets
+from polyfield.apps.runs import Run, load, versions
+from polyfield.encodings.kernels import backends
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Say what a run is; without RUN, what this machine has: versions, presets, backends."""
+
+    run: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = None
+    """Folder of a run, or a model.safetensors."""
+    json: bool = False
+    """Print JSON."""
+    quiet: bool = False
+    """Print nothing but what was asked for."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command line."""
+    given = flags.parse(Flags, arguments, "info")
+    found = machine() if given.run is None else about(given.run)
+    if given.json:
+        print(json.dumps(found, indent=2))
+        return
+    for line in _lines(found):
+        print(line)
+
+
+def machine() -> dict[str, Any]:
+    """Versions, threads, presets, and backends with the reason why one is off."""
+    return {
+        "versions": versions(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "threads": torch.get_num_threads(),
+        "presets": {"scene": list(scene_presets()), "image": list(image_presets())},
+        "backends": [asdict(row) for row in backends.report()],
+    }
+
+
+def about(path: Path) -> dict[str, Any]:
+    """What a run was asked for, how far it came, and what was measured.
+
+    Raises:
+        InputError: no run and no model there.
+    """
+    model = load(path)
+    size = model.field.size()
+    found: dict[str, Any] = {
+        "path": str(path),
+        "bounds": model.bounds.tolist(),
+        "color_space": model.color_space,
+        "parameters": size.trainable,
+        "stored": size.stored,
+    }
+    if not path.is_dir():
+        return found
+    run = Run(path)
+    config, meta = run.config(), run.state_meta()
+    state = {key: meta[key] for key in ("step", "seconds", "samples", "spent") if key in meta}
+    metrics = {key: value for key, value in run.metrics().items() if key != "per_view"}
+    return {**found, "state": state, "config": config, "metrics": metrics}
+
+
+def _lines(tree: Any, depth: int = 0) -> list[str]:
+    """A tree as indented lines."""
+    found = []
+    for key, value in tree.items():
+        name = f"{'  ' * depth}{key}"
+        if isinstance(value, dict) and value:
+            found += [name, *_lines(value, depth + 1)]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            found += [name, *("  " * (depth + 1) + _row(row) for row in value)]
+        else:
+            found.append(f"{name:<24}{_word(value)}")
+    return found
+
+
+def _row(row: dict[str, Any]) -> str:
+    """A backend as a line."""
+    used = "used" if row["used"] else "off"
+    return f"{row['name']:<14}{used:<6}{row['reason']}"
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return ", ".join(_word(item) for item in value)
+    return str(value)
