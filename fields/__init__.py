@@ -1,1 +1,18 @@
+"""Fields: world points (and directions) -> a signal or radiance. The unions below are the lists of them all."""
 
+from polyfield.fields.base import RadianceField, RadianceSample, SignalField
+from polyfield.fields.coordinate import Coordinate
+from polyfield.fields.radiance import Radiance
+
+SignalFieldConfig = Coordinate
+RadianceFieldConfig = Radiance
+FieldConfig = SignalFieldConfig | RadianceFieldConfig
+
+__all__ = [
+    "FieldConfig",
+    "RadianceField",
+    "RadianceFieldConfig",
+    "RadianceSample",
+    "SignalField",
+    "SignalFieldConfig",
+]

@@ -53,9 +53,7 @@ class Levels:
         return sum(self.sizes)
 
 
-def corner_indices(
-    cell: Tensor, resolution: int, size: int, hashed: bool
-) -> Tensor:
+def corner_indices(cell: Tensor, resolution: int, size: int, hashed: bool) -> Tensor:
     """Entries of the 2^d corners of integer cells [n d] -> [n 2^d]; corner c adds bit j of c to axis j."""
     dim = cell.shape[-1]
     index = torch.zeros(*cell.shape[:-1], 2**dim, dtype=torch.int64, device=cell.device)
@@ -123,7 +121,13 @@ def hash_grid(
     if not backends.use_numba(x, table):
         return reference(x, table, levels, features, smooth)
     return _hash_grid(
-        x, table, list(levels.scales), list(levels.resolutions), list(levels.sizes), features, smooth
+        x,
+        table,
+        list(levels.scales),
+        list(levels.resolutions),
+        list(levels.sizes),
+        features,
+        smooth,
     )
 
 

@@ -30,12 +30,14 @@ from polyfield.encodings.kernels.simd import (
     wrap_once,
 )
 
-CHUNK = 256
+CHUNK = 2048
 _PRIMES = np.array(PRIMES, np.uint32)
 
 
 @njit(inline="always")
-def _locate(xs, at, row, scale, resolution, size, hashed, smooth, dims, axis_index, axis_weight, slope):
+def _locate(
+    xs, at, row, scale, resolution, size, hashed, smooth, dims, axis_index, axis_weight, slope
+):
     """Per axis, for LANES points: low and high index terms, weights and their slope in the position."""
     zero, one = splat(np.float32(0), LANES), splat(np.float32(1), LANES)
     stride = np.uint32(1)
@@ -47,7 +49,9 @@ def _locate(xs, at, row, scale, resolution, size, hashed, smooth, dims, axis_ind
         derivative = one
         if smooth:
             derivative = splat(np.float32(6), LANES) * part * (one - part)
-            part = part * part * fma(splat(np.float32(-2), LANES), part, splat(np.float32(3), LANES))
+            part = (
+                part * part * fma(splat(np.float32(-2), LANES), part, splat(np.float32(3), LANES))
+            )
         step = _PRIMES[axis] if hashed else stride
         low = to_int(cell) * splat(np.uint32(step), LANES)
         store(axis_index, (2 * axis) * LANES, low)
@@ -94,7 +98,9 @@ def _transpose(x, first, count, dims, xs, row):
 
 
 @njit(cache=True, nogil=True)
-def _forward_chunk(x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, first, count):
+def _forward_chunk(
+    x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, first, count
+):
     width = scales.size * len(like)
     xs = np.empty(len(dims) * CHUNK, np.float32)
     axis_index = np.empty(2 * len(dims) * LANES, np.uint32)
@@ -137,7 +143,20 @@ def _table_task(grad, xs, row, n, dtable, scale, resolution, size, start, hashed
     weight = np.empty((1 << len(dims)) * LANES, np.float32)
     whole = low == 0 and high == size
     for at in range(0, n, LANES):
-        _locate(xs, at, row, scale, resolution, size, hashed, smooth, dims, axis_index, axis_weight, slope)
+        _locate(
+            xs,
+            at,
+            row,
+            scale,
+            resolution,
+            size,
+            hashed,
+            smooth,
+            dims,
+            axis_index,
+            axis_weight,
+            slope,
+        )
         _corners(size, hashed, dims, axis_index, axis_weight, index, weight)
         for p in range(min(LANES, n - at)):
             value = load(grad, (at + p) * width + column, like)
@@ -150,7 +169,22 @@ def _table_task(grad, xs, row, n, dtable, scale, resolution, size, start, hashed
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _backward_table(grad, x, xs, dtable, scales, resolutions, sizes, starts, hashed, smooth, dims, like, order, shards):
+def _backward_table(
+    grad,
+    x,
+    xs,
+    dtable,
+    scales,
+    resolutions,
+    sizes,
+    starts,
+    hashed,
+    smooth,
+    dims,
+    like,
+    order,
+    shards,
+):
     n = x.size // len(dims)
     row = xs.size // len(dims)
     for chunk in prange((n + CHUNK - 1) // CHUNK):
@@ -165,7 +199,9 @@ def _backward_table(grad, x, xs, dtable, scales, resolutions, sizes, starts, has
 
 
 @njit(cache=True, nogil=True)
-def _x_chunk(grad, x, dx, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, first, count):
+def _x_chunk(
+    grad, x, dx, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, first, count
+):
     d, width = len(dims), scales.size * len(like)
     xs = np.empty(d * CHUNK, np.float32)
     sums = np.zeros(d * CHUNK, np.float32)
@@ -235,16 +271,16 @@ def _geometry(levels: Levels, features: int, smooth: bool) -> tuple:  # type: ig
     )
 
 
-def _flat(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().contiguous().view(-1).numpy()
-
-
 def forward(x: Tensor, table: Tensor, levels: Levels, features: int, smooth: bool) -> Tensor:
     """See `hash_grid.hash_grid`."""
-    y = x.new_empty(x.shape[0], len(levels.scales) * features)
+    y = backends.new(x.shape[0], len(levels.scales) * features)
     if y.numel():
         backends.call(
-            _forward, _flat(x), _flat(y), _flat(table), *_geometry(levels, features, smooth)
+            _forward,
+            backends.flat(x),
+            backends.flat(y),
+            backends.flat(table),
+            *_geometry(levels, features, smooth),
         )
     return y
 
@@ -262,7 +298,7 @@ def backward_table(
         order = np.concatenate([tasks[thread::threads] for thread in range(threads)])
         xs = np.empty(levels.dim * (-(-n // CHUNK) * CHUNK), np.float32)
         backends.call(
-            _backward_table, _flat(grad), _flat(x), xs, _flat(dtable),
+            _backward_table, backends.flat(grad), backends.flat(x), xs, backends.flat(dtable),
             *_geometry(levels, features, smooth), order, shards,
         )  # fmt: skip
     return dtable
@@ -272,10 +308,10 @@ def backward_x(
     grad: Tensor, x: Tensor, table: Tensor, levels: Levels, features: int, smooth: bool
 ) -> Tensor:
     """Gradient of sum(grad * hash_grid(x)) in x; 0 along an axis where x was clamped."""
-    dx = torch.empty_like(x, memory_format=torch.contiguous_format)
+    dx = backends.new(*x.shape)
     if dx.numel():
         backends.call(
-            _backward_x, _flat(grad), _flat(x), _flat(dx), _flat(table),
+            _backward_x, backends.flat(grad), backends.flat(x), backends.flat(dx), backends.flat(table),
             *_geometry(levels, features, smooth),
         )  # fmt: skip
     return dx

@@ -86,6 +86,25 @@ def load(typingctx: Any, array: Any, offset: Any, lanes: Any) -> Any:
 
 
 @intrinsic
+def gather(typingctx: Any, array: Any, index: Any) -> Any:
+    """Elements of a contiguous float32 array at uint32 indices."""
+    vector = Vector(array.dtype, index.lanes)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = _ir_vector(vector)
+        data = context.make_array(array)(context, builder, args[0]).data
+        result = ir.Constant(kind, ir.Undefined)
+        for lane in range(index.lanes):
+            position = ir.IntType(32)(lane)
+            element = builder.zext(builder.extract_element(args[1], position), ir.IntType(64))
+            value = builder.load(builder.gep(data, [element]))
+            result = builder.insert_element(result, value, position)
+        return result
+
+    return vector(array, index), codegen
+
+
+@intrinsic
 def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
     """Write a vector to consecutive elements of a contiguous array, from element `offset`."""
 
@@ -188,9 +207,7 @@ def any_nonzero(typingctx: Any, a: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         zero = ir.Constant(_ir_vector(a), [0.0] * a.lanes)
-        bits = builder.bitcast(
-            builder.fcmp_unordered("!=", args[0], zero), ir.IntType(a.lanes)
-        )
+        bits = builder.bitcast(builder.fcmp_unordered("!=", args[0], zero), ir.IntType(a.lanes))
         return builder.icmp_unsigned("!=", bits, ir.IntType(a.lanes)(0))
 
     return types.boolean(a), codegen

@@ -56,7 +56,9 @@ def _pack(weights, widths, bias, forward, backward, offsets):
 
 
 @njit(inline="always")
-def _copy_columns(source, source_start, source_row, target, target_start, target_row, rows, columns):
+def _copy_columns(
+    source, source_start, source_row, target, target_start, target_row, rows, columns
+):
     for r in range(rows):
         for c in range(columns):
             target[target_start + r * target_row + c] = source[source_start + r * source_row + c]
@@ -207,17 +209,13 @@ def _sizes(widths: list[int]) -> tuple[np.ndarray, int, int, int]:
     )
 
 
-def _flat(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().contiguous().view(-1).numpy()
-
-
 def forward(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor:
     """See `mlp.mlp`."""
-    y = x.new_empty(x.shape[0], widths[-1])
+    y = backends.new(x.shape[0], widths[-1])
     if y.numel():
         shape = _sizes(widths)
         backends.call(
-            _forward, _flat(x), _flat(y), _flat(weights), shape[0], bias, *shape[1:],
+            _forward, backends.flat(x), backends.flat(y), backends.flat(weights), shape[0], bias, *shape[1:],
             backends.threads(),
         )  # fmt: skip
     return y
@@ -227,12 +225,12 @@ def backward(
     grad: Tensor, x: Tensor, weights: Tensor, widths: list[int], bias: bool, need_x: bool
 ) -> tuple[Tensor, Tensor]:
     """See `mlp.mlp_backward`."""
-    dx = torch.empty_like(x, memory_format=torch.contiguous_format) if need_x else x.new_empty(0)
+    dx = backends.new(*x.shape) if need_x else x.new_empty(0)
     dw = torch.zeros_like(weights)
     if x.shape[0]:
         shape = _sizes(widths)
         backends.call(
-            _backward, _flat(grad), _flat(x), _flat(dx), _flat(dw), _flat(weights), shape[0], bias,
+            _backward, backends.flat(grad), backends.flat(x), backends.flat(dx), backends.flat(dw), backends.flat(weights), shape[0], bias,
             *shape[1:], backends.threads(), need_x,
         )  # fmt: skip
     return dx, dw

@@ -1,0 +1,29 @@
+"""The interface of an encoding: coordinates in [0,1]^d -> features."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Encoding(nn.Module, ABC):
+    """Features of coordinates. Subclasses are final, one a file, built by their config's `build(in_dim)`."""
+
+    in_dim: int
+    out_dim: int
+
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
+        """Features of x in [0,1]^d; c = out_dim."""
+
+    def tables(self) -> list[nn.Parameter]:
+        """Parameters that a batch touches sparsely (grid entries); the rest are network weights."""
+        return []
+
+    def set_progress(self, t: float) -> None:  # noqa: B027
+        """Told the progress of training, t in [0,1], before each step."""
+
+    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:  # noqa: B027
+        """Told the error of each sample after a step."""

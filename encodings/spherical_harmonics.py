@@ -1,0 +1,46 @@
+"""Real spherical harmonics of directions, as in instant-ngp and Plenoxels.
+
+Symbols: a direction d of unit length comes in as v = (d + 1) / 2 in [0,1]^3, the range of all encodings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.encodings.base import Encoding
+from polyfield.encodings.errors import InputError
+from polyfield.encodings.kernels.spherical_harmonics import MAX_DEGREE, spherical_harmonics
+
+
+@dataclass(frozen=True)
+class SphericalHarmonics:
+    """The first degree^2 real spherical harmonics of a direction."""
+
+    degree: int = 4
+    """Number of bands, 1 to 4."""
+
+    def build(self, in_dim: int) -> SphericalHarmonicsEncoding:
+        """The module; in_dim must be 3."""
+        if in_dim != 3:
+            raise InputError(
+                "3 coordinates for SphericalHarmonics", str(in_dim), "use it for directions only"
+            )
+        if not 1 <= self.degree <= MAX_DEGREE:
+            raise InputError(f"degree 1 to {MAX_DEGREE}", str(self.degree), "pick one of these")
+        return SphericalHarmonicsEncoding(self.degree)
+
+
+class SphericalHarmonicsEncoding(Encoding):
+    """v in [0,1]^3 -> degree^2 values."""
+
+    def __init__(self, degree: int) -> None:
+        super().__init__()
+        self.in_dim, self.out_dim, self.degree = 3, degree**2, degree
+
+    def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
+        """Harmonics of the direction 2x - 1, which must have unit length."""
+        values = spherical_harmonics((x * 2 - 1).reshape(-1, 3), self.degree)
+        return values.view(*x.shape[:-1], self.out_dim)

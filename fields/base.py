@@ -1,0 +1,92 @@
+"""The two interfaces of a field: a signal (values at points) and radiance (density, and colour by direction)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyfield.encodings.domain import Domain
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many values a field holds."""
+
+    trainable: int
+    stored: int
+
+
+@dataclass
+class RadianceSample:
+    """What a radiance field says of points seen from directions."""
+
+    density: Float[Tensor, "*n"]
+    """>= 0, per world unit."""
+    rgb: Float[Tensor, "*n 3"]
+    """In the colour space of the scene."""
+
+
+class Field(nn.Module, ABC):
+    """What both kinds of field share. Abstract; the kinds below are abstract too, architectures are final."""
+
+    domain: Domain
+
+    @abstractmethod
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters by group ("table", "network", ...); FitConfig has a learning rate for each."""
+
+    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """Intermediate features [n, k] for auxiliary heads."""
+        return ()
+
+    def set_progress(self, t: float) -> None:  # noqa: B027
+        """Told the progress of training, t in [0,1], before each step."""
+
+    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:  # noqa: B027
+        """Told the error of each sample after a step."""
+
+    def size(self) -> Size:
+        """Trainable and stored values."""
+        trainable = sum(p.numel() for p in self.parameters() if p.requires_grad)
+        return Size(trainable, sum(t.numel() for t in self.state_dict().values()))
+
+
+class SignalField(Field):
+    """Values at points, for example the colours of a picture."""
+
+    out_dim: int
+
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
+        """Values at world coordinates."""
+
+    def on_grid(self, axes: Sequence[Float[Tensor, "m"]]) -> Float[Tensor, "*m c"]:
+        """Values on the product of axes: result [len(axes[0]), ..., len(axes[-1]), c]."""
+        return self(torch.stack(torch.meshgrid(*axes, indexing="ij"), -1))
+
+
+class RadianceField(Field):
+    """Density at points and colour by direction."""
+
+    def density(self, x: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
+        """Density per world unit: the cheap query, for samplers."""
+        return self.geometry(x)[0].exp() / self.domain.length
+
+    @abstractmethod
+    def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:
+        """Log-density per `domain.length` [*n], and the feature colour is made from [*n, k] or None."""
+
+    @abstractmethod
+    def forward(
+        self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]
+    ) -> RadianceSample:
+        """Density and colour at world points x seen along unit directions."""
+
+    def draw_points(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 3"]:
+        """Points to learn the field from: uniform in the unit cube of the domain."""
+        return self.domain.inverse(torch.rand(n, 3, generator=generator))

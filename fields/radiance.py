@@ -1,0 +1,86 @@
+"""Instant-ngp's radiance field (Mueller et al. 2022, section 5.4): encoding, density network, colour network.
+
+Symbols: v [n, k] = density network(encoding(x)); log-density = v_0; rgb = sigmoid(colour network([v, SH(direction)])).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyfield.encodings import EncodingConfig
+from polyfield.encodings.base import Encoding
+from polyfield.encodings.domain import Domain
+from polyfield.encodings.hash_grid import HashGrid
+from polyfield.encodings.spherical_harmonics import SphericalHarmonics
+from polyfield.fields.activations import truncated_exp
+from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.fields.mlp import MLP
+
+
+@dataclass(frozen=True)
+class Radiance:
+    """Position encoding -> density and a feature; feature and direction encoding -> colour."""
+
+    position: EncodingConfig = field(default_factory=HashGrid)
+    """Encoding of the point."""
+    direction: EncodingConfig = field(default_factory=SphericalHarmonics)
+    """Encoding of the viewing direction."""
+    hidden: int = 64
+    """Width of all hidden layers."""
+    density_layers: int = 1
+    """Hidden layers of the density network."""
+    color_layers: int = 2
+    """Hidden layers of the colour network."""
+    feature: int = 16
+    """k, outputs of the density network; the first is the log-density."""
+
+    def build(self, domain: Domain) -> RadianceMLPField:
+        """The module."""
+        position, direction = self.position.build(domain.dim), self.direction.build(3)
+        density = MLP([position.out_dim, *[self.hidden] * self.density_layers, self.feature])
+        color = MLP([self.feature + direction.out_dim, *[self.hidden] * self.color_layers, 3])
+        return RadianceMLPField(domain, position, direction, density, color)
+
+
+class RadianceMLPField(RadianceField):
+    """Two perceptrons on a position and a direction encoding."""
+
+    def __init__(
+        self, domain: Domain, position: Encoding, direction: Encoding, density: MLP, color: MLP
+    ) -> None:
+        super().__init__()
+        self.domain, self.position, self.direction = domain, position, direction
+        self.density_network, self.color_network = density, color
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """The encodings' tables, and everything else."""
+        tables = self.position.tables() + self.direction.tables()
+        held = {id(p) for p in tables}
+        return {"table": tables, "network": [p for p in self.parameters() if id(p) not in held]}
+
+    def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:
+        """Log-density and the feature v."""
+        v = self.density_network(self.position(self.domain(x)))
+        return v[..., 0], v
+
+    def forward(
+        self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]
+    ) -> RadianceSample:
+        """Density and colour at world points x seen along unit directions."""
+        v = self.density_network(self.position(self.domain(x)))
+        view = self.direction((directions + 1) / 2)
+        rgb = torch.sigmoid(self.color_network(torch.cat([v, view], -1)))
+        return RadianceSample(truncated_exp(v[..., 0]) / self.domain.length, rgb)
+
+    def set_progress(self, t: float) -> None:
+        """Hand on to the encodings."""
+        self.position.set_progress(t)
+        self.direction.set_progress(t)
+
+    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
+        """Hand on to the position encoding."""
+        self.position.observe(self.domain(x), error)

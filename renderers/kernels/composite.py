@@ -1,0 +1,125 @@
+"""Volume rendering of packed samples (Max 1995; Mildenhall et al. 2020, eq. 3) as one op.
+
+Symbols, for the samples i of one ray, front to back: density s_i, length d_i, optical thickness a_i = s_i d_i,
+transmittance T_i = exp(-sum_{j<i} a_j), weight w_i = T_i (1 - exp(-a_i)), value v_i.
+Result: sum_i w_i v_i and sum_i w_i. `offsets` [r + 1] bound each ray's samples in the packed arrays.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from polyfield.encodings.kernels import backends
+
+
+def ray_index(offsets: Int64[Tensor, "r1"]) -> Int64[Tensor, "n"]:
+    """The ray of each packed sample."""
+    counts = offsets.diff()
+    return torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+
+
+def weights(
+    density: Float[Tensor, "n"], length: Float[Tensor, "n"], offsets: Int64[Tensor, "r1"]
+) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
+    """Weight and transmittance of each sample, in plain torch."""
+    ray = ray_index(offsets)
+    thickness = density * length
+    # A running sum over all rays loses digits in float32, so it is carried in float64.
+    total = torch.cumsum(thickness, 0, dtype=torch.float64)
+    before = total - thickness
+    start = torch.cat([total.new_zeros(1), total])[offsets[:-1]]
+    transmittance = torch.exp(-(before - start[ray]).clamp(min=0)).to(density.dtype)
+    return transmittance * -torch.expm1(-thickness), transmittance
+
+
+def reference(
+    values: Float[Tensor, "n c"],
+    density: Float[Tensor, "n"],
+    length: Float[Tensor, "n"],
+    offsets: Int64[Tensor, "r1"],
+) -> tuple[Float[Tensor, "r c"], Float[Tensor, "r"]]:
+    """The op in plain torch: any dtype and device, differentiable any number of times."""
+    weight, _ = weights(density, length, offsets)
+    ray, rays = ray_index(offsets), len(offsets) - 1
+    total = values.new_zeros(rays, values.shape[1]).index_add(0, ray, weight[:, None] * values)
+    return total, weight.new_zeros(rays).index_add(0, ray, weight)
+
+
+def composite(
+    values: Float[Tensor, "n c"],
+    density: Float[Tensor, "n"],
+    length: Float[Tensor, "n"],
+    offsets: Int64[Tensor, "r1"],
+) -> tuple[Float[Tensor, "r c"], Float[Tensor, "r"]]:
+    """Blend packed samples front to back.
+
+    Args:
+        values: [n, c], what is blended (colour, depth ...).
+        density: [n], >= 0, per world unit.
+        length: [n], world units. Has no gradient.
+        offsets: [r + 1], non-decreasing from 0 to n.
+
+    Returns:
+        (blended values [r, c], opacity [r] in [0, 1]).
+    """
+    if length.requires_grad or not backends.use_numba(values, density, length):
+        return reference(values, density, length, offsets)
+    return _composite(values, density, length, offsets)
+
+
+@torch.library.custom_op("polyfield::composite", mutates_args=(), device_types="cpu")
+def _composite(
+    values: Tensor, density: Tensor, length: Tensor, offsets: Tensor
+) -> tuple[Tensor, Tensor]:
+    from polyfield.renderers.kernels import composite_numba
+
+    return composite_numba.forward(values, density, length, offsets)
+
+
+@_composite.register_fake
+def _(values: Tensor, density: Tensor, length: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
+    rays = offsets.shape[0] - 1
+    return values.new_empty(rays, values.shape[1]), values.new_empty(rays)
+
+
+@torch.library.custom_op("polyfield::composite_backward", mutates_args=(), device_types="cpu")
+def _composite_backward(
+    grad: Tensor,
+    grad_opacity: Tensor,
+    values: Tensor,
+    density: Tensor,
+    length: Tensor,
+    offsets: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Gradients in values [n, c] and density [n]."""
+    from polyfield.renderers.kernels import composite_numba
+
+    return composite_numba.backward(grad, grad_opacity, values, density, length, offsets)
+
+
+@_composite_backward.register_fake
+def _(
+    grad: Tensor,
+    grad_opacity: Tensor,
+    values: Tensor,
+    density: Tensor,
+    length: Tensor,
+    offsets: Tensor,
+) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(values), torch.empty_like(density)
+
+
+def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    ctx.save_for_backward(*inputs)
+
+
+def _backward(ctx, grad: Tensor, grad_opacity: Tensor):  # type: ignore[no-untyped-def]
+    dvalues, ddensity = _composite_backward(
+        grad.contiguous(), grad_opacity.contiguous(), *ctx.saved_tensors
+    )
+    return dvalues, ddensity, None, None
+
+
+_composite.register_autograd(_backward, setup_context=_remember)

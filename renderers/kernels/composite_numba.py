@@ -1,0 +1,96 @@
+"""The CPU kernels of `composite`: parallel over rays, never over samples, so there are no races.
+
+Backward, with q_i = (grad . v_i) + grad_opacity:  dL/dv_i = w_i grad;  dL/ds_i = d_i (T_{i+1} q_i - sum_{j>i} w_j q_j).
+The sum runs from the last sample to the first.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, prange
+from torch import Tensor
+
+from polyfield.encodings.kernels import backends
+
+BLOCK = 64
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _forward(values, density, length, offsets, out, opacity, channels):
+    rays = offsets.size - 1
+    for block in prange((rays + BLOCK - 1) // BLOCK):
+        for ray in range(block * BLOCK, min(rays, (block + 1) * BLOCK)):
+            thickness, total = 0.0, np.float32(0)
+            for c in range(channels):
+                out[ray * channels + c] = 0
+            before = np.float32(1)
+            for i in range(offsets[ray], offsets[ray + 1]):
+                thickness += density[i] * length[i]
+                after = np.float32(math.exp(-thickness))
+                weight = before - after
+                before = after
+                total += weight
+                for c in range(channels):
+                    out[ray * channels + c] += weight * values[i * channels + c]
+            opacity[ray] = total
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _backward(grad, grad_opacity, values, density, length, offsets, dvalues, ddensity, channels):
+    rays = offsets.size - 1
+    for block in prange((rays + BLOCK - 1) // BLOCK):
+        for ray in range(block * BLOCK, min(rays, (block + 1) * BLOCK)):
+            thickness = 0.0
+            before = np.float32(1)
+            # First front to back: weights into dvalues, T_{i+1} q_i and w_i q_i for the way back.
+            behind = 0.0
+            for i in range(offsets[ray], offsets[ray + 1]):
+                thickness += density[i] * length[i]
+                after = np.float32(math.exp(-thickness))
+                weight = before - after
+                before = after
+                q = grad_opacity[ray]
+                for c in range(channels):
+                    g = grad[ray * channels + c]
+                    q += g * values[i * channels + c]
+                    dvalues[i * channels + c] = weight * g
+                behind += weight * q
+                # behind is now the sum up to i; the sum after i follows once the total is known.
+                ddensity[i] = np.float32(after * q + behind)
+            for i in range(offsets[ray], offsets[ray + 1]):
+                ddensity[i] = length[i] * np.float32(ddensity[i] - behind)
+
+
+def forward(
+    values: Tensor, density: Tensor, length: Tensor, offsets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """See `composite.composite`."""
+    rays, channels = offsets.shape[0] - 1, values.shape[1]
+    out, opacity = backends.new(rays, channels), backends.new(rays)
+    if rays:
+        backends.call(
+            _forward, backends.flat(values), backends.flat(density), backends.flat(length),
+            backends.flat(offsets), backends.flat(out), backends.flat(opacity), channels,
+        )  # fmt: skip
+    return out, opacity
+
+
+def backward(
+    grad: Tensor,
+    grad_opacity: Tensor,
+    values: Tensor,
+    density: Tensor,
+    length: Tensor,
+    offsets: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """See `composite._composite_backward`."""
+    dvalues, ddensity = backends.new(*values.shape), backends.new(*density.shape)
+    if len(offsets) > 1:
+        backends.call(
+            _backward, backends.flat(grad), backends.flat(grad_opacity), backends.flat(values),
+            backends.flat(density), backends.flat(length), backends.flat(offsets),
+            backends.flat(dvalues), backends.flat(ddensity), values.shape[1],
+        )  # fmt: skip
+    return dvalues, ddensity

@@ -1,0 +1,137 @@
+"""Occupied samples along rays (Mueller et al. 2022, section E.1): fixed steps, kept where an occupancy grid says so.
+
+Symbols: a ray o + t d is sampled on its own lattice t_0 = t_in + jitter * h(t_in), t_{k+1} = t_k + h(t_k), with
+h(t) = max(step, cone t), between t_in = max(near, entry into the box) and t_out = min(far, exit). Sample k is the interval
+[t_k, t_{k+1}], kept if the grid cell at its middle is occupied. R grid cells an axis over the domain's unit cube.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from polyfield.encodings.domain import Domain
+from polyfield.encodings.kernels import backends
+
+
+COARSE = 8
+"""Fine cells along an edge of a coarse one."""
+
+Cells = tuple[Bool[Tensor, "R R R"], Bool[Tensor, "C C C"]]
+"""Occupied cells, indexed x, y, z over the domain's unit cube, and `coarsen` of them."""
+
+
+def coarsen(occupied: Bool[Tensor, "R R R"]) -> Bool[Tensor, "C C C"]:
+    """Whether any of each COARSE^3 cells is occupied; the kernel leaps over the others."""
+    size = -(-occupied.shape[0] // COARSE)
+    padded = occupied.new_zeros(3 * (size * COARSE,))
+    padded[tuple(slice(n) for n in occupied.shape)] = occupied
+    blocks = padded.view(size, COARSE, size, COARSE, size, COARSE)
+    return blocks.permute(0, 2, 4, 1, 3, 5).reshape(size, size, size, -1).any(-1)
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """How far apart samples are."""
+
+    step: float
+    """Smallest step, world units."""
+    cone: float = 0.0
+    """Growth of the step with the distance t."""
+    limit: int = 1024
+    """Most samples kept on a ray."""
+
+
+def entry(
+    origins: Float[Tensor, "r 3"],
+    directions: Float[Tensor, "r 3"],
+    near: Float[Tensor, "r"],
+    far: Float[Tensor, "r"],
+    domain: Domain,
+) -> tuple[Float[Tensor, "r"], Float[Tensor, "r"]]:
+    """t_in and t_out of each ray; t_out <= t_in where a ray misses the box."""
+    if domain.contracted:
+        return near, far
+    safe = torch.where(directions.abs() < 1e-12, torch.full_like(directions, 1e-12), directions)
+    one, two = ((domain.bounds[i] - origins) / safe for i in (0, 1))
+    enter = torch.minimum(one, two).amax(-1)
+    leave = torch.maximum(one, two).amin(-1)
+    return torch.maximum(near, enter), torch.minimum(far, leave)
+
+
+@torch.no_grad()
+def reference(
+    origins: Float[Tensor, "r 3"],
+    directions: Float[Tensor, "r 3"],
+    bounds: tuple[Float[Tensor, "r"], Float[Tensor, "r"]],
+    jitter: Float[Tensor, "r"],
+    cells: Cells,
+    domain: Domain,
+    lattice: Lattice,
+) -> tuple[Int64[Tensor, "r1"], Float[Tensor, "n"], Float[Tensor, "n"]]:
+    """The op in plain torch: every lattice point of every ray is looked up."""
+    start, leave = bounds
+    occupied, _ = cells
+    resolution = occupied.shape[0]
+
+    def height(t: Tensor) -> Tensor:
+        return (t * lattice.cone).clamp(min=lattice.step)
+
+    kept, starts, ends = [], [], []
+    first = start + jitter * height(start)
+    t, k = first, 0
+    while True:
+        step = height(t)
+        middle = t + step / 2
+        alive = middle < leave
+        if not alive.any():
+            break
+        unit = domain(origins + middle[:, None] * directions)
+        cell = (unit * resolution).long().clamp(0, resolution - 1)
+        kept.append(alive & occupied[cell[:, 0], cell[:, 1], cell[:, 2]])
+        starts.append(t)
+        ends.append(t + step)
+        k += 1
+        # A uniform lattice is computed from its index, so that skipping cells changes no digit.
+        t = first + k * lattice.step if lattice.cone == 0 else t + step
+    if not kept:
+        return torch.zeros(len(start) + 1, dtype=torch.int64), start[:0], start[:0]
+    keep = torch.stack(kept, 1)
+    keep &= keep.cumsum(1) <= lattice.limit
+    offsets = torch.zeros(len(start) + 1, dtype=torch.int64, device=start.device)
+    offsets[1:] = keep.sum(1).cumsum(0)
+    return offsets, torch.stack(starts, 1)[keep], torch.stack(ends, 1)[keep]
+
+
+@torch.no_grad()
+def march(
+    origins: Float[Tensor, "r 3"],
+    directions: Float[Tensor, "r 3"],
+    bounds: tuple[Float[Tensor, "r"], Float[Tensor, "r"]],
+    jitter: Float[Tensor, "r"],
+    cells: Cells,
+    domain: Domain,
+    lattice: Lattice,
+) -> tuple[Int64[Tensor, "r1"], Float[Tensor, "n"], Float[Tensor, "n"]]:
+    """Kept intervals of every ray, packed. Has no gradient.
+
+    Args:
+        origins: [r, 3] world.
+        directions: [r, 3], unit length.
+        bounds: t_in and t_out of each ray, from `entry`.
+        jitter: [r] in [0, 1), offset of each ray's lattice in steps.
+        cells: the occupied cells and their `coarsen`.
+        domain: world -> unit cube.
+        lattice: the steps.
+
+    Returns:
+        (offsets [r + 1], starts [n], ends [n]).
+    """
+    if not backends.use_numba(origins, directions, jitter):
+        return reference(origins, directions, bounds, jitter, cells, domain, lattice)
+    from polyfield.renderers.kernels import march_numba
+
+    return march_numba.march(origins, directions, bounds, jitter, cells, domain, lattice)

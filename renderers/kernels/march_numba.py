@@ -1,0 +1,160 @@
+"""The CPU kernel of `march`: empty cells are crossed in one leap, and runs of 8^3 empty cells too.
+
+Each task marches a fixed range of rays into its own buffer; a second pass packs the buffers. Where a buffer is too small
+the march runs again with a larger one, and the size is remembered.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numba import njit, prange
+from torch import Tensor
+
+from polyfield.encodings.domain import Domain
+from polyfield.encodings.kernels import backends
+from polyfield.renderers.kernels.march import COARSE, Lattice
+
+_room = [1 << 15]
+
+
+@njit(inline="always")
+def _unit(x, low, inverse_size, contracted):
+    """One coordinate to u (|u| <= 1 in the box) or, without contraction, to the unit cube."""
+    value = (x - low) * inverse_size
+    return value * np.float32(2) - np.float32(1) if contracted else value
+
+
+@njit(cache=True, nogil=True)
+def _march_range(origins, directions, t_in, t_out, jitter, fine, coarse, low, inverse_size, contracted,
+                 step, cone, limit, first, last, counts, starts, ends, room):  # fmt: skip
+    """March rays first..last-1; returns the samples found, which may be more than fit."""
+    resolution = fine.shape[0]
+    found = 0
+    r = np.float32(resolution)
+    for ray in range(first, last):
+        ox, oy, oz = origins[3 * ray], origins[3 * ray + 1], origins[3 * ray + 2]
+        dx, dy, dz = directions[3 * ray], directions[3 * ray + 1], directions[3 * ray + 2]
+        t, leave = t_in[ray], t_out[ray]
+        t += jitter[ray] * max(step, cone * t)
+        origin = t
+        k = np.int64(0)
+        count = 0
+        # Cells an axis the ray crosses per unit of t, where space is not bent.
+        gx, gy, gz = dx * inverse_size[0] * r, dy * inverse_size[1] * r, dz * inverse_size[2] * r
+        if contracted:
+            gx, gy, gz = gx * np.float32(0.5), gy * np.float32(0.5), gz * np.float32(0.5)
+        while count < limit:
+            h = max(step, cone * t)
+            middle = t + h * np.float32(0.5)
+            if not middle < leave:
+                break
+            ux = _unit(ox + middle * dx, low[0], inverse_size[0], contracted)
+            uy = _unit(oy + middle * dy, low[1], inverse_size[1], contracted)
+            uz = _unit(oz + middle * dz, low[2], inverse_size[2], contracted)
+            straight = True
+            if contracted:
+                norm = max(abs(ux), abs(uy), abs(uz))
+                if norm > np.float32(1):
+                    straight = False
+                    bend = (np.float32(2) - np.float32(1) / norm) / norm
+                    ux, uy, uz = ux * bend, uy * bend, uz * bend
+                ux = (ux + np.float32(2)) * np.float32(0.25)
+                uy = (uy + np.float32(2)) * np.float32(0.25)
+                uz = (uz + np.float32(2)) * np.float32(0.25)
+            px, py, pz = ux * r, uy * r, uz * r
+            cx = min(max(np.int64(px), 0), resolution - 1)
+            cy = min(max(np.int64(py), 0), resolution - 1)
+            cz = min(max(np.int64(pz), 0), resolution - 1)
+            if fine[cx, cy, cz]:
+                if found < room:
+                    starts[found] = t
+                    ends[found] = t + h
+                found += 1
+                count += 1
+                k += 1
+                t = origin + np.float32(k) * step if cone == 0 else t + h
+                continue
+            leap = np.float32(0)
+            if straight:
+                size = np.int64(1)
+                if not coarse[cx // COARSE, cy // COARSE, cz // COARSE]:
+                    size = np.int64(COARSE)
+                leap = np.float32(1e30)
+                if gx != 0:
+                    edge = (cx // size + (1 if gx > 0 else 0)) * size
+                    leap = min(leap, (np.float32(edge) - px) / gx)
+                if gy != 0:
+                    edge = (cy // size + (1 if gy > 0 else 0)) * size
+                    leap = min(leap, (np.float32(edge) - py) / gy)
+                if gz != 0:
+                    edge = (cz // size + (1 if gz > 0 else 0)) * size
+                    leap = min(leap, (np.float32(edge) - pz) / gz)
+                if contracted:
+                    # The box ends at |u| = 1; beyond it a straight leap would be wrong.
+                    bx = (np.float32(0.75 if gx > 0 else 0.25) * r - px) / gx if gx != 0 else leap
+                    by = (np.float32(0.75 if gy > 0 else 0.25) * r - py) / gy if gy != 0 else leap
+                    bz = (np.float32(0.75 if gz > 0 else 0.25) * r - pz) / gz if gz != 0 else leap
+                    leap = min(leap, bx, by, bz)
+            if cone == 0:
+                k += max(np.int64(1), np.int64(leap / step))
+                t = origin + np.float32(k) * step
+            else:
+                until = middle + leap
+                t += h
+                h = max(step, cone * t)
+                while t + h * np.float32(0.5) < until:
+                    t += h
+                    h = max(step, cone * t)
+        counts[ray] = count
+    return found
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _march(origins, directions, t_in, t_out, jitter, fine, coarse, low, inverse_size, contracted, step, cone,
+           limit, counts, starts, ends, found):  # fmt: skip
+    rays, tasks = counts.size, found.size
+    for task in prange(tasks):
+        found[task] = _march_range(
+            origins, directions, t_in, t_out, jitter, fine, coarse, low, inverse_size, contracted, step, cone,
+            limit, task * rays // tasks, (task + 1) * rays // tasks, counts, starts[task], ends[task],
+            starts.shape[1],
+        )  # fmt: skip
+
+
+def march(
+    origins: Tensor,
+    directions: Tensor,
+    bounds: tuple[Tensor, Tensor],
+    jitter: Tensor,
+    occupied: tuple[Tensor, Tensor],
+    domain: Domain,
+    lattice: Lattice,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `march.march`."""
+    rays, tasks = origins.shape[0], backends.threads()
+    offsets = torch.zeros(rays + 1, dtype=torch.int64)
+    if rays == 0:
+        return offsets, backends.new(0), backends.new(0)
+    low = domain.bounds[0].numpy()
+    inverse_size = (1 / (domain.bounds[1] - domain.bounds[0])).numpy()
+    counts = np.empty(rays, np.int64)
+    found = np.empty(tasks, np.int64)
+    fixed = (
+        backends.flat(origins), backends.flat(directions), backends.flat(bounds[0]),
+        backends.flat(bounds[1]), backends.flat(jitter), occupied[0].numpy(), occupied[1].numpy(),
+        low, inverse_size, domain.contracted, np.float32(lattice.step), np.float32(lattice.cone),
+        lattice.limit, counts,
+    )  # fmt: skip
+    while True:
+        starts, ends = (np.empty((tasks, _room[0]), np.float32) for _ in range(2))
+        backends.call(_march, *fixed, starts, ends, found)
+        if found.max() <= _room[0]:
+            break
+        _room[0] = int(found.max() * 1.25)
+    offsets[1:] = torch.from_numpy(counts).cumsum(0)
+    return (
+        offsets,
+        torch.from_numpy(np.concatenate([starts[i, : found[i]] for i in range(tasks)])),
+        torch.from_numpy(np.concatenate([ends[i, : found[i]] for i in range(tasks)])),
+    )

@@ -1,0 +1,163 @@
+"""What a field is trained on: pixels of a scene, values of a signal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from polyfield.fields.base import RadianceField, SignalField
+from polyfield.renderers.renderer import VolumeRenderer
+from polyfield.scenes.base import Scene
+from polyfield.scenes.picture import Picture
+
+LossName = Literal["huber", "mse"]
+
+
+def loss_of(name: LossName, residual: Tensor) -> Tensor:
+    """Mean loss: the square, or instant-ngp's Huber (d^2 up to 0.1, then (|d| - 0.05) / 5)."""
+    if name == "mse":
+        return residual.square().mean()
+    return functional.huber_loss(residual, torch.zeros_like(residual), delta=0.1) * 2
+
+
+@dataclass(frozen=True)
+class Photometric:
+    """Rendered colour against the pixels of posed views."""
+
+    samples: int = 65536
+    """Field evaluations a step aims at; the number of rays follows."""
+    loss: LossName = "huber"
+    """Of the difference in colour."""
+    max_rays: int = 65536
+    """Most rays a step."""
+
+    def build(
+        self,
+        scene: Scene,
+        field: RadianceField,
+        renderer: VolumeRenderer,
+        background: Float[Tensor, "3"] | None,
+        seed: int,
+    ) -> PhotometricObjective:
+        """The objective; background None draws a new one for each ray."""
+        return PhotometricObjective(self, scene, field, renderer, background, seed)
+
+
+class PhotometricObjective:
+    """Draws rays, renders them, compares. The number of rays follows the number of samples they took."""
+
+    def __init__(
+        self,
+        config: Photometric,
+        scene: Scene,
+        field: RadianceField,
+        renderer: VolumeRenderer,
+        background: Float[Tensor, "3"] | None,
+        seed: int,
+    ) -> None:
+        self.config, self.scene, self.field, self.renderer = config, scene, field, renderer
+        self.background = background
+        self.generator = torch.Generator().manual_seed(seed)
+        self.rays = 1024
+
+    def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
+        """Loss of one batch of rays; also keeps the sampler up to date."""
+        self.renderer.sampler.refresh(self.field.density, step)
+        rays, rgba = self.scene.sample(self.rays, self.generator)
+        alpha = rgba[:, 3:]
+        background = self.background
+        if background is None:
+            background = torch.rand(len(rays), 3, generator=self.generator)
+        target = rgba[:, :3] * alpha + (1 - alpha) * background
+        pixels, samples = self.renderer(self.field, rays, self.generator)
+        residual = pixels.over(background) - target
+        mse = residual.detach().square().mean().item()
+        numbers = {
+            "psnr": -10 * math.log10(max(mse, 1e-10)),
+            "rays": float(len(rays)),
+            "samples": float(samples),
+        }
+        wanted = self.rays * self.config.samples / max(samples, 1)
+        self.rays = int(
+            min(max(64, self.rays / 2, min(wanted, self.rays * 2)), self.config.max_rays)
+        )
+        return loss_of(self.config.loss, residual), numbers
+
+    def state(self) -> dict[str, Tensor]:
+        """Ray count, generator, and the sampler's grid."""
+        return {
+            "rays": torch.tensor(self.rays),
+            "generator": self.generator.get_state(),
+            **{f"sampler.{k}": v for k, v in self.renderer.sampler.state_dict().items()},
+        }
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+        self.rays = int(state["rays"])
+        self.generator.set_state(state["generator"])
+        prefix = "sampler."
+        self.renderer.sampler.load_state_dict(
+            {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+        )
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Values of a field against the values of a picture."""
+
+    batch: int = 16384
+    """Pixels a step."""
+    loss: LossName = "mse"
+    """Of the difference in value."""
+
+    def build(self, picture: Picture, field: SignalField, seed: int) -> RegressionObjective:
+        """The objective."""
+        return RegressionObjective(self, picture, field, seed)
+
+
+class RegressionObjective:
+    """Walks through all pixels in random order, again and again."""
+
+    def __init__(self, config: Regression, picture: Picture, field: SignalField, seed: int) -> None:
+        self.config, self.picture, self.field = config, picture, field
+        self.x, self.value = picture.all()
+        self.generator = torch.Generator().manual_seed(seed)
+        self.position = 0
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        """A new order; the generator's state before it is what resuming needs."""
+        self.before = self.generator.get_state()
+        self.order = torch.randperm(len(self.x), generator=self.generator)
+
+    def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
+        """Loss of the next pixels."""
+        batch = min(self.config.batch, len(self.x))
+        if self.position + batch > len(self.x):
+            self._shuffle()
+            self.position = 0
+        pick = self.order[self.position : self.position + batch]
+        self.position += batch
+        x = self.x.index_select(0, pick)
+        residual = self.field(x) - self.value.index_select(0, pick)
+        mse = residual.detach().square().mean().item()
+        self.field.observe(x, residual.detach().square().mean(-1))
+        numbers = {"psnr": -10 * math.log10(max(mse, 1e-10)), "samples": float(batch)}
+        return loss_of(self.config.loss, residual), numbers
+
+    def state(self) -> dict[str, Tensor]:
+        """Position in the current order, and the generator before it was drawn."""
+        return {"position": torch.tensor(self.position), "generator": self.before}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+        self.generator.set_state(state["generator"])
+        self._shuffle()
+        self.position = int(state["position"])

@@ -1,0 +1,159 @@
+"""An occupancy grid (Mueller et al. 2022, section E.2): where there may be something, kept up to date while training.
+
+Symbols: R cells an axis over the domain's unit cube; s the sampling step; a cell's value is a decaying maximum of the density
+seen in it; the cell is occupied if value * s > min(threshold, mean over all cells).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from polyfield.encodings.domain import Domain
+from polyfield.encodings.errors import InputError
+from polyfield.renderers.intervals import Intervals
+from polyfield.renderers.kernels.march import Lattice, coarsen, entry, march
+from polyfield.renderers.samplers import Density, Sampler
+from polyfield.renderers.volume import points, transmittance
+from polyfield.scenes.rays import Rays
+
+
+@dataclass(frozen=True)
+class OccupancyGrid:
+    """Fixed steps, kept where a grid says there may be something."""
+
+    resolution: int = 128
+    """R, cells an axis."""
+    steps: int = 1024
+    """Steps on the box's diagonal."""
+    cone: float = 0.0
+    """Growth of the step with distance; instant-ngp uses 1/256 for large scenes."""
+    limit: int = 1024
+    """Most samples on a ray."""
+    threshold: float = 0.01
+    """Optical thickness of a step below which a cell counts as empty."""
+    decay: float = 0.95
+    """What remains of a cell's value each time it is looked at again."""
+    every: int = 16
+    """Training steps between updates."""
+    points: int = 32768
+    """Cells looked at in an update."""
+    sweep: int = 256
+    """Training steps in which every cell is looked at for the first time."""
+    prune: float = 1e-4
+    """Training leaves out samples that less than this share of light reaches. 0 keeps all."""
+
+    def build(self, domain: Domain) -> OccupancySampler:
+        """The module."""
+        if self.resolution < 1 or self.steps < 1 or self.every < 1 or self.limit < 1:
+            raise InputError(
+                "resolution, steps, every and limit of at least 1",
+                f"{self.resolution}, {self.steps}, {self.every}, {self.limit}",
+                "raise them",
+            )
+        return OccupancySampler(domain, self)
+
+
+class OccupancySampler(Sampler):
+    """Marches rays through the occupied cells. The grid is part of the model: it is saved with it."""
+
+    value: Float[Tensor, "R R R"]
+    occupied: Bool[Tensor, "R R R"]
+    coarse: Bool[Tensor, "C C C"]
+
+    def __init__(self, domain: Domain, config: OccupancyGrid) -> None:
+        super().__init__()
+        self.domain, self.config = domain, config
+        cells = (config.resolution,) * 3
+        # A cell never looked at has an infinite value, so it is occupied.
+        self.register_buffer("value", torch.full(cells, math.inf))
+        self.register_buffer("occupied", torch.ones(cells, dtype=torch.bool))
+        self.register_buffer("coarse", coarsen(self.occupied), persistent=False)
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
+        super()._load_from_state_dict(*args, **kwargs)
+        self.coarse = coarsen(self.occupied)
+
+    @property
+    def lattice(self) -> Lattice:
+        """The steps of the march, world units."""
+        diagonal = math.sqrt(3) * self.domain.length
+        return Lattice(diagonal / self.config.steps, self.config.cone, self.config.limit)
+
+    def forward(
+        self, rays: Rays, density: Density, generator: torch.Generator | None = None
+    ) -> Intervals:
+        """Intervals in occupied cells; with a generator (training), only those that light reaches."""
+        begin, leave = entry(rays.origins, rays.directions, rays.near, rays.far, self.domain)
+        jitter = torch.full_like(begin, 0.5)
+        if generator is not None:
+            jitter = torch.rand(len(rays), generator=generator)
+        found = self._march(rays, begin, leave, jitter, self.lattice)
+        if generator is None or self.config.prune <= 0 or len(found) == 0:
+            return found
+        with torch.no_grad():
+            seen = density(points(rays, found)[0])
+            return found.keep(transmittance(seen, found) > self.config.prune)
+
+    def some(
+        self, rays: Rays, begin: Float[Tensor, "r"], limit: int, density: Density
+    ) -> Intervals:
+        """The next `limit` occupied intervals beyond t = begin."""
+        enter, leave = entry(rays.origins, rays.directions, rays.near, rays.far, self.domain)
+        lattice = Lattice(self.lattice.step, self.lattice.cone, limit)
+        jitter = torch.zeros_like(enter)
+        return self._march(rays, torch.maximum(enter, begin), leave, jitter, lattice)
+
+    def _march(
+        self, rays: Rays, begin: Tensor, leave: Tensor, jitter: Tensor, lattice: Lattice
+    ) -> Intervals:
+        cells = (self.occupied, self.coarse)
+        return Intervals(
+            *march(
+                rays.origins, rays.directions, (begin, leave), jitter, cells, self.domain, lattice
+            )
+        )
+
+    @torch.no_grad()
+    def refresh(self, density: Density, step: int) -> None:
+        """Look at some cells again, every `every` steps.
+
+        In the first `sweep` steps, each cell once; later half of the points fall anywhere and half in occupied cells.
+        Random numbers depend on the step alone.
+        """
+        config = self.config
+        if step % config.every:
+            return
+        generator = torch.Generator().manual_seed(step)
+        total = config.resolution**3
+        if step < config.sweep:
+            rounds = max(1, config.sweep // config.every)
+            cells = torch.arange(step // config.every, total, rounds)
+        else:
+            half = config.points // 2
+            anywhere = torch.randint(total, (half,), generator=generator)
+            full = self.occupied.view(-1).nonzero()[:, 0]
+            pick = torch.randint(max(1, len(full)), (half,), generator=generator)
+            cells = torch.cat([anywhere, full[pick] if len(full) else anywhere]).unique()
+        self._look(density, cells, generator)
+
+    def _look(self, density: Density, cells: Tensor, generator: torch.Generator) -> None:
+        """Take the density at a random point of each cell into its value, and decide anew what is occupied."""
+        r = self.config.resolution
+        corner = torch.stack([cells // (r * r), cells // r % r, cells % r], -1)
+        unit = (corner + torch.rand(len(cells), 3, generator=generator)) / r
+        values = self.value.view(-1)
+        for part in torch.arange(len(cells)).split(1 << 17):
+            seen = density(self.domain.inverse(unit[part]))
+            old = values[cells[part]]
+            old = torch.where(old.isinf(), torch.zeros_like(old), old * self.config.decay)
+            values[cells[part]] = torch.maximum(old, seen)
+        known = values.isfinite()
+        mean = float(values[known].mean()) if bool(known.any()) else 0.0
+        step = self.lattice.step
+        self.occupied.copy_(self.value * step > min(self.config.threshold, mean * step))
+        self.coarse = coarsen(self.occupied)

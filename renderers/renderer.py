@@ -1,0 +1,76 @@
+"""Field + rays -> pixels."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyfield.fields.base import RadianceField
+from polyfield.renderers.samplers import Sampler
+from polyfield.renderers.volume import Pixels, composite, points
+from polyfield.scenes.rays import Rays
+
+OPAQUE = 1e-3
+"""Rendering a picture stops on a ray when less light than this is left (instant-ngp uses 1e-4, KiloNeRF 1e-2)."""
+ROUND = (4, 8, 16, 32, 64)
+"""Samples a ray of the first, second ... round; the last repeats."""
+BATCH = 1 << 14
+"""Rays rendered at once."""
+
+
+class VolumeRenderer(nn.Module):
+    """Asks a sampler where, a field what, and blends."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        super().__init__()
+        self.sampler = sampler
+
+    def forward(
+        self, field: RadianceField, rays: Rays, generator: torch.Generator | None = None
+    ) -> tuple[Pixels, int]:
+        """Pixels of rays [r], with gradient, and the number of samples."""
+        intervals = self.sampler(rays, field.density, generator)
+        x, directions = points(rays, intervals)
+        sample = field(x, directions)
+        return composite(sample.rgb, sample.density, intervals), len(intervals)
+
+    @torch.no_grad()
+    def picture(self, field: RadianceField, rays: Rays) -> Pixels:
+        """Pixels of rays of any shape, without gradient: in rounds, leaving out rays that have become opaque."""
+        flat = rays.flatten()
+        parts = [
+            self._rounds(field, flat[slice(at, at + BATCH)]) for at in range(0, len(flat), BATCH)
+        ]
+        whole = Pixels(*(torch.cat(c) for c in zip(*map(_tuple, parts), strict=True)))
+        return whole.reshape(*rays.shape)
+
+    def _rounds(self, field: RadianceField, rays: Rays) -> Pixels:
+        n = len(rays)
+        color, light, depth = torch.zeros(n, 3), torch.ones(n), torch.zeros(n)
+        alive = torch.arange(n)
+        begin = torch.full((n,), -torch.inf)
+        number = 0
+        while len(alive):
+            limit = ROUND[min(number, len(ROUND) - 1)]
+            live = rays[alive]
+            intervals = self.sampler.some(live, begin, limit, field.density)
+            x, directions = points(live, intervals)
+            sample = field(x, directions)
+            seen = composite(sample.rgb, sample.density, intervals)
+            before = light[alive]
+            color[alive] += before[:, None] * seen.color
+            depth[alive] += before * seen.opacity * seen.depth
+            light[alive] = before * (1 - seen.opacity)
+            counts = intervals.offsets.diff()
+            last = (intervals.offsets[1:] - 1).clamp(min=0)
+            more = (counts == limit) & (light[alive] > OPAQUE)
+            begin = intervals.end[last[more]] if len(intervals) else begin[:0]
+            alive = alive[more]
+            number += 1
+        opacity = 1 - light
+        return Pixels(color, opacity, depth / opacity.clamp(min=1e-6))
+
+
+def _tuple(pixels: Pixels) -> tuple[Tensor, Float[Tensor, "n"], Float[Tensor, "n"]]:
+    return pixels.color, pixels.opacity, pixels.depth

@@ -1,0 +1,98 @@
+"""Samplers choose where along a ray the field is asked. They know nothing of a field but its density."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyfield.encodings.domain import Domain
+from polyfield.encodings.errors import InputError
+from polyfield.renderers.intervals import Intervals
+from polyfield.renderers.kernels.march import entry
+from polyfield.scenes.rays import Rays
+
+Density = Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]]
+"""Density per world unit at world points."""
+
+
+class Sampler(nn.Module, ABC):
+    """Rays -> packed intervals."""
+
+    domain: Domain
+
+    @abstractmethod
+    def forward(
+        self, rays: Rays, density: Density, generator: torch.Generator | None = None
+    ) -> Intervals:
+        """Intervals along rays [r]; jittered if there is a generator, else always the same."""
+
+    @abstractmethod
+    def some(
+        self, rays: Rays, begin: Float[Tensor, "r"], limit: int, density: Density
+    ) -> Intervals:
+        """The first `limit` intervals of each ray beyond t = begin, without jitter: for rendering in rounds."""
+
+    def refresh(self, density: Density, step: int) -> None:  # noqa: B027
+        """Told before each training step; an occupancy grid keeps itself up to date here."""
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """The same number of equal intervals on each ray, between where it enters and leaves the box."""
+
+    samples: int = 192
+    """Intervals a ray."""
+
+    def build(self, domain: Domain) -> UniformSampler:
+        """The module."""
+        if self.samples < 1:
+            raise InputError("samples >= 1", str(self.samples), "raise it")
+        if domain.contracted:
+            raise InputError(
+                "a bounded scene for the Uniform sampler", "an unbounded one", "use OccupancyGrid"
+            )
+        return UniformSampler(domain, self.samples)
+
+
+class UniformSampler(Sampler):
+    """Stratified samples (Mildenhall et al. 2020, eq. 2), as intervals."""
+
+    def __init__(self, domain: Domain, samples: int) -> None:
+        super().__init__()
+        self.domain, self.samples = domain, samples
+
+    def forward(
+        self, rays: Rays, density: Density, generator: torch.Generator | None = None
+    ) -> Intervals:
+        """Equal intervals on each ray that meets the box; their borders move by less than one interval."""
+        begin, leave = entry(rays.origins, rays.directions, rays.near, rays.far, self.domain)
+        jitter = 0.0 if generator is None else torch.rand(len(rays), 1, generator=generator) - 0.5
+        return self._intervals(begin, leave, jitter, self.samples)
+
+    def some(
+        self, rays: Rays, begin: Float[Tensor, "r"], limit: int, density: Density
+    ) -> Intervals:
+        """The next `limit` of the ray's equal intervals."""
+        enter, leave = entry(rays.origins, rays.directions, rays.near, rays.far, self.domain)
+        every = self._intervals(enter, leave, 0.0, self.samples)
+        # Half a step of slack: `begin` is the end of an interval, up to rounding.
+        mask = every.middle > begin[every.ray]
+        rest = every.keep(mask)
+        rank = torch.arange(len(rest)) - rest.offsets[rest.ray]
+        return rest.keep(rank < limit)
+
+    @staticmethod
+    def _intervals(begin: Tensor, leave: Tensor, jitter: Tensor | float, count: int) -> Intervals:
+        hit = leave > begin
+        step = ((leave - begin) / count)[:, None]
+        borders = begin[:, None] + (torch.arange(count + 1) + jitter) * step
+        borders = borders.clamp(begin[:, None], torch.maximum(leave, begin)[:, None])
+        counts = torch.where(hit, count, 0)
+        offsets = torch.zeros(len(begin) + 1, dtype=torch.int64)
+        offsets[1:] = counts.cumsum(0)
+        return Intervals(offsets, borders[hit, :-1].reshape(-1), borders[hit, 1:].reshape(-1))

@@ -1,0 +1,62 @@
+"""Volume rendering as pure functions of packed samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.renderers.intervals import Intervals
+from polyfield.renderers.kernels import composite as kernel
+from polyfield.scenes.rays import Rays
+
+
+@dataclass
+class Pixels:
+    """What rays see."""
+
+    color: Float[Tensor, "*b 3"]
+    """In front of nothing: multiply-added over a background by `over`."""
+    opacity: Float[Tensor, "*b"]
+    """In [0, 1]."""
+    depth: Float[Tensor, "*b"]
+    """Mean distance t of what is seen, world units; 0 where nothing is."""
+
+    def over(self, background: Float[Tensor, "*#b 3"]) -> Float[Tensor, "*b 3"]:
+        """The colour in front of a background."""
+        return self.color + (1 - self.opacity[..., None]) * background
+
+    def reshape(self, *shape: int) -> Pixels:
+        """The same pixels in another batch shape."""
+        return Pixels(
+            self.color.reshape(*shape, 3), self.opacity.reshape(shape), self.depth.reshape(shape)
+        )
+
+
+def points(rays: Rays, intervals: Intervals) -> tuple[Tensor, Tensor]:
+    """World points [n, 3] in the middles of the intervals, and their directions [n, 3]."""
+    directions = rays.directions.index_select(0, intervals.ray)
+    origins = rays.origins.index_select(0, intervals.ray)
+    return torch.addcmul(origins, intervals.middle[:, None], directions), directions
+
+
+def composite(
+    rgb: Float[Tensor, "n 3"], density: Float[Tensor, "n"], intervals: Intervals
+) -> Pixels:
+    """Blend the samples of each ray front to back.
+
+    Args:
+        rgb: [n, 3].
+        density: [n], >= 0, per world unit.
+        intervals: where the samples are.
+    """
+    values = torch.cat([rgb, intervals.middle[:, None]], -1)
+    blended, opacity = kernel.composite(values, density, intervals.length, intervals.offsets)
+    return Pixels(blended[:, :3], opacity, blended[:, 3] / opacity.detach().clamp(min=1e-6))
+
+
+def transmittance(density: Float[Tensor, "n"], intervals: Intervals) -> Float[Tensor, "n"]:
+    """Share of light that reaches each sample from the eye."""
+    return kernel.weights(density, intervals.length, intervals.offsets)[1]
