@@ -9,24 +9,29 @@
 Every name is found on first use, so importing this package costs nothing.
 """
 
+import os
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from polyfield.apps.fit_image import fit_image as fit_image
     from polyfield.apps.fit_scene import fit_scene as fit_scene
+    from polyfield.apps.runs import load as load
     from polyfield.encodings.errors import InputError as InputError
-    from polyfield.renderers.model import load as load
     from polyfield.scenes.cameras import Camera as Camera
 
     __version__: str
+
+# Threads of torch and numba wait for work by spinning, 300,000 turns unless told otherwise. Where another
+# program wants the same cores, that makes training ten times slower. Read when torch is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 _HOMES = {
     "Camera": "polyfield.scenes.cameras",
     "InputError": "polyfield.encodings.errors",
     "fit_image": "polyfield.apps.fit_image",
     "fit_scene": "polyfield.apps.fit_scene",
-    "load": "polyfield.renderers.model",
+    "load": "polyfield.apps.runs",
 }
 
 __all__ = ["Camera", "InputError", "__version__", "fit_image", "fit_scene", "load"]
