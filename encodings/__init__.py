@@ -1,4 +1,7 @@
-"""Coordinate encodings: [*n, d] in [0,1]^d -> features [*n, c]. `EncodingConfig` is the list of them all."""
+"""Coordinate encodings.
+
+[*n, d] in [0,1]^d -> features [*n, c]. `EncodingConfig` is the list of them all.
+"""
 
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.plain import PlainEncodingConfig

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 
 class Encoding(nn.Module, ABC):
-    """Features of coordinates. Subclasses are final, one a file, built by their config's `build(in_dim)`."""
+    """Features of coordinates.
+
+    Subclasses are final, one a file, built by their config's `build(in_dim)`.
+    """
 
     in_dim: int
     out_dim: int

@@ -1,6 +1,7 @@
-"""Domains: world coordinates -> the unit cube [0,1]^d that encodings and occupancy grids live in.
+"""Domains: world coordinates -> the unit cube [0,1]^d of encodings and occupancy grids.
 
-Symbols: bounds [2, d] = (low, high) corners of a world box; u = 2 (x - low) / (high - low) - 1, so the box is |u| <= 1.
+Symbols: bounds [2, d] = (low, high) corners of a world box; u = 2 (x - low) / (high - low) - 1, so
+the box is |u| <= 1.
 """
 
 from __future__ import annotations
@@ -25,12 +26,15 @@ class Domain(nn.Module, ABC):
 
     @property
     def dim(self) -> int:
-        """d."""
+        """D."""
         return int(self.bounds.shape[1])
 
     @property
     def length(self) -> float:
-        """The box's longest edge, world units. Densities are exp(.) per this length, so that units cancel."""
+        """The box's longest edge, world units.
+
+        Densities are exp(.) per this length, so that units cancel.
+        """
         return float((self.bounds[1] - self.bounds[0]).max())
 
     @abstractmethod
@@ -57,9 +61,10 @@ class Box(Domain):
 
 
 class Contraction(Domain):
-    """All of space (Barron et al. 2022, mip-NeRF 360, eq. 10), with the maximum norm so that a box keeps its shape.
+    """All of space, with the maximum norm so that a box keeps its shape.
 
-    The box fills the middle half of the unit cube; infinity lies on the cube's faces.
+    The box fills the middle half of the unit cube; infinity lies on the cube's faces. Source:
+    Barron et al. 2022 (mip-NeRF 360), eq. 10.
     """
 
     contracted = True

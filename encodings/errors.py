@@ -1,4 +1,4 @@
-"""The one exception for a user's mistake. The command line turns it into one line and exit code 2."""
+"""The one exception for a user's mistake: one line, and exit code 2 on the command line."""
 
 
 class InputError(ValueError):

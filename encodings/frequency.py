@@ -1,6 +1,7 @@
 """Positional encoding (Mildenhall et al. 2020, eq. 4).
 
-Symbols: x in [0,1]^d is mapped to p = 2x - 1; F octaves; features sin(2^k pi p_j), cos(2^k pi p_j) for k < F.
+Symbols: x in [0,1]^d is mapped to p = 2x - 1; F octaves; features sin(2^k pi p_j), cos(2^k pi p_j)
+    for k < F.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Multiresolution hash grid encoding (Mueller et al. 2022). The op and its symbols are in kernels/hash_grid.py."""
+"""Multiresolution hash grid encoding (Mueller et al.
+
+2022). The op and its symbols are in kernels/hash_grid.py.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ from polyfield.encodings.kernels.hash_grid import Levels, hash_grid
 
 @dataclass(frozen=True)
 class HashGrid:
-    """Features at the corners of grids of growing resolution; fine grids share entries by hashing."""
+    """Features at the corners of grids of growing resolution.
+
+    Fine grids share entries by hashing.
+    """
 
     levels: int = 16
     """L, number of grids."""

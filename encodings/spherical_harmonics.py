@@ -1,6 +1,7 @@
 """Real spherical harmonics of directions, as in instant-ngp and Plenoxels.
 
-Symbols: a direction d of unit length comes in as v = (d + 1) / 2 in [0,1]^3, the range of all encodings.
+Symbols: a direction d of unit length comes in as v = (d + 1) / 2 in [0,1]^3, the range of all
+    encodings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Fields: world points (and directions) -> a signal or radiance. The unions below are the lists of them all."""
+"""Fields.
+
+World points (and directions) -> a signal or radiance. The unions below are the lists of them all.
+"""
 
 from polyfield.fields.base import RadianceField, RadianceSample, SignalField
 from polyfield.fields.coordinate import Coordinate

@@ -11,10 +11,16 @@ from polyfield.fields.kernels.adam import AdamNumbers, adam
 
 
 class Adam:
-    """The optimiser of `fit`. Its state is plain tensors, named by the parameters they belong to."""
+    """The optimiser of `fit`.
+
+    Its state is plain tensors, named by the parameters they belong to.
+    """
 
     def __init__(self, groups: Mapping[str, list[nn.Parameter]], skip: tuple[str, ...]) -> None:
-        """Groups of parameters; entries of groups named in `skip` keep still while their gradient is 0."""
+        """Groups of parameters.
+
+        Entries of groups named in `skip` keep still while their gradient is 0.
+        """
         self.groups = {name: list(parameters) for name, parameters in groups.items()}
         self.skip = skip
         self._state = {

@@ -1,4 +1,7 @@
-"""The two interfaces of a field: a signal (values at points) and radiance (density, and colour by direction)."""
+"""The two interfaces of a field.
+
+A signal (values at points) and radiance (density, and colour by direction).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ class RadianceSample:
 
 
 class Field(nn.Module, ABC):
-    """What both kinds of field share. Abstract; the kinds below are abstract too, architectures are final."""
+    """What both kinds of field share.
+
+    Abstract; the kinds below are abstract too, architectures are final.
+    """
 
     domain: Domain
 
@@ -79,7 +85,7 @@ class RadianceField(Field):
 
     @abstractmethod
     def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:
-        """Log-density per `domain.length` [*n], and the feature colour is made from [*n, k] or None."""
+        """Log-density per `domain.length` [*n]; the feature of colour [*n, k] or None."""
 
     @abstractmethod
     def forward(

@@ -1,4 +1,7 @@
-"""A coordinate network: an encoding, a small perceptron, values (Mueller et al. 2022, section 5.1 for images)."""
+"""A coordinate network.
+
+An encoding, a small perceptron, values (Mueller et al. 2022, section 5.1 for images).
+"""
 
 from __future__ import annotations
 

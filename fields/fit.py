@@ -1,7 +1,7 @@
 """THE optimisation loop: images, scenes and distillation are objectives of it.
 
-Symbols: progress p in [0, 1] is the share of the budget (steps or seconds) that is spent; a group's rate at p is
-rate * min(1, p / warm_up) * final^p'  with p' = max(0, p - hold) / (1 - hold).
+Symbols: progress p in [0, 1] is the share of the budget (steps or seconds) that is spent; a group's
+rate at p is rate * min(1, p / warm_up) * final^q with q = max(0, p - hold) / (1 - hold).
 """
 
 from __future__ import annotations
@@ -121,7 +121,10 @@ class Fit:
         self._good = self.state()
 
     def run(self, on_step: Callable[[Progress], None] | None = None) -> None:
-        """Train until the budget is spent; `on_step` is called after each step, the clock stopped."""
+        """Train until the budget is spent.
+
+        `on_step` is called after each step, the clock stopped.
+        """
         while self.progress.fraction < 1:
             began = time.perf_counter()
             wrong = self._step()

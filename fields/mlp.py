@@ -15,7 +15,10 @@ class MLP(nn.Module):
     """ReLU perceptron with one flat parameter vector, tiny-cuda-nn's layout."""
 
     def __init__(self, widths: list[int], bias: bool = False) -> None:
-        """Layers of widths [in, hidden ..., out]; weights Xavier-uniform as in tiny-cuda-nn, biases 0."""
+        """Layers of widths [in, hidden ..., out].
+
+        Weights Xavier-uniform as in tiny-cuda-nn, biases 0.
+        """
         super().__init__()
         self.widths, self.bias = list(widths), bias
         self.weights = nn.Parameter(torch.zeros(kernel.size(self.widths, bias)))

@@ -1,6 +1,7 @@
-"""Instant-ngp's radiance field (Mueller et al. 2022, section 5.4): encoding, density network, colour network.
+"""Instant-ngp's radiance field: an encoding, a density network, a colour network.
 
-Symbols: v [n, k] = density network(encoding(x)); log-density = v_0; rgb = sigmoid(colour network([v, SH(direction)])).
+Source: Mueller et al. 2022, section 5.4. Symbols: v [n, k] = density network(encoding(x));
+log-density = v_0; rgb = sigmoid(colour network([v, SH(direction)])).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Packed samples along rays: the one layout of samples in this package.
 
-Symbols: r rays, n samples; the samples of ray i are offsets[i] ... offsets[i + 1] - 1, front to back.
+Symbols: r rays, n samples; the samples of ray i are offsets[i] ... offsets[i + 1] - 1, front to
+    back.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Intervals:
 
     @property
     def n_rays(self) -> int:
-        """r."""
+        """Number of rays, r."""
         return len(self.offsets) - 1
 
     @cached_property
@@ -40,7 +41,7 @@ class Intervals:
 
     @property
     def length(self) -> Float[Tensor, "n"]:
-        """end - start."""
+        """World length of each interval."""
         return self.end - self.start
 
     @property

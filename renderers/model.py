@@ -1,6 +1,7 @@
-"""What a run saves and a user loads: a field with all that is needed to render it, in one safetensors file.
+"""What a run saves and a user loads: a field and all that is needed to render it, in one file.
 
-The file's metadata is JSON: kind, config tree, bounds, colour space, background ... Nothing in it can run.
+The file is safetensors. Its metadata is JSON: kind, config tree, bounds, colour space,
+background ... Nothing in it can run.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from torch import Tensor, nn
 from polyfield.encodings.domain import Box, domain
 from polyfield.encodings.errors import InputError
 from polyfield.fields import RadianceFieldConfig, SignalFieldConfig
-from polyfield.fields.base import Field
 from polyfield.fields.serialize import TAGGED, from_tree, load_tensors, save_tensors, to_tree
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
@@ -79,7 +79,11 @@ class RadianceModel(nn.Module):
         return torch.tensor(self.world.background)
 
     def render(self, camera: Camera, background: Float[Tensor, "3"] | None = None) -> Pixels:
-        """What a camera sees: color [h, w, 3] over the background (the model's own if None), opacity, depth [h, w]."""
+        """What a camera sees.
+
+        Color [h, w, 3] over the background (the model's own if None), opacity, depth [h,
+        w].
+        """
         return self.render_rays(camera.rays(), background)
 
     def render_rays(self, rays: Rays, background: Float[Tensor, "3"] | None = None) -> Pixels:

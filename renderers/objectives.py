@@ -51,7 +51,10 @@ class Photometric:
 
 
 class PhotometricObjective:
-    """Draws rays, renders them, compares. The number of rays follows the number of samples they took."""
+    """Draws rays, renders them, compares.
+
+    The number of rays follows the number of samples they took.
+    """
 
     def __init__(
         self,

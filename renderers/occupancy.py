@@ -1,7 +1,8 @@
-"""An occupancy grid (Mueller et al. 2022, section E.2): where there may be something, kept up to date while training.
+"""An occupancy grid: where there may be something, kept up to date while training.
 
-Symbols: R cells an axis over the domain's unit cube; s the sampling step; a cell's value is a decaying maximum of the density
-seen in it; the cell is occupied if value * s > min(threshold, mean over all cells).
+Source: Mueller et al. 2022, section E.2. Symbols: R cells an axis over the domain's unit cube; s
+the sampling step; a cell's value is a decaying maximum of the density seen in it; the cell is
+occupied if value * s > min(threshold, mean over all cells).
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ class OccupancyGrid:
 
 
 class OccupancySampler(Sampler):
-    """Marches rays through the occupied cells. The grid is part of the model: it is saved with it."""
+    """Marches rays through the occupied cells.
+
+    The grid is part of the model: it is saved with it.
+    """
 
     value: Float[Tensor, "R R R"]
     occupied: Bool[Tensor, "R R R"]
@@ -87,7 +91,10 @@ class OccupancySampler(Sampler):
     def forward(
         self, rays: Rays, density: Density, generator: torch.Generator | None = None
     ) -> Intervals:
-        """Intervals in occupied cells; with a generator (training), only those that light reaches."""
+        """Intervals in occupied cells.
+
+        With a generator (training), only those that light reaches.
+        """
         begin, leave = entry(rays.origins, rays.directions, rays.near, rays.far, self.domain)
         jitter = torch.full_like(begin, 0.5)
         if generator is not None:
@@ -122,7 +129,8 @@ class OccupancySampler(Sampler):
     def refresh(self, density: Density, step: int) -> None:
         """Look at some cells again, every `every` steps.
 
-        In the first `sweep` steps, each cell once; later half of the points fall anywhere and half in occupied cells.
+        In the first `sweep` steps, each cell once; later half of the points fall anywhere and half
+        in occupied cells.
         Random numbers depend on the step alone.
         """
         config = self.config
@@ -142,7 +150,7 @@ class OccupancySampler(Sampler):
         self._look(density, cells, generator)
 
     def _look(self, density: Density, cells: Tensor, generator: torch.Generator) -> None:
-        """Take the density at a random point of each cell into its value, and decide anew what is occupied."""
+        """Take the density at a random point of each cell into its value; decide anew."""
         r = self.config.resolution
         corner = torch.stack([cells // (r * r), cells // r % r, cells % r], -1)
         unit = (corner + torch.rand(len(cells), 3, generator=generator)) / r

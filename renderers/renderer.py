@@ -12,7 +12,7 @@ from polyfield.renderers.volume import Pixels, composite, points
 from polyfield.scenes.rays import Rays
 
 OPAQUE = 1e-3
-"""Rendering a picture stops on a ray when less light than this is left (instant-ngp uses 1e-4, KiloNeRF 1e-2)."""
+"""Light left on a ray when a picture stops following it (instant-ngp 1e-4, KiloNeRF 1e-2)."""
 ROUND = (4, 8, 16, 32, 64)
 """Samples a ray of the first, second ... round; the last repeats."""
 BATCH = 1 << 14
@@ -37,7 +37,10 @@ class VolumeRenderer(nn.Module):
 
     @torch.no_grad()
     def picture(self, field: RadianceField, rays: Rays) -> Pixels:
-        """Pixels of rays of any shape, without gradient: in rounds, leaving out rays that have become opaque."""
+        """Pixels of rays of any shape, without gradient.
+
+        In rounds, leaving out rays that have become opaque.
+        """
         flat = rays.flatten()
         parts = [
             self._rounds(field, flat[slice(at, at + BATCH)]) for at in range(0, len(flat), BATCH)

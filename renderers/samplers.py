@@ -1,4 +1,7 @@
-"""Samplers choose where along a ray the field is asked. They know nothing of a field but its density."""
+"""Samplers choose where along a ray the field is asked.
+
+They know nothing of a field but its density.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ class Sampler(nn.Module, ABC):
     def some(
         self, rays: Rays, begin: Float[Tensor, "r"], limit: int, density: Density
     ) -> Intervals:
-        """The first `limit` intervals of each ray beyond t = begin, without jitter: for rendering in rounds."""
+        """The first `limit` intervals of each ray beyond t = begin, without jitter.
+
+        For rendering in rounds.
+        """
 
     def refresh(self, density: Density, step: int) -> None:  # noqa: B027
         """Told before each training step; an occupancy grid keeps itself up to date here."""
@@ -43,7 +49,7 @@ class Sampler(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class Uniform:
-    """The same number of equal intervals on each ray, between where it enters and leaves the box."""
+    """The same number of equal intervals on each ray, from where it enters the box to its exit."""
 
     samples: int = 192
     """Intervals a ray."""
@@ -69,7 +75,10 @@ class UniformSampler(Sampler):
     def forward(
         self, rays: Rays, density: Density, generator: torch.Generator | None = None
     ) -> Intervals:
-        """Equal intervals on each ray that meets the box; their borders move by less than one interval."""
+        """Equal intervals on each ray that meets the box.
+
+        Their borders move by less than one interval.
+        """
         begin, leave = entry(rays.origins, rays.directions, rays.near, rays.far, self.domain)
         jitter = 0.0 if generator is None else torch.rand(len(rays), 1, generator=generator) - 0.5
         return self._intervals(begin, leave, jitter, self.samples)

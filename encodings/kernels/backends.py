@@ -1,7 +1,8 @@
 """Which kernels run, why, and on how many threads.
 
-An op has one `reference` in plain torch and may have a fast kernel of the same numbers. `POLYFIELD_BACKEND` is read
-once: `auto` (the fast kernel wherever there is one), `reference` (never), `numba` (the CPU kernel or an error).
+An op has one `reference` in plain torch and may have a fast kernel of the same numbers.
+`POLYFIELD_BACKEND` is read once: `auto` (the fast kernel wherever there is one), `reference`
+(never), `numba` (the CPU kernel or an error).
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def use_numba(*tensors: Tensor) -> bool:
 def call(kernel: Callable[..., Any], *arguments: Any) -> Any:
     """Run a parallel numba kernel on torch's number of threads.
 
-    Numba's `workqueue` threading layer aborts the process when two threads enter it at once, so calls are serialised.
+    Numba's `workqueue` threading layer aborts the process when two threads enter it at once, so
+    calls are serialised.
     """
     import numba
 
@@ -89,13 +91,14 @@ def call(kernel: Callable[..., Any], *arguments: Any) -> Any:
 def new(*shape: int) -> Tensor:
     """An uninitialised float32 CPU tensor for a kernel's result.
 
-    Numpy asks for huge pages where torch does not: touching a fresh array of 32 MB or more is then several times faster.
+    Numpy asks for huge pages where torch does not: touching a fresh array of 32 MB or more is then
+    several times faster.
     """
     return torch.from_numpy(np.empty(shape, np.float32))
 
 
 def flat(tensor: Tensor) -> np.ndarray:
-    """The values as a one-dimensional numpy array, sharing memory where the tensor is contiguous."""
+    """The values as a one-dimensional numpy array; shares memory with a contiguous tensor."""
     return tensor.detach().contiguous().view(-1).numpy()
 
 

@@ -1,8 +1,9 @@
-"""Multiresolution hash grid (Mueller et al. 2022, section 3) as one op, with tiny-cuda-nn's exact semantics.
+"""Multiresolution hash grid as one op, with tiny-cuda-nn's exact semantics.
 
-Symbols, for level l of L: scale s_l = N_0 b^l - 1;  resolution r_l = ceil(s_l) + 1;  position p = x s_l + 0.5 of a
-point x in [0,1]^d;  F features an entry;  size m_l = min(roundup8(r_l^d), 2^T) entries. A level with r_l^d <= 2^T is
-dense, index sum_j c_j r_l^j mod m_l (x fastest); else hashed, xor_j (c_j prime_j mod 2^32) mod m_l.
+Source: Mueller et al. 2022, section 3. Symbols, for level l of L: scale s_l = N_0 b^l - 1;
+resolution r_l = ceil(s_l) + 1; position p = x s_l + 0.5 of a point x in [0,1]^d; F features an
+entry; size m_l = min(roundup8(r_l^d), 2^T) entries. A level with r_l^d <= 2^T is dense, with index
+sum_j c_j r_l^j mod m_l (x fastest); else hashed, with index xor_j (c_j prime_j mod 2^32) mod m_l.
 The table is the levels one after the other, [sum_l m_l, F] row-major, flat.
 """
 
@@ -54,7 +55,10 @@ class Levels:
 
 
 def corner_indices(cell: Tensor, resolution: int, size: int, hashed: bool) -> Tensor:
-    """Entries of the 2^d corners of integer cells [n d] -> [n 2^d]; corner c adds bit j of c to axis j."""
+    """Entries of the 2^d corners of integer cells [n d] -> [n 2^d].
+
+    Corner c adds bit j of c to axis j.
+    """
     dim = cell.shape[-1]
     index = torch.zeros(*cell.shape[:-1], 2**dim, dtype=torch.int64, device=cell.device)
     for corner in range(2**dim):

@@ -1,11 +1,13 @@
 """The CPU kernels of `hash_grid`.
 
-Corner entries and weights are computed for a vector of points at once; features are then gathered point by point,
-F floats in one load. The forward pass and the gradient in x run over chunks of points. The gradient in the table runs
-over levels, so that each task owns the entries it adds to: no races, no atomics, the same result every time.
-With more threads than levels a level is cut into shards of its entries, and each task looks at all points.
+Corner entries and weights are computed for a vector of points at once; features are then gathered
+point by point, F floats in one load. The forward pass and the gradient in x run over chunks of
+points. The gradient in the table runs over levels, so that each task owns the entries it adds to:
+no races, no atomics, the same result every time. With more threads than levels a level is cut into
+shards of its entries, and each task looks at all points.
 
-Symbols: as in `hash_grid`; `dims` and `like` are tuples of length d and F, which fix the two at compile time.
+Symbols: as in `hash_grid`; `dims` and `like` are tuples of length d and F, which fix the two at
+compile time.
 """
 
 from __future__ import annotations
@@ -38,7 +40,10 @@ _PRIMES = np.array(PRIMES, np.uint32)
 def _locate(
     xs, at, row, scale, resolution, size, hashed, smooth, dims, axis_index, axis_weight, slope
 ):
-    """Per axis, for LANES points: low and high index terms, weights and their slope in the position."""
+    """Per axis, for LANES points.
+
+    Low and high index terms, weights and their slope in the position.
+    """
     zero, one = splat(np.float32(0), LANES), splat(np.float32(1), LANES)
     stride = np.uint32(1)
     for axis in range(len(dims)):
@@ -88,7 +93,10 @@ def _corners(size, hashed, dims, axis_index, axis_weight, index, weight):
 
 @njit(inline="always")
 def _transpose(x, first, count, dims, xs, row):
-    """Coordinates of points first..first+count-1 to [d, row]; the tail of the last vector repeats the last point."""
+    """Coordinates of points first..first+count-1 to [d, row].
+
+    The tail of the last vector repeats the last point.
+    """
     d = len(dims)
     for axis in range(d):
         for i in range(count):
@@ -133,8 +141,25 @@ def _forward(x, y, table, scales, resolutions, sizes, starts, hashed, smooth, di
 
 
 @njit(cache=True, nogil=True)
-def _table_task(grad, xs, row, n, dtable, scale, resolution, size, start, hashed, smooth, dims, like,
-                column, width, low, high):  # fmt: skip
+def _table_task(
+    grad,
+    xs,
+    row,
+    n,
+    dtable,
+    scale,
+    resolution,
+    size,
+    start,
+    hashed,
+    smooth,
+    dims,
+    like,
+    column,
+    width,
+    low,
+    high,
+):
     """Add one level's gradients into entries low..high-1."""
     axis_index = np.empty(2 * len(dims) * LANES, np.uint32)
     axis_weight = np.empty(2 * len(dims) * LANES, np.float32)
@@ -193,9 +218,25 @@ def _backward_table(
     for task in prange(order.size):
         level, shard = order[task] // shards, order[task] % shards
         size = sizes[level]
-        _table_task(grad, xs, row, n, dtable, scales[level], resolutions[level], size, starts[level],
-                    hashed[level], smooth, dims, like, level * len(like), scales.size * len(like),
-                    size * shard // shards, size * (shard + 1) // shards)  # fmt: skip
+        _table_task(
+            grad,
+            xs,
+            row,
+            n,
+            dtable,
+            scales[level],
+            resolutions[level],
+            size,
+            starts[level],
+            hashed[level],
+            smooth,
+            dims,
+            like,
+            level * len(like),
+            scales.size * len(like),
+            size * shard // shards,
+            size * (shard + 1) // shards,
+        )
 
 
 @njit(cache=True, nogil=True)
@@ -311,7 +352,11 @@ def backward_x(
     dx = backends.new(*x.shape)
     if dx.numel():
         backends.call(
-            _backward_x, backends.flat(grad), backends.flat(x), backends.flat(dx), backends.flat(table),
+            _backward_x,
+            backends.flat(grad),
+            backends.flat(x),
+            backends.flat(dx),
+            backends.flat(table),
             *_geometry(levels, features, smooth),
-        )  # fmt: skip
+        )
     return dx

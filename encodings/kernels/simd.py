@@ -1,15 +1,14 @@
 """Short vectors for numba kernels.
 
-Numba leaves vectorisation to LLVM, which gives up on gathers, on loops around them and on register tiles.
-This module adds a numba type for LLVM's own vectors, so that a kernel can say what it wants:
-`load`, `store`, arithmetic with operators, `fma`, `floor`, `select`. A vector lives in registers only;
-memory is always a plain contiguous array, addressed by an element offset. A number of lanes must be known when a kernel
-is compiled: it is a constant, or a tuple of that length (so that a kernel can be compiled for several).
+Numba leaves vectorisation to LLVM, which gives up on gathers, on loops around them and on register
+tiles. This module adds a numba type for LLVM's own vectors, so that a kernel can say what it wants:
+`load`, `store`, arithmetic with operators, `fma`, `floor`, `clamp`. A vector lives in registers
+only; memory is always a plain contiguous array, addressed by an element offset. A number of lanes
+must be known when a kernel is compiled: it is a constant, or a tuple of that length (so that one
+kernel can be compiled for several).
 
-Symbols: LANES is the number of 32-bit lanes of the widest vector of this machine (16 with AVX-512, 8 with
-AVX2, else 4).
-
-Source: LLVM language reference (vector types, `llvm.fma`, `llvm.floor`); llvmlite's IR builder.
+Symbols: LANES is the number of 32-bit lanes of the widest vector of this machine (16 with AVX-512,
+8 with AVX2, else 4). Source: LLVM language reference (vector types, `llvm.fma`, `llvm.floor`).
 """
 
 from __future__ import annotations
@@ -140,7 +139,7 @@ def _llvm_function(builder: Any, name: str, vector: Vector, arguments: Any) -> A
 
 @intrinsic
 def fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
-    """a * b + c, rounded once."""
+    """A * b + c, rounded once."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return _llvm_function(builder, "fma", a, args)

@@ -1,6 +1,7 @@
 """Real spherical harmonics of unit directions as one op, in the order and sign of tiny-cuda-nn.
 
-Symbols: direction d = (x, y, z), |d| = 1; degree D (1 to 4) gives the D^2 functions of bands l < D, band l at l^2 ... l^2 + 2l.
+Symbols: direction d = (x, y, z), |d| = 1; degree D (1 to 4) gives the D^2 functions of bands l < D,
+    band l at l^2 ... l^2 + 2l.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""One step of Adam (Kingma and Ba 2015) that can leave entries with a zero gradient alone.
+"""One step of Adam that can leave entries with a zero gradient alone.
 
     m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  c = c + 1
     p = p (1 - rate decay) - rate (m / (1 - b1^c)) / (sqrt(v / (1 - b2^c)) + eps)
 
-Symbols: p parameter, g gradient, m and v moments, c steps taken by each entry. With `skip`, entries with g = 0 keep p, m, v
-and c (tiny-cuda-nn does so for its tables: a batch touches few entries, and the others must not drift by momentum).
+Source: Kingma and Ba 2015, algorithm 1. Symbols: p parameter, g gradient, m and v moments, c steps
+taken by each entry. With `skip`, entries with g = 0 keep p, m, v and c: tiny-cuda-nn does so for
+its tables, since a batch touches few entries and the others must not drift by momentum.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch import Tensor
 from polyfield.encodings.kernels import backends
 
 HORIZON = 4096
-"""Steps after which 1 - b^c counts as what it is at c = HORIZON (1 to float precision for b <= 0.995)."""
+"""From this step on 1 - b^c counts as 1 (it is, in float precision, for b <= 0.995)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The CPU kernel of `adam`: one pass over the five arrays, a vector at a time, untouched vectors not even read."""
+"""The CPU kernel of `adam`.
+
+One pass over the five arrays, a vector at a time, untouched vectors not even read.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +115,18 @@ def step(
     """See `adam.adam`."""
     fix1, fix2 = corrections(numbers.beta1, numbers.beta2)
     backends.call(
-        _step, backends.flat(param), backends.flat(grad), backends.flat(first), backends.flat(second),
-        backends.flat(count).view(np.uint32), numbers.rate, numbers.beta1, numbers.beta2, numbers.eps,
-        numbers.decay, backends.flat(fix1), backends.flat(fix2), skip,
-    )  # fmt: skip
+        _step,
+        backends.flat(param),
+        backends.flat(grad),
+        backends.flat(first),
+        backends.flat(second),
+        backends.flat(count).view(np.uint32),
+        numbers.rate,
+        numbers.beta1,
+        numbers.beta2,
+        numbers.eps,
+        numbers.decay,
+        backends.flat(fix1),
+        backends.flat(fix2),
+        skip,
+    )

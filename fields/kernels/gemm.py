@@ -1,11 +1,10 @@
-"""A register-tiled matrix product for small matrices that stay in cache, inside numba kernels.
+"""A register-tiled product of small matrices that stay in cache, for use inside numba kernels.
 
-C[m, n] = sum_k A(m, k) B[k, n], float32. B and C have contiguous rows whose length is a multiple of the vector
-length; A(m, k) lies at `a_start + m * a_row + k * a_column`, so A may be transposed for free. One tile keeps
-`rows x vectors` accumulators in registers and reads each A value once per tile as a broadcast.
-
-That is the whole arithmetic of a small MLP: its forward pass, the gradient of its inputs and (with A transposed) the
-gradient of its weights.
+C[m, n] = sum_k A(m, k) B[k, n], float32. B and C have contiguous rows whose length is a multiple of
+the vector length; A(m, k) lies at a_start + m * a_row + k * a_column, so A may be transposed for
+free. One tile keeps rows x vectors accumulators in registers and reads each A value once per tile,
+as a broadcast. That is the whole arithmetic of a small MLP: its forward pass, the gradient of its
+inputs and (with A transposed) the gradient of its weights.
 
 Symbols: M, N, K sizes of the product; MODE what happens to a finished tile.
 """
@@ -22,9 +21,13 @@ from numba.extending import intrinsic
 from polyfield.encodings.kernels.simd import LANES
 
 WRITE, ADD, RELU, MASK = 0, 1, 2, 3
-"""MODE: C = bias + AB;  C += AB;  C = max(bias + AB, 0);  C = bias + AB where the mask is > 0, else 0."""
+"""MODE.
 
-# Accumulators fill the register file but for one row of B and a broadcast: 32 registers with AVX-512 (and NEON),
+C = bias + AB;  C += AB;  C = max(bias + AB, 0);  C = bias + AB where the mask is > 0, else 0.
+"""
+
+# Accumulators fill the register file but for one row of B and a broadcast: 32 registers with
+# AVX-512 (and NEON),
 # 16 with AVX2.
 ROWS_OF_4, ROWS_OF_2, ROWS_OF_1 = (6, 12, 12) if LANES != 8 else (2, 5, 8)
 
@@ -151,7 +154,10 @@ def _tile(
 
 
 def _product(mode: int) -> Any:
-    """The blocked product with one MODE: tiles of 4, 2 and 1 vectors, then single rows for the rest."""
+    """The blocked product with one MODE.
+
+    Tiles of 4, 2 and 1 vectors, then single rows for the rest.
+    """
 
     @njit(inline="never", nogil=True, boundscheck=False)
     def multiply(a, a_start, a_row, a_column, b, b_start, b_row, c, c_start, c_row,
@@ -204,8 +210,11 @@ product = _product(WRITE)
 product_add = _product(ADD)
 product_relu = _product(RELU)
 product_mask = _product(MASK)
-"""(a, a_start, a_row, a_column, b, b_start, b_row, c, c_start, c_row, m, n, k, bias, bias_start, mask): C from A and B.
+"""(a, a_start, a_row, a_column, b, b_start, b_row, c, c_start, c_row, m, n, k, bias, bias_start,
+mask): C from A and B.
 
-All arrays are one-dimensional contiguous float32; starts and strides count elements; n is a multiple of LANES.
-`bias` [n from bias_start] is unused by `product_add`; `mask` is read at C's offsets by `product_mask` only.
+All arrays are one-dimensional contiguous float32; starts and strides count elements; n is a
+multiple of LANES.
+`bias` [n from bias_start] is unused by `product_add`; `mask` is read at C's offsets by
+`product_mask` only.
 """

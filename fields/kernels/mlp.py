@@ -2,7 +2,8 @@
 
     h_0 = x;  h_{l+1} = relu(W_l h_l + b_l);  y = W_L h_L + b_L
 
-`weights` is one flat vector: for each layer W_l [widths[l+1], widths[l]] row-major, then b_l [widths[l+1]] if `bias`.
+`weights` is one flat vector: for each layer W_l [widths[l+1], widths[l]] row-major, then b_l
+[widths[l+1]] if `bias`.
 This is the layout of tiny-cuda-nn's networks (which have no biases), so weights can move both ways.
 """
 

@@ -1,11 +1,11 @@
-"""The CPU kernel of `mlp`: rows in chunks that stay in the L2 cache, hidden values never leave it.
+"""The CPU kernel of `mlp`: rows in chunks that stay in the L2 cache.
 
-The backward pass computes the forward pass of a chunk again instead of reading it from memory: arithmetic is cheaper.
-Each task owns a fixed range of chunks and its own sum of weight gradients, so there are no races and the result
-depends on nothing but the number of threads.
+Hidden values never reach memory: the backward pass computes the forward pass of a chunk again,
+because arithmetic is cheaper than memory. Each task owns a fixed range of chunks and its own sum of
+weight gradients, so there are no races and the result depends on nothing but the number of threads.
 
-Symbols: CHUNK rows at a time; `pad(w)` a width rounded up to whole vectors; forward matrices are stored transposed,
-[in, pad(out)], backward ones as [out, pad(in)], so that products read rows.
+Symbols: CHUNK rows at a time; `pad(w)` a width rounded up to whole vectors; forward matrices are
+stored transposed, [in, pad(out)], backward ones as [out, pad(in)], so that products read rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def _pad(width):
 def _pack(weights, widths, bias, forward, backward, offsets):
     """Fill the padded matrices and offsets.
 
-    offsets [layers, 5]: W_l and b_l in `weights` (b_l = -1 if none), W_l^T and b_l in `forward`, W_l in `backward`.
+    offsets [layers, 5]: W_l and b_l in `weights` (b_l = -1 if none), W_l^T and b_l in `forward`,
+    W_l in `backward`.
     """
     at, to, back = 0, 0, 0
     for layer in range(widths.size - 1):
@@ -105,7 +106,9 @@ def _forward(x, y, weights, widths, bias, n_forward, n_backward, scratch_width, 
 
 
 @njit(cache=True, nogil=True)
-def _backward_range(grad, x, dx, forward, backward, widths, offsets, scratch_width, sums, first, last, need_x):  # fmt: skip
+def _backward_range(
+    grad, x, dx, forward, backward, widths, offsets, scratch_width, sums, first, last, need_x
+):
     """Chunks first..last-1; adds the weight gradients to `sums`, laid out as `forward`."""
     n_in, n_out, depth = widths[0], widths[-1], widths.size - 1
     n = x.size // n_in
@@ -170,7 +173,9 @@ _ZERO = np.zeros(WIDEST, np.float32)
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _backward(grad, x, dx, dw, weights, widths, bias, n_forward, n_backward, scratch_width, tasks, need_x):  # fmt: skip
+def _backward(
+    grad, x, dx, dw, weights, widths, bias, n_forward, n_backward, scratch_width, tasks, need_x
+):
     forward = np.zeros(n_forward, np.float32)
     backward = np.zeros(n_backward, np.float32)
     offsets = np.empty((widths.size - 1, 5), np.int64)
@@ -215,9 +220,15 @@ def forward(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor
     if y.numel():
         shape = _sizes(widths)
         backends.call(
-            _forward, backends.flat(x), backends.flat(y), backends.flat(weights), shape[0], bias, *shape[1:],
+            _forward,
+            backends.flat(x),
+            backends.flat(y),
+            backends.flat(weights),
+            shape[0],
+            bias,
+            *shape[1:],
             backends.threads(),
-        )  # fmt: skip
+        )
     return y
 
 
@@ -230,7 +241,16 @@ def backward(
     if x.shape[0]:
         shape = _sizes(widths)
         backends.call(
-            _backward, backends.flat(grad), backends.flat(x), backends.flat(dx), backends.flat(dw), backends.flat(weights), shape[0], bias,
-            *shape[1:], backends.threads(), need_x,
-        )  # fmt: skip
+            _backward,
+            backends.flat(grad),
+            backends.flat(x),
+            backends.flat(dx),
+            backends.flat(dw),
+            backends.flat(weights),
+            shape[0],
+            bias,
+            *shape[1:],
+            backends.threads(),
+            need_x,
+        )
     return dx, dw

@@ -1,8 +1,9 @@
-"""Volume rendering of packed samples (Max 1995; Mildenhall et al. 2020, eq. 3) as one op.
+"""Volume rendering of packed samples as one op.
 
-Symbols, for the samples i of one ray, front to back: density s_i, length d_i, optical thickness a_i = s_i d_i,
-transmittance T_i = exp(-sum_{j<i} a_j), weight w_i = T_i (1 - exp(-a_i)), value v_i.
-Result: sum_i w_i v_i and sum_i w_i. `offsets` [r + 1] bound each ray's samples in the packed arrays.
+Source: Mildenhall et al. 2020, eq. 3 (Max 1995). Symbols, for the samples i of one ray, front to
+back: density s_i, length d_i, optical thickness a_i = s_i d_i, transmittance
+T_i = exp(-sum_{j<i} a_j), weight w_i = T_i (1 - exp(-a_i)), value v_i. The result is sum_i w_i v_i
+and sum_i w_i. `offsets` [r + 1] bound each ray's samples in the packed arrays.
 """
 
 from __future__ import annotations

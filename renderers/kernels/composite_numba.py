@@ -1,6 +1,7 @@
 """The CPU kernels of `composite`: parallel over rays, never over samples, so there are no races.
 
-Backward, with q_i = (grad . v_i) + grad_opacity:  dL/dv_i = w_i grad;  dL/ds_i = d_i (T_{i+1} q_i - sum_{j>i} w_j q_j).
+Backward, with q_i = (grad . v_i) + grad_opacity:  dL/dv_i = w_i grad;  dL/ds_i = d_i (T_{i+1} q_i -
+sum_{j>i} w_j q_j).
 The sum runs from the last sample to the first.
 """
 

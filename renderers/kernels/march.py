@@ -1,8 +1,10 @@
-"""Occupied samples along rays (Mueller et al. 2022, section E.1): fixed steps, kept where an occupancy grid says so.
+"""Occupied samples along rays: fixed steps, kept where an occupancy grid says so.
 
-Symbols: a ray o + t d is sampled on its own lattice t_0 = t_in + jitter * h(t_in), t_{k+1} = t_k + h(t_k), with
-h(t) = max(step, cone t), between t_in = max(near, entry into the box) and t_out = min(far, exit). Sample k is the interval
-[t_k, t_{k+1}], kept if the grid cell at its middle is occupied. R grid cells an axis over the domain's unit cube.
+Source: Mueller et al. 2022, section E.1. Symbols: a ray o + t d is sampled on its own lattice
+t_0 = t_in + jitter h(t_in), t_{k+1} = t_k + h(t_k), with h(t) = max(step, cone t), between
+t_in = max(near, entry into the box) and t_out = min(far, exit). Sample k is the interval
+[t_k, t_{k+1}], kept if the grid cell at its middle is occupied. R is the number of grid cells an
+axis over the domain's unit cube.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from torch import Tensor
 
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.kernels import backends
-
 
 COARSE = 8
 """Fine cells along an edge of a coarse one."""

@@ -1,6 +1,7 @@
 """The CPU kernel of `march`: empty cells are crossed in one leap, and runs of 8^3 empty cells too.
 
-Each task marches a fixed range of rays into its own buffer; a second pass packs the buffers. Where a buffer is too small
+Each task marches a fixed range of rays into its own buffer; a second pass packs the buffers. Where
+a buffer is too small
 the march runs again with a larger one, and the size is remembered.
 """
 
@@ -26,8 +27,27 @@ def _unit(x, low, inverse_size, contracted):
 
 
 @njit(cache=True, nogil=True)
-def _march_range(origins, directions, t_in, t_out, jitter, fine, coarse, low, inverse_size, contracted,
-                 step, cone, limit, first, last, counts, starts, ends, room):  # fmt: skip
+def _march_range(
+    origins,
+    directions,
+    t_in,
+    t_out,
+    jitter,
+    fine,
+    coarse,
+    low,
+    inverse_size,
+    contracted,
+    step,
+    cone,
+    limit,
+    first,
+    last,
+    counts,
+    starts,
+    ends,
+    room,
+):
     """March rays first..last-1; returns the samples found, which may be more than fit."""
     resolution = fine.shape[0]
     found = 0
@@ -111,15 +131,48 @@ def _march_range(origins, directions, t_in, t_out, jitter, fine, coarse, low, in
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _march(origins, directions, t_in, t_out, jitter, fine, coarse, low, inverse_size, contracted, step, cone,
-           limit, counts, starts, ends, found):  # fmt: skip
+def _march(
+    origins,
+    directions,
+    t_in,
+    t_out,
+    jitter,
+    fine,
+    coarse,
+    low,
+    inverse_size,
+    contracted,
+    step,
+    cone,
+    limit,
+    counts,
+    starts,
+    ends,
+    found,
+):
     rays, tasks = counts.size, found.size
     for task in prange(tasks):
         found[task] = _march_range(
-            origins, directions, t_in, t_out, jitter, fine, coarse, low, inverse_size, contracted, step, cone,
-            limit, task * rays // tasks, (task + 1) * rays // tasks, counts, starts[task], ends[task],
+            origins,
+            directions,
+            t_in,
+            t_out,
+            jitter,
+            fine,
+            coarse,
+            low,
+            inverse_size,
+            contracted,
+            step,
+            cone,
+            limit,
+            task * rays // tasks,
+            (task + 1) * rays // tasks,
+            counts,
+            starts[task],
+            ends[task],
             starts.shape[1],
-        )  # fmt: skip
+        )
 
 
 def march(
