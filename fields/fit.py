@@ -127,7 +127,7 @@ class Fit:
         """
         while self.progress.fraction < 1:
             began = time.perf_counter()
-            wrong = self._step()
+            wrong = self.step()
             if wrong is None and self.progress.step % GUARD == 0:
                 wrong = self._look()
             if wrong is not None:
@@ -140,7 +140,7 @@ class Fit:
     def warm_up(self) -> None:
         """Take a step, so that kernels are compiled and caches warm, and undo it."""
         before = {name: tensor.clone() for name, tensor in self.state().items()}
-        self._step()
+        self.step()
         self.load_state(before)
 
     def state(self) -> dict[str, Tensor]:
@@ -176,7 +176,7 @@ class Fit:
         assert self.config.seconds is not None
         return min(1.0, self.progress.seconds / self.config.seconds)
 
-    def _step(self) -> str | None:
+    def step(self) -> str | None:
         """One step; what stopped being finite, if anything."""
         p = self.progress
         self.field.set_progress(p.fraction)
