@@ -76,17 +76,29 @@ def _call(module: str, arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        from polyfield.encodings.errors import InputError
-
-        if isinstance(error, InputError):
-            return _ended(2, f"error: {error}")
-        kind = type(error).__name__
-        return _ended(
-            1,
-            f"error: expected the command to work; got {kind}: {' '.join(str(error).split())}; "
-            "set POLYFIELD_DEBUG=1 to see where",
-        )
+        return _failed(error)
     return 0
+
+
+def _failed(error: Exception) -> int:
+    """Tell an error in one line: the user's by what is wrong, any other by its name."""
+    text = " ".join(str(error).split())
+    if _is(error, "polyfield.encodings.errors", "InputError"):
+        return _ended(2, f"error: {text}")
+    if _is(error, "polyfield.fields.fit", "FitError"):
+        return _ended(1, f"error: {text}")
+    got = f"{type(error).__name__}: {text}"
+    mend = "set POLYFIELD_DEBUG=1 to see where"
+    return _ended(1, f"error: expected the command to work; got {got}; {mend}")
+
+
+def _is(error: Exception, module: str, name: str) -> bool:
+    """Whether an error is of a class of ours.
+
+    Its module costs a second to import, and may be what failed; if it is not loaded, no.
+    """
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(error, getattr(loaded, name, ()))
 
 
 def _ended(code: int, line: str) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from polyfield.apps import flags
 from polyfield.apps.background import viewing_background
-from polyfield.apps.fitting import use_threads
+from polyfield.apps.machine import use_threads
 from polyfield.apps.pictures import Pair
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run, facts, load, update_metrics
@@ -94,7 +94,7 @@ def evaluate_scene(
         "views": len(scores),
         "frames_skipped": len(capture.frames_skipped),
         "color_space": model.color_space,
-        "background": list(model.background),
+        "background": model.background.tolist(),
         "per_view": [{"name": n, **s} for n, s in zip(names, scores, strict=True)],
     }
     return Measured(metrics, pairs, model.color_space == "linear")
@@ -177,8 +177,7 @@ def _view(
 ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:
     """Prediction and target of a view, in [0, 1], both on the model's background."""
     rays, rgba = scene.view(index)
-    background = torch.tensor(model.background)
-    target = rgba[..., :3] * rgba[..., 3:] + background * (1 - rgba[..., 3:])
+    target = rgba[..., :3] * rgba[..., 3:] + model.background * (1 - rgba[..., 3:])
     return model.render_rays(rays).color.clamp(0, 1), target.clamp(0, 1)
 
 

@@ -20,15 +20,16 @@ from polyfield.apps.fitting import (
     check_seed,
     configured,
     read_flags,
-    use_threads,
+    way_of,
     with_budget,
 )
-from polyfield.apps.jobs import Asked, Job, Way, do
+from polyfield.apps.jobs import Asked, Job, do
+from polyfield.apps.machine import use_threads
 from polyfield.apps.presets import ImageRun, image_presets
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run
 from polyfield.fields.fit import Fit
-from polyfield.renderers.model import SignalModel, build_signal
+from polyfield.renderers.model import SignalModel
 from polyfield.scenes import open_picture
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.color import from_float
@@ -68,7 +69,8 @@ class ImageJob(Job[SignalModel]):
         """The model over the picture's pixels, and its loop."""
         torch.manual_seed(self._asked.seed)
         picture, configs = self._picture, self._configs
-        model = build_signal(configs.field, picture)
+        height, width, channels = picture.pixels.shape
+        model = SignalModel(configs.field, width, height, channels, picture.color_space)
         objective = configs.objective.build(picture, model.field, self._asked.seed)
         return model, Fit(model.field, objective, configs.fit)
 
@@ -155,6 +157,6 @@ def main(arguments: Sequence[str]) -> None:
     read = ReadOptions(flags.downscale)
     threads = use_threads(fit.threads)
     asked = Asked(flags.data, fit.preset, read, flags.background, fit.seed, threads)
-    way = Way(fit.resume, fit.overwrite, fit.checkpoint_every)
+    way = way_of(fit)
     with Reporter(fit.quiet) as reporter:
         do(ImageJob(asked, configs), Run(fit.out), reporter, way)

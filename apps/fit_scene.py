@@ -19,15 +19,16 @@ from polyfield.apps.fitting import (
     check_seed,
     configured,
     read_flags,
-    use_threads,
+    way_of,
     with_budget,
 )
-from polyfield.apps.jobs import Asked, Job, Way, do
+from polyfield.apps.jobs import Asked, Job, do
+from polyfield.apps.machine import use_threads
 from polyfield.apps.presets import SceneRun, scene_presets
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run
 from polyfield.fields.fit import Fit
-from polyfield.renderers.model import RadianceModel, build_radiance
+from polyfield.renderers.model import RadianceModel, World
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
 
@@ -66,14 +67,8 @@ class SceneJob(Job[RadianceModel]):
         """The model in the capture's frame, and its loop."""
         torch.manual_seed(self._asked.seed)
         capture, configs = self._capture, self._configs
-        model = build_radiance(
-            configs.field,
-            configs.sampler,
-            capture.bounds,
-            capture.unbounded,
-            self._viewing,
-            capture.color_space,
-        )
+        world = World(capture.bounds, capture.unbounded, capture.color_space, self._viewing)
+        model = RadianceModel(configs.field, configs.sampler, world)
         objective = configs.objective.build(
             self._scene, model.field, model.renderer, self._training, self._asked.seed
         )
@@ -152,6 +147,6 @@ def main(arguments: Sequence[str]) -> None:
     read = ReadOptions(flags.downscale, flags.strict, flags.test_every, flags.bounds)
     threads = use_threads(fit.threads)
     asked = Asked(flags.data, fit.preset, read, flags.background, fit.seed, threads)
-    way = Way(fit.resume, fit.overwrite, fit.checkpoint_every)
+    way = way_of(fit)
     with Reporter(fit.quiet) as reporter:
         do(SceneJob(asked, configs), Run(fit.out), reporter, way)

@@ -1,18 +1,17 @@
-"""What `fit scene` and `fit image` share: flags, budget, seed and threads."""
+"""What `fit scene` and `fit image` share: flags, presets, budget and seed."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
-import torch
 import tyro
 
 from polyfield.apps import flags
+from polyfield.apps.jobs import Way
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.files import read_yaml
 from polyfield.fields.fit import FitConfig
@@ -129,27 +128,6 @@ def with_budget(config: FitConfig, seconds: float | None, steps: int | None) -> 
     return replace(config, seconds=seconds, steps=steps)
 
 
-def use_threads(count: int | None) -> int:
-    """Set the number of CPU threads of everything that computes.
-
-    Args:
-        count: None for PyTorch's own choice, one per core.
-
-    Returns:
-        The number in use.
-
-    Raises:
-        InputError: less than one, or more than there are cores.
-    """
-    affinity: Any = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    if count is not None and not 1 <= count <= cores:
-        raise InputError(f"threads between 1 and {cores}", str(count), "change --threads")
-    if count is not None:
-        torch.set_num_threads(count)
-    return torch.get_num_threads()
-
-
 def check_seed(seed: int) -> None:
     """Raise unless PyTorch takes the seed.
 
@@ -158,3 +136,16 @@ def check_seed(seed: int) -> None:
     """
     if not 0 <= seed < 2**63:
         raise InputError("a seed between 0 and 2^63 - 1", str(seed), "change --seed")
+
+
+def way_of(given: FitFlags) -> Way:
+    """How the job is to be done.
+
+    Raises:
+        InputError: no time between two checkpoints.
+    """
+    if not given.checkpoint_every > 0:
+        raise InputError(
+            "checkpoint-every above 0", f"{given.checkpoint_every:g}", "give for instance 30"
+        )
+    return Way(given.resume, given.overwrite, given.checkpoint_every)

@@ -14,8 +14,9 @@ import torch
 import tyro
 
 from polyfield.apps import flags
+from polyfield.apps.machine import versions
 from polyfield.apps.presets import image_presets, scene_presets
-from polyfield.apps.runs import Run, load, versions
+from polyfield.apps.runs import Run, load
 from polyfield.encodings.kernels import backends
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from polyfield.apps.evaluate import Measured
+from polyfield.apps.machine import versions
 from polyfield.apps.pictures import write_curve, write_preview
 from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run, check_fingerprint, facts, load, plan, update_metrics, versions
+from polyfield.apps.runs import Run, check_fingerprint, facts, load, plan, update_metrics
 from polyfield.apps.training import Clock, train
 from polyfield.fields.fit import Fit
 from polyfield.fields.serialize import to_tree

@@ -7,28 +7,22 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated
 
-from polyfield.fields import RadianceFieldConfig, SignalFieldConfig
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.fit import FitConfig
 from polyfield.fields.radiance import Radiance
-from polyfield.fields.serialize import TAGGED
+from polyfield.renderers.model import TaggedRadiance, TaggedSampler, TaggedSignal
 from polyfield.renderers.objectives import Photometric, Regression
 from polyfield.renderers.occupancy import OccupancyGrid
-from polyfield.renderers.samplers import Uniform
-
-SamplerConfig = OccupancyGrid | Uniform
-"""Every sampler."""
 
 
 @dataclass(frozen=True)
 class SceneRun:
     """Everything a human chooses about training a scene."""
 
-    field: Annotated[RadianceFieldConfig, TAGGED]
+    field: TaggedRadiance
     """The radiance field."""
-    sampler: Annotated[SamplerConfig, TAGGED] = dataclasses.field(default_factory=OccupancyGrid)
+    sampler: TaggedSampler = dataclasses.field(default_factory=OccupancyGrid)
     """Where along a ray the field is asked."""
     objective: Photometric = dataclasses.field(default_factory=Photometric)
     """What is minimised."""
@@ -40,7 +34,7 @@ class SceneRun:
 class ImageRun:
     """Everything a human chooses about training a picture."""
 
-    field: Annotated[SignalFieldConfig, TAGGED]
+    field: TaggedSignal
     """The field."""
     objective: Regression = dataclasses.field(default_factory=Regression)
     """What is minimised."""

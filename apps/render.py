@@ -15,7 +15,7 @@ from torch import Tensor
 
 from polyfield.apps import flags, paths
 from polyfield.apps.camera_files import read_cameras, read_path
-from polyfield.apps.fitting import use_threads
+from polyfield.apps.machine import use_threads
 from polyfield.apps.pictures import depth_picture, depth_range, to_bytes, write_video
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run, load

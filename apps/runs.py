@@ -8,17 +8,15 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from polyfield.apps.machine import peak_memory, versions
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.files import TEMPORARY, read_json, read_yaml, write_json, write_yaml
 from polyfield.fields.serialize import load_meta, load_tensors, save_tensors
@@ -230,22 +228,6 @@ def facts(run: Run, model: nn.Module) -> dict[str, Any]:
         "threads": config["threads"],
         "versions": versions(),
     }
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    names = ("polyfield", "torch", "numba", "numpy")
-    return {"python": platform.python_version(), **{n: metadata.version(n) for n in names}}
-
-
-def peak_memory() -> int | None:
-    """The most memory this process has had, in bytes; None where the system doesn't say."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _check_writable(path: Path) -> None:
