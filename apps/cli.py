@@ -11,10 +11,11 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module, metadata
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 VERBS = {
     "fit scene": ("polyfield.apps.fit_scene", "train a scene from posed pictures"),
@@ -63,7 +64,9 @@ def _call(module: str, arguments: list[str]) -> int:
     """Run a verb's `main` and turn whatever it raises into an exit code and at most one line."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        import_module(module).main(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            import_module(module).main(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         return _ended(130, f"stopped by Ctrl-C{_reason(stop)}")
@@ -78,6 +81,18 @@ def _call(module: str, arguments: list[str]) -> int:
     except Exception as error:
         return _failed(error)
     return 0
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show a library's warning as one line on stdout, where those of a run go."""
+    print(f"polyfield: warning: {' '.join(str(message).split())}", flush=True)
 
 
 def _failed(error: Exception) -> int:

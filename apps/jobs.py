@@ -12,7 +12,7 @@ from polyfield.apps.machine import versions
 from polyfield.apps.pictures import write_curve, write_preview
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run, check_fingerprint, facts, load, plan, update_metrics
-from polyfield.apps.training import Clock, train
+from polyfield.apps.training import Clock, History, train
 from polyfield.fields.fit import Fit
 from polyfield.fields.serialize import to_tree
 from polyfield.renderers.model import RadianceModel, SignalModel, save_model
@@ -141,13 +141,11 @@ def do(job: Job[Model], run: Run | None, reporter: Reporter, way: Way = Way()) -
     history = train(fit, run, save, reporter, clock, way.every, step == "resume")
     if run is None:
         return model
-    reporter.say("measuring")
-    with clock.phase("evaluation"):
-        measured = job.measure(model, reporter)
-    with clock.phase("pictures"):
-        write_preview(run.file("preview.png"), measured.pairs, measured.linear)
-        write_curve(run.file("curve.png"), history.rows, measured.metrics["psnr"])
-        job.finish(run, measured)
+    try:
+        measured = _measured(job, run, model, reporter, clock, history)
+    except (KeyboardInterrupt, SystemExit) as error:
+        error.add_note(f"trained and saved in {run.path}; --resume measures it")
+        raise
     # Last, so that a run with it is whole.
     seconds = {"seconds": {name: round(s, 3) for name, s in clock.seconds.items()}}
     update_metrics(run, {**measured.metrics, **facts(run, model), **seconds})
@@ -155,3 +153,17 @@ def do(job: Job[Model], run: Run | None, reporter: Reporter, way: Way = Way()) -
     reporter.say(measured.line())
     reporter.say(f"written to {run.path}")
     return model
+
+
+def _measured(
+    job: Job[Model], run: Run, model: Model, reporter: Reporter, clock: Clock, history: History
+) -> Measured:
+    """Compare the trained model with the data, and draw it."""
+    reporter.say("measuring")
+    with clock.phase("evaluation"):
+        measured = job.measure(model, reporter)
+    with clock.phase("pictures"):
+        write_preview(run.file("preview.png"), measured.pairs, measured.linear)
+        write_curve(run.file("curve.png"), history.rows, measured.metrics["psnr"])
+        job.finish(run, measured)
+    return measured

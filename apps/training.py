@@ -119,12 +119,19 @@ def train(
     if not resume:
         save()
     due = time.monotonic() + every
+    rewinds = fit.progress.rewinds
     log = _Log(run, fit.progress.step)
 
     with deferred() as stop:
 
         def on_step(progress: Progress) -> None:
-            nonlocal due
+            nonlocal due, rewinds
+            if progress.rewinds > rewinds:
+                rewinds = progress.rewinds
+                reporter.warn(
+                    f"training stopped being finite near step {progress.step}: back to the last "
+                    f"good state, at {progress.rate_scale:g} of the rates"
+                )
             if history.add(progress):
                 log.write(progress)
             reporter.step(progress)

@@ -12,7 +12,7 @@ from polyfield.encodings.domain import Box
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.fit import Fit, FitConfig, Progress
-from polyfield.renderers.objectives import Regression
+from polyfield.renderers.objectives import Regression, RegressionObjective
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.picture import PictureFile
 
@@ -43,14 +43,14 @@ def run(tmp_path: Path) -> Run:
 
 def _interrupt_at(step: int, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Send this process a signal while a step is under way."""
-    whole = Fit._step
+    whole = Fit.step
 
     def interrupted(self: Fit) -> str | None:
         if self.progress.step == step:
             os.kill(os.getpid(), number)
         return whole(self)
 
-    monkeypatch.setattr(Fit, "_step", interrupted)
+    monkeypatch.setattr(Fit, "step", interrupted)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -73,13 +73,33 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(
     assert run.state_meta()["spent"] and run.state_meta()["step"] == STEPS
 
 
+def test_a_loss_that_stops_being_finite_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = _fit()
+    whole, spoilt = RegressionObjective.__call__, []
+
+    def sometimes(self: RegressionObjective, step: int, progress: float):
+        loss, numbers = whole(self, step, progress)
+        if step == 10 and not spoilt:
+            spoilt.append(step)
+            loss = loss * torch.nan
+        return loss, numbers
+
+    monkeypatch.setattr(RegressionObjective, "__call__", sometimes)
+    _train(fit, None)
+    assert fit.progress.step == STEPS and fit.progress.rewinds == 1
+    printed = capsys.readouterr().out
+    assert printed.count("stopped being finite") == 1 and "0.5 of the rates" in printed
+
+
 def test_the_first_checkpoint_is_at_step_0(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(self: Fit) -> str | None:
         raise RuntimeError("the power is out")
 
     fit = _fit()
     monkeypatch.setattr(Fit, "warm_up", lambda self: None)
-    monkeypatch.setattr(Fit, "_step", die)
+    monkeypatch.setattr(Fit, "step", die)
     with pytest.raises(RuntimeError):
         _train(fit, run)
     assert run.state_meta()["step"] == 0
