@@ -16,6 +16,8 @@ class Encoding(nn.Module, ABC):
 
     in_dim: int
     out_dim: int
+    observes = False
+    """Whether `observe` does anything: errors are worked out only then."""
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:

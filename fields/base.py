@@ -41,6 +41,8 @@ class Field(nn.Module, ABC):
     """
 
     domain: Domain
+    observes = False
+    """Whether `observe` does anything: errors are worked out only then."""
 
     @abstractmethod
     def groups(self) -> dict[str, list[nn.Parameter]]:

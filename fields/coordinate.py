@@ -45,6 +45,7 @@ class CoordinateField(SignalField):
         super().__init__()
         self.domain, self.encoding, self.network = domain, encoding, network
         self.out_dim = network.widths[-1]
+        self.observes = encoding.observes
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """The encoding's tables, and everything else."""

@@ -56,6 +56,7 @@ class RadianceMLPField(RadianceField):
         super().__init__()
         self.domain, self.position, self.direction = domain, position, direction
         self.density_network, self.color_network = density, color
+        self.observes = position.observes
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """The encodings' tables, and everything else."""

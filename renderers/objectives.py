@@ -20,11 +20,21 @@ from polyfield.scenes.picture import Picture
 LossName = Literal["huber", "mse"]
 
 
-def loss_of(name: LossName, residual: Tensor) -> Tensor:
-    """Mean loss: the square, or instant-ngp's Huber (d^2 up to 0.1, then (|d| - 0.05) / 5)."""
+def loss_of(name: LossName, residual: Tensor) -> tuple[Tensor, float]:
+    """The mean loss, and the mean square error.
+
+    The loss is the square, or instant-ngp's Huber: d^2 up to 0.1, then (|d| - 0.05) / 5.
+    """
+    square = functional.mse_loss(residual, torch.zeros_like(residual))
     if name == "mse":
-        return residual.square().mean()
-    return functional.huber_loss(residual, torch.zeros_like(residual), delta=0.1) * 2
+        return square, square.item()
+    huber = functional.huber_loss(residual, torch.zeros_like(residual), delta=0.1) * 2
+    return huber, square.item()
+
+
+def psnr_of(mse: float) -> float:
+    """Decibels of a mean square error, for values in [0, 1]."""
+    return -10 * math.log10(max(mse, 1e-10))
 
 
 @dataclass(frozen=True)
@@ -80,18 +90,13 @@ class PhotometricObjective:
             background = torch.rand(len(rays), 3, generator=self.generator)
         target = rgba[:, :3] * alpha + (1 - alpha) * background
         pixels, samples = self.renderer(self.field, rays, self.generator)
-        residual = pixels.over(background) - target
-        mse = residual.detach().square().mean().item()
-        numbers = {
-            "psnr": -10 * math.log10(max(mse, 1e-10)),
-            "rays": float(len(rays)),
-            "samples": float(samples),
-        }
+        loss, mse = loss_of(self.config.loss, pixels.over(background) - target)
+        numbers = {"psnr": psnr_of(mse), "rays": float(len(rays)), "samples": float(samples)}
         wanted = self.rays * self.config.samples / max(samples, 1)
         self.rays = int(
             min(max(64, self.rays / 2, min(wanted, self.rays * 2)), self.config.max_rays)
         )
-        return loss_of(self.config.loss, residual), numbers
+        return loss, numbers
 
     def state(self) -> dict[str, Tensor]:
         """Ray count, generator, and the sampler's grid."""
@@ -136,9 +141,16 @@ class RegressionObjective:
         self._shuffle()
 
     def _shuffle(self) -> None:
-        """A new order; the generator's state before it is what resuming needs."""
+        """A new order, sorted within each batch: neighbours share entries of a grid, and so caches.
+
+        The generator's state before it is what resuming needs.
+        """
         self.before = self.generator.get_state()
-        self.order = torch.randperm(len(self.x), generator=self.generator)
+        order = torch.randperm(len(self.x), generator=self.generator).numpy()
+        batch = min(self.config.batch, len(order))
+        for at in range(0, len(order) - batch + 1, batch):
+            order[at : at + batch].sort()
+        self.order = torch.from_numpy(order)
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss of the next pixels."""
@@ -150,10 +162,10 @@ class RegressionObjective:
         self.position += batch
         x = self.x.index_select(0, pick)
         residual = self.field(x) - self.value.index_select(0, pick)
-        mse = residual.detach().square().mean().item()
-        self.field.observe(x, residual.detach().square().mean(-1))
-        numbers = {"psnr": -10 * math.log10(max(mse, 1e-10)), "samples": float(batch)}
-        return loss_of(self.config.loss, residual), numbers
+        if self.field.observes:
+            self.field.observe(x, residual.detach().square().mean(-1))
+        loss, mse = loss_of(self.config.loss, residual)
+        return loss, {"psnr": psnr_of(mse), "samples": float(batch)}
 
     def state(self) -> dict[str, Tensor]:
         """Position in the current order, and the generator before it was drawn."""
