@@ -8,41 +8,54 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
+
 from polyfield.encodings.errors import InputError
+from polyfield.scenes.analytic import DEMO, Analytic
 from polyfield.scenes.base import Capture, ReadOptions, Scene, Signal
 from polyfield.scenes.blender import Blender
 from polyfield.scenes.cameras import Camera, Cameras
+from polyfield.scenes.picture import Picture, PictureFile
 from polyfield.scenes.rays import Rays
 from polyfield.scenes.transforms import FILE, Transforms
 
 __all__ = [
+    "Analytic",
     "Blender",
     "Camera",
     "Cameras",
     "Capture",
+    "Picture",
+    "PictureFile",
     "Rays",
     "ReadOptions",
     "Scene",
     "SceneConfig",
     "Signal",
+    "SignalConfig",
     "Transforms",
     "detect_scene",
     "open_capture",
+    "open_picture",
 ]
 
-SceneConfig = Blender | Transforms
+SceneConfig = Blender | Transforms | Analytic
 """Every format of posed views."""
+SignalConfig = PictureFile
+"""Every format of values at coordinates."""
 
 
 def detect_scene(path: str | os.PathLike[str]) -> SceneConfig:
     """The format of a data set.
 
     Args:
-        path: a folder, or a transforms.json.
+        path: a folder, a transforms.json, or "demo" for the built-in scene.
 
     Raises:
         InputError: nothing there, or no known format; the message lists what was looked for.
     """
+    if str(path) == DEMO:
+        return Analytic()
     place = Path(path)
     if place.is_file() and place.suffix == ".json":
         return Transforms()
@@ -73,3 +86,21 @@ def open_capture(
         InputError: the data is not as its format demands.
     """
     return (config or detect_scene(path)).build(path, options)
+
+
+def open_picture(
+    source: str | os.PathLike[str] | np.ndarray,
+    options: ReadOptions,
+    config: SignalConfig | None = None,
+) -> Picture:
+    """Read a picture as a signal.
+
+    Args:
+        source: a file, "demo" for the built-in picture, or an array [h, w] or [h, w, 1-4].
+        options: `downscale` applies.
+        config: its format.
+
+    Raises:
+        InputError: it can't be read, or isn't a picture.
+    """
+    return (config or PictureFile()).build(source, options)

@@ -1,0 +1,125 @@
+"""A picture as a signal: pixel coordinates in, channel values out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from polyfield.encodings.errors import InputError
+from polyfield.scenes.base import ColorSpace, ReadOptions, Signal
+from polyfield.scenes.color import block_mean, to_float
+from polyfield.scenes.demo_picture import demo_picture
+from polyfield.scenes.images import read_image
+
+DEMO = "demo"
+"""What stands for the built-in picture where a file is asked for."""
+DTYPES = ("uint8", "uint16", "float16", "float32")
+
+
+class Picture(Signal):
+    """The values of one picture at its pixel centres.
+
+    Coordinates are (column, row) in pixels: the upper left corner is (0, 0), the centre of the
+    first pixel (0.5, 0.5). Values of integer pictures are fractions of the largest value, those of
+    float pictures are themselves and may exceed 1.
+
+    Attributes:
+        name: short name, for titles.
+        pixels: all values, [h, w, c]; 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
+        height: rows.
+        width: columns.
+        channels: values per pixel.
+        dtype: stored type: uint8, uint16, float16 or float32. A prediction is written in the same.
+        color_space: how the values encode light: sRGB for integers, linear for floats.
+        bounds: the picture's rectangle, (0, 0) and (width, height).
+    """
+
+    def __init__(self, name: str, stored: np.ndarray) -> None:
+        """Keep a picture.
+
+        Args:
+            name: short name, for titles.
+            stored: [h, w, 1-4]: uint8, uint16, float16 or float32.
+        """
+        self.name = name
+        self.pixels: Float[Tensor, "h w c"] = torch.from_numpy(to_float(stored))
+        self.height, self.width, self.channels = stored.shape
+        self.dtype = stored.dtype
+        self.color_space: ColorSpace = "linear" if stored.dtype.kind == "f" else "srgb"
+        self.bounds = torch.tensor([[0.0, 0.0], [float(self.width), float(self.height)]])
+
+    def sample(
+        self, n: int, generator: Generator
+    ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n c"]]:
+        """Draw n pixels uniformly, with replacement, and their values."""
+        index = torch.randint(self.height * self.width, (n,), generator=generator)
+        return self.coordinates(index), self.pixels.reshape(-1, self.channels)[index]
+
+    def all(self) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n c"]]:
+        """Every pixel centre, row by row, and its value."""
+        index = torch.arange(self.height * self.width)
+        return self.coordinates(index), self.pixels.reshape(-1, self.channels)
+
+    def coordinates(self, index: Tensor) -> Float[Tensor, "*n 2"]:
+        """Centres of pixels, given their number row by row."""
+        row = torch.div(index, self.width, rounding_mode="floor")
+        return torch.stack([index - row * self.width, row], dim=-1) + 0.5
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """One picture: PNG of 8 or 16 bits, JPEG, float EXR; grey or colour, with or without alpha."""
+
+    def build(self, source: str | os.PathLike[str] | np.ndarray, options: ReadOptions) -> Picture:
+        """Read a picture.
+
+        Args:
+            source: a file, "demo" for the built-in picture, or an array [h, w] or [h, w, 1-4] of
+                uint8, uint16, float16 or float32.
+            options: `downscale` applies; the rest is for posed views.
+
+        Raises:
+            InputError: no such file, not a picture, NaN or infinity in it, smaller than the
+                downscale, or an array of another shape or type.
+        """
+        if isinstance(source, np.ndarray):
+            name, array = "array", _checked(source)
+        elif str(source) == DEMO:
+            name, array = DEMO, demo_picture()
+        else:
+            name, array = Path(source).stem, read_image(source)
+        floating = array.dtype.kind == "f"
+        if floating and not np.isfinite(array).all():
+            raise InputError(
+                f"finite pixels in the picture {name}", "NaN or infinity", "export it again"
+            )
+        factor = options.downscale
+        if min(array.shape[:2]) < factor:
+            raise InputError(
+                f"a picture of at least {factor}x{factor} pixels for downscale {factor}",
+                f"{array.shape[1]}x{array.shape[0]}",
+                "choose a smaller downscale",
+            )
+        return Picture(name, block_mean(array, factor, associated=floating))
+
+
+def _checked(array: np.ndarray) -> np.ndarray:
+    """A user's array as [h, w, c]."""
+    array = array[:, :, None] if array.ndim == 2 else array
+    if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or 0 in array.shape:
+        raise InputError(
+            "an array of shape [height, width] or [height, width, 1 to 4]",
+            str(list(array.shape)),
+            "move the channels last",
+        )
+    if array.dtype.name not in DTYPES:
+        raise InputError(
+            f"an array of {', '.join(DTYPES)}", array.dtype.name, "convert it with astype"
+        )
+    return array
