@@ -10,7 +10,8 @@ from pathlib import Path
 from polyfield.encodings.errors import InputError
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.bounds import scene_bounds
-from polyfield.scenes.cameras import Camera, check_pose
+from polyfield.scenes.cameras import Camera
+from polyfield.scenes.checks import check_pose
 from polyfield.scenes.frames import (
     Listed,
     PosedImage,
@@ -18,7 +19,7 @@ from polyfield.scenes.frames import (
     list_frames,
     matrix_of,
     number,
-    read_json,
+    read_object,
     views_of,
 )
 from polyfield.scenes.posed import PosedCapture
@@ -52,7 +53,7 @@ class Blender:
             file = folder / f"transforms_{split}.json"
             if split != "train" and not file.is_file():
                 continue
-            content = read_json(file)
+            content = read_object(file)
             listed, missing, notes = list_frames(content, file, options)
             check_one_size(listed, file)
             angle = _camera_angle(content, file)

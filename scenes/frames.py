@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from polyfield.encodings.errors import InputError
+from polyfield.encodings.files import read_json
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.color import block_mean
@@ -48,28 +49,13 @@ class PosedImage:
     """At the picture's full size."""
 
 
-def read_json(path: Path) -> dict[str, object]:
+def read_object(path: Path) -> dict[str, object]:
     """A JSON file whose outermost value is an object.
 
     Raises:
         InputError: it can't be read or isn't such a file; the line is in the message.
     """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(
-            f"a JSON file at {path}", (error.strerror or str(error)).lower(), "check the path"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"valid JSON in {path}",
-            f"{error.msg} at line {error.lineno}, column {error.colno}",
-            "correct that line",
-        ) from None
-    except UnicodeDecodeError:
-        raise InputError(
-            f"valid JSON in {path}", "bytes that aren't UTF-8 text", "save it as UTF-8"
-        ) from None
+    value = read_json(path)
     if not isinstance(value, dict):
         raise InputError(
             f"a JSON object with frames in {path}", "another kind of value", "check the file"
@@ -90,7 +76,10 @@ def number(values: Mapping[str, object], key: str, where: str) -> float | None:
         raise InputError(
             f"a number for {key} in {where}", repr(value)[:40], "write it without quotes"
         )
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def list_frames(

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from polyfield.encodings.errors import InputError
+from polyfield.encodings.files import one_line, write_whole
 from polyfield.scenes.color import from_float, linear_from_srgb, srgb_from_linear, to_float
 
 __all__ = [
@@ -127,18 +128,7 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:
             f"{path.name} for {array.shape[2]} channels of {kind}",
             "choose another ending",
         )
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=suffix, dir=path.parent)
-    temporary = Path(name)
-    try:
-        os.close(handle)
-        encode(array, temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda temporary: encode(array, temporary))
 
 
 @contextlib.contextmanager
@@ -148,8 +138,8 @@ def _reading(path: str | os.PathLike[str]) -> Iterator[bytes]:
         with open(path, "rb") as file:
             start = file.read(64)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"a picture at {path}", reason.lower(), "check the path") from None
+        reason = one_line(error).lower()
+        raise InputError(f"a picture at {path}", reason, "check the path") from None
     if not start:
         raise InputError(f"a picture at {path}", "an empty file", _MEND_FILE)
     try:
@@ -157,7 +147,7 @@ def _reading(path: str | os.PathLike[str]) -> Iterator[bytes]:
     except InputError:
         raise
     except Exception as error:  # decoders raise whatever they like on damaged files
-        text = " ".join(str(error).split())
+        text = one_line(error)
         known = "cannot identify" in text
         got = "a file that isn't a picture" if known else f"a damaged file ({text})"
         raise InputError(f"a picture at {path}", got, _MEND_FILE) from None
@@ -291,10 +281,3 @@ def _write_exr(array: np.ndarray, path: Path) -> None:
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     with _silence():
         OpenEXR.File(header, planes).write(os.fspath(path))
-
-
-def _umask() -> int:
-    """The process's umask; reading it needs setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
