@@ -2,8 +2,26 @@ import os
 from pathlib import Path
 
 import pytest
+from jaxtyping import install_import_hook
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Shapes and types are checked in tests. Kernels are left out: numba compiles those functions. So
+# are modules whose annotations a reader understands and the checker does not: a protocol that isn't
+# runtime-checkable, a sum of axes, different lengths under one name.
+UNCHECKED = {"__init__", "fields.fit", "fields.base", "scenes.posed", "scenes.demo_picture"}
+
+
+def _checked() -> list[str]:
+    names = [
+        f"{folder}.{path.stem}"
+        for folder in ("encodings", "fields", "scenes", "renderers", "apps")
+        for path in (ROOT / folder).glob("*.py")
+    ]
+    return [f"polyfield.{n}" for n in names if not {n, n.partition(".")[2]} & UNCHECKED]
+
+
+install_import_hook(_checked(), "beartype.beartype")
 
 
 @pytest.fixture(scope="session")

@@ -117,9 +117,9 @@ def test_a_scene_from_beginning_to_end(tmp_path: Path, capsys: pytest.CaptureFix
     out = tmp_path / "run"
     small = [
         "--field.position.levels", "4", "--field.position.log2-size", "12",
-        "--sampler.resolution", "16", "--sampler.steps", "64", "--objective.samples", "4096",
+        "--sampler.resolution", "16", "--sampler.steps", "32", "--objective.samples", "4096",
     ]  # fmt: skip
-    command = ["fit", "scene", "demo", "--downscale", "4", "--steps", "20", "--out", str(out)]
+    command = ["fit", "scene", "demo", "--downscale", "8", "--steps", "20", "--out", str(out)]
     assert cli.run([*command, *small]) == 0
     printed = capsys.readouterr()
     assert printed.err == "" and "PSNR" in printed.out
@@ -147,7 +147,9 @@ def test_a_scene_from_beginning_to_end(tmp_path: Path, capsys: pytest.CaptureFix
         assert cli.run(command) == 0
         assert len(list(folder.iterdir())) == count
     capsys.readouterr()
-    assert "pick one of them" in _fails([*command[:3], "orbitt", *command[4:]], capsys)
+    wrong = ["render", str(out), "--path", "orbitt", "--out", str(tmp_path / "new")]
+    assert "pick one of them" in _fails(wrong, capsys)
+    assert not (tmp_path / "new").exists()
 
 
 BAD_COMMANDS = [
