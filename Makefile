@@ -15,9 +15,9 @@ SOURCES := polyfield $(PACKAGES) tests
 demo: .venv/demo.stamp
 	$(BIN)/polyfield fit scene demo --out runs/demo --seconds 45 --overwrite
 	$(BIN)/polyfield render runs/demo --path orbit --frames 60 --out runs/demo/orbit.mp4 --overwrite
-	@$(BIN)/python -c 'import json; \
-	m = json.load(open("runs/demo/metrics.json")); \
-	print(f"PSNR        {m[\"psnr\"]:.2f} dB on {m[\"views\"]} views it never saw, after {m[\"seconds_training\"]:.0f} s of training")'
+	@$(BIN)/python -c 'import json; m = json.load(open("runs/demo/metrics.json")); \
+	print("\nPSNR        %.2f dB on %d views it never saw, after %.0f s of training" % \
+	(m["psnr"], m["views"], m["seconds_training"]))'
 	@echo "picture     runs/demo/preview.png (target, prediction, error)"
 	@echo "video       runs/demo/orbit.mp4"
 	@echo "model       runs/demo/model.safetensors"
