@@ -15,10 +15,12 @@ SOURCES := polyfield $(PACKAGES) tests
 demo: .venv/demo.stamp
 	$(BIN)/polyfield fit scene demo --out runs/demo --seconds 45 --overwrite
 	$(BIN)/polyfield render runs/demo --path orbit --frames 60 --out runs/demo/orbit.mp4 --overwrite
+	$(BIN)/polyfield render runs/demo --path orbit --frames 1 --size 800x800 --out runs/demo/view --overwrite
 	@$(BIN)/python -c 'import json; m = json.load(open("runs/demo/metrics.json")); \
 	print("\nPSNR        %.2f dB on %d views it never saw, after %.0f s of training" % \
 	(m["psnr"], m["views"], m["seconds_training"]))'
-	@echo "picture     runs/demo/preview.png (target, prediction, error)"
+	@echo "picture     runs/demo/view/00000.png"
+	@echo "comparison  runs/demo/preview.png (target, prediction, error)"
 	@echo "video       runs/demo/orbit.mp4"
 	@echo "model       runs/demo/model.safetensors"
 	@echo "next        $(BIN)/polyfield fit scene YOUR_FOLDER --out runs/mine"

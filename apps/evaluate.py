@@ -152,6 +152,8 @@ def main(arguments: Sequence[str]) -> None:
         measured = evaluate_scene(model, capture, given.split, reporter)
     reporter.say(measured.line())
     metrics = {**facts(run, model), "data": data, **measured.metrics}
+    if given.overwrite:
+        run.file("metrics.json").unlink(missing_ok=True)
     update_metrics(run, metrics)
     reporter.say(f"written to {run.file('metrics.json')}")
 
@@ -168,6 +170,8 @@ class Flags:
     """Which part of the data: test, train, val."""
     threads: int | None = None
     """CPU threads."""
+    overwrite: bool = False
+    """Write metrics.json anew, without what earlier evaluations left in it."""
     quiet: bool = False
     """Print nothing but warnings and errors."""
 
