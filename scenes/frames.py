@@ -70,15 +70,24 @@ def number(values: Mapping[str, object], key: str, where: str) -> float | None:
         InputError: the value isn't a number.
     """
     value = values.get(key)
-    if value is None:
-        return None
+    return None if value is None else as_number(value, f"a number for {key} in {where}")
+
+
+def as_number(value: object, expected: str) -> float:
+    """A JSON value that has to be a number.
+
+    Args:
+        value: as parsed.
+        expected: what it has to be, for the message.
+
+    Raises:
+        InputError: it isn't a number.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(
-            f"a number for {key} in {where}", repr(value)[:40], "write it without quotes"
-        )
+        raise InputError(expected, repr(value)[:40], "write it as a plain number")
     try:
         return float(value)
-    except OverflowError:
+    except OverflowError:  # an integer of hundreds of digits
         return math.inf
 
 
@@ -161,11 +170,11 @@ def _missing_policy(
     return [f"{count} pictures named in {path} are missing and skipped: {names}{more}"]
 
 
-def matrix_of(listed: Listed) -> Sequence[Sequence[float]]:
-    """The transform_matrix of a frame, four rows of something; `check_pose` does the rest.
+def matrix_of(listed: Listed) -> list[list[float]]:
+    """The transform_matrix of a frame, 4x4; whether it is a pose, `check_pose` says.
 
     Raises:
-        InputError: there is none, or it isn't 4x4.
+        InputError: there is none, or it isn't four rows of four numbers.
     """
     matrix = listed.frame.get("transform_matrix")
     if matrix is None:
@@ -180,7 +189,8 @@ def matrix_of(listed: Listed) -> Sequence[Sequence[float]]:
             f"rows of length {lengths}" if rows else "no rows",
             "write four rows of four numbers",
         )
-    return rows
+    entry = f"a number in the transform_matrix of {listed.where}"
+    return [[as_number(value, entry) for value in row] for row in rows]
 
 
 def check_one_size(frames: Sequence[Listed], path: Path) -> None:
