@@ -26,7 +26,8 @@ def weights(
 ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
     """Weight and transmittance of each sample, in plain torch."""
     ray = ray_index(offsets)
-    thickness = density * length
+    # exp(-200) is 0 in float32; a larger thickness would drown those of the rays after it.
+    thickness = (density * length).clamp(max=200)
     # A running sum over all rays loses digits in float32, so it is carried in float64.
     total = torch.cumsum(thickness, 0, dtype=torch.float64)
     before = total - thickness
