@@ -60,15 +60,16 @@ def block_mean(array: np.ndarray, factor: int, associated: bool = False) -> np.n
     """
     if factor == 1:
         return array
-    height, width = array.shape[0] // factor, array.shape[1] // factor
-    values = to_float(array[: height * factor, : width * factor]).astype(np.float64)
-    weighted = array.shape[2] in (2, 4) and not associated
-    if weighted:
-        values[..., :-1] *= values[..., -1:]
-    mean = values.reshape(height, factor, width, factor, -1).mean(axis=(1, 3))
-    if weighted:
-        mean = _unpremultiplied(mean)
-    return from_float(mean, array.dtype)
+    height, width, channels = array.shape[0] // factor, array.shape[1] // factor, array.shape[2]
+    array = array[: height * factor, : width * factor]
+    blocks = (height, factor, width, factor, channels)
+    if channels in (1, 3) or associated:
+        mean = array.reshape(blocks).mean(axis=(1, 3), dtype=np.float64)
+        return (mean if array.dtype.kind == "f" else np.rint(mean)).astype(array.dtype)
+    values = to_float(array)
+    values[..., :-1] *= values[..., -1:]
+    mean = values.reshape(blocks).mean(axis=(1, 3), dtype=np.float64)
+    return from_float(_unpremultiplied(mean), array.dtype)
 
 
 def straight(array: np.ndarray) -> np.ndarray:

@@ -170,46 +170,6 @@ def _missing_policy(
     return [f"{count} pictures named in {path} are missing and skipped: {names}{more}"]
 
 
-def matrix_of(listed: Listed) -> list[list[float]]:
-    """The transform_matrix of a frame, 4x4; whether it is a pose, `check_pose` says.
-
-    Raises:
-        InputError: there is none, or it isn't four rows of four numbers.
-    """
-    matrix = listed.frame.get("transform_matrix")
-    if matrix is None:
-        raise InputError(
-            f"a transform_matrix in {listed.where}", "none", "add the 4x4 camera-to-world matrix"
-        )
-    rows = matrix if isinstance(matrix, list) else []
-    lengths = [len(row) if isinstance(row, list) else 0 for row in rows]
-    if lengths != [4, 4, 4, 4]:
-        raise InputError(
-            f"a 4x4 transform_matrix in {listed.where}",
-            f"rows of length {lengths}" if rows else "no rows",
-            "write four rows of four numbers",
-        )
-    entry = f"a number in the transform_matrix of {listed.where}"
-    return [[as_number(value, entry) for value in row] for row in rows]
-
-
-def check_one_size(frames: Sequence[Listed], path: Path) -> None:
-    """Frames that share intrinsics must share a picture size.
-
-    Raises:
-        InputError: two sizes; both pictures are named.
-    """
-    for other in frames[1:]:
-        first = frames[0]
-        size, found = (first.info.width, first.info.height), (other.info.width, other.info.height)
-        if size != found:
-            raise InputError(
-                f"one picture size under the shared intrinsics of {path}",
-                f"{size[0]}x{size[1]} in {first.name} and {found[0]}x{found[1]} in {other.name}",
-                "give each frame its own intrinsics, or make the pictures one size",
-            )
-
-
 def every_nth(count: int, every: int) -> tuple[list[int], list[int]]:
     """The split rule of formats without a split: every n-th from the first is for the test.
 

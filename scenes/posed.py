@@ -99,7 +99,9 @@ class PosedScene(Scene):
         sizes = views.cameras.size
         self._same_size = bool((sizes == sizes[0]).all())
         self._pixels, self._top = _read_pixels(views, self._first)
-        self.has_alpha = bool((self._values(self._pixels[:, 3]) < 1).any())
+        # As int16, the bits of uint16's largest value are those of -1.
+        opaque = {torch.uint8: 255, torch.int16: -1}.get(self._pixels.dtype, 1)
+        self.has_alpha = bool((self._pixels[:, 3] != opaque).any())
 
     def __len__(self) -> int:
         return len(self.cameras)

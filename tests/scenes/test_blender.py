@@ -50,6 +50,15 @@ def test_picture_names_in_every_style(folder, blender, name):
     assert len(build(folder).scene("train")) == 1
 
 
+def test_a_lens_as_in_transforms_json_is_not_ignored(folder, blender):
+    content = blender("train")
+    content |= {"fl_x": 8.0, "fl_y": 9.0, "cx": 2.5, "k1": 0.01}
+    folder.write("transforms_train.json", content)
+    one = build(folder).cameras("train")[0]
+    assert (one.fl_x, one.fl_y, one.cx, one.cy) == (8.0, 9.0, 2.5, 2.0)
+    assert one.distortion == pytest.approx((0.01, 0.0, 0.0, 0.0))
+
+
 def test_a_name_with_a_dot_needs_no_ending(folder, blender):
     content = blender("train", 1)
     folder.picture("train/r.v1.png")
