@@ -152,6 +152,21 @@ def test_a_scene_from_beginning_to_end(tmp_path: Path, capsys: pytest.CaptureFix
     assert not (tmp_path / "new").exists()
 
 
+def test_missing_pictures_are_told_and_counted(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    fox = str(data_dir / "nerf" / "fox")
+    small = ["--field.position.levels", "2", "--sampler.resolution", "16", "--sampler.steps", "32"]
+    command = ["fit", "scene", fox, "--downscale", "15", "--steps", "2", "--out", str(out)]
+    assert cli.run([*command, "--quiet", *small]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("polyfield: warning: 17 of 67") and printed.err == ""
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["frames_skipped"] == 17 and metrics["views"] == 7
+    assert "add them" in _fails([*command[:-1], str(tmp_path / "b"), "--strict"], capsys)
+
+
 BAD_COMMANDS = [
     (["fit", "scene", "nowhere", "--out", "OUT"], "no such path"),
     (["fit", "image", "nowhere.png", "--out", "OUT"], "nowhere.png"),
