@@ -2,8 +2,8 @@
 
     import polyfield
 
-    run = polyfield.fit_scene("path/to/capture", seconds=60, out="runs/mine")
-    model = polyfield.load("runs/mine")
+    model = polyfield.fit_scene("path/to/capture", seconds=60, out="runs/mine")
+    model = polyfield.load("runs/mine")  # the same, later
     pixels = model.render(camera)
 
 Every name is found on first use, so importing this package costs nothing.
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     __version__: str
 
-# Threads of torch and numba wait for work by spinning, 300,000 turns unless told otherwise. Where another
-# program wants the same cores, that makes training ten times slower. Read when torch is loaded.
+# Threads of torch and numba wait for work by spinning, 300,000 turns unless told otherwise. Where
+# another program wants the same cores, that makes training ten times slower. Read when torch loads.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 _HOMES = {

@@ -7,6 +7,8 @@ import pytest
 from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
+import polyfield  # noqa: F401  # before torch: it says how torch's threads are to wait
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # Shapes and types are checked in tests. Modules of numba code are left out, because numba compiles
