@@ -73,7 +73,7 @@ class SignalField(Field):
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
         """Values at world coordinates."""
 
-    def on_grid(self, axes: Sequence[Float[Tensor, "m"]]) -> Float[Tensor, "*m c"]:
+    def on_grid(self, axes: Sequence[Float[Tensor, "_m"]]) -> Float[Tensor, "*m c"]:
         """Values on the product of axes: result [len(axes[0]), ..., len(axes[-1]), c]."""
         return self(torch.stack(torch.meshgrid(*axes, indexing="ij"), -1))
 

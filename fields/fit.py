@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ TRIES = 3
 """Rewinds before giving up."""
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What is minimised: a callable with state."""
 
