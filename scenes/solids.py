@@ -138,11 +138,12 @@ class Drum(Solid):
         radius, widening = self.radii[0] + self._slope() * z, self._slope() * dz
         a = dx * dx + dy * dy - widening * widening
         half_b = x * dx + y * dy - radius * widening
-        root = half_b * half_b - a * (x * x + y * y - radius * radius)
-        width, a = np.sqrt(np.maximum(root, 0)), _nonzero(a)
+        c = x * x + y * y - radius * radius
+        root = half_b * half_b - a * c
+        # The sum that doesn't cancel: a ray nearly along the side has a tiny a.
+        sum_ = -(half_b + np.copysign(np.sqrt(np.maximum(root, 0)), half_b))
         best = np.full_like(z, math.inf)
-        for sign in (-1, 1):  # the nearer root may lie above or below the faces
-            t = (sign * width - half_b) / a
+        for t in (sum_ / _nonzero(a), c / _nonzero(sum_)):  # the nearer may miss the faces' span
             at = z + t * dz
             good = (root > 0) & (t > 0) & (at > 0) & (at < self.height) & (t < best)
             best = np.where(good, t, best)
