@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from beartype import BeartypeConf, beartype
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 import polyfield  # noqa: F401  # before torch: it says how torch's threads are to wait
@@ -41,6 +42,16 @@ _checker = types.ModuleType("polyfield_checker")
 _checker.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type: ignore[attr-defined]
 sys.modules[_checker.__name__] = _checker
 install_import_hook(_checked(), f"{_checker.__name__}.check")
+
+# No deadlines: the first call of a kernel compiles it.
+settings.register_profile("polyfield", deadline=None)
+settings.load_profile("polyfield")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write what tests/golden compares with anew"
+    )
 
 
 @pytest.fixture(scope="session")
