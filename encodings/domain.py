@@ -45,6 +45,10 @@ class Domain(nn.Module, ABC):
     def inverse(self, v: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """[0,1]^d -> world."""
 
+    @abstractmethod
+    def stretch(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n"]:
+        """World length per length in the unit cube at x, along a ray from the box; 1 in the box."""
+
 
 class Box(Domain):
     """The box alone, axis by axis; points outside are clamped to it."""
@@ -58,6 +62,10 @@ class Box(Domain):
     def inverse(self, v: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """[0,1]^d -> the box."""
         return self.bounds[0] + v * (self.bounds[1] - self.bounds[0])
+
+    def stretch(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n"]:
+        """1 everywhere."""
+        return torch.ones_like(x[..., 0])
 
 
 class Contraction(Domain):
@@ -81,6 +89,11 @@ class Contraction(Domain):
         norm = u.abs().amax(-1, keepdim=True).clamp(min=1)
         u = u / norm / (2 - norm).clamp(min=1e-3)
         return self.bounds[0] + (u + 1) / 2 * (self.bounds[1] - self.bounds[0])
+
+    def stretch(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n"]:
+        """The square of the maximum norm outside the box: contracted radii are 2 - 1 / norm."""
+        u = (x - self.bounds[0]) / (self.bounds[1] - self.bounds[0]) * 2 - 1
+        return u.abs().amax(-1).clamp(min=1).square()
 
 
 def domain(bounds: Float[Tensor, "2 d"], unbounded: bool) -> Domain:

@@ -1,8 +1,8 @@
 """An occupancy grid: where there may be something, kept up to date while training.
 
 Source: Mueller et al. 2022, section E.2. Symbols: R cells an axis over the domain's unit cube; s
-the sampling step; a cell's value is a decaying maximum of the density seen in it; the cell is
-occupied if value * s > min(threshold, mean over all cells).
+the sampling step in a cell; a cell's value is a decaying maximum of the density seen in it; the
+cell is occupied if value * s > min(threshold, mean of value * s).
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class OccupancySampler(Sampler):
     value: Float[Tensor, "R R R"]
     occupied: Bool[Tensor, "R R R"]
     coarse: Bool[Tensor, "C C C"]
+    steps: Float[Tensor, "R R R"]
 
     def __init__(self, domain: Domain, config: OccupancyGrid) -> None:
         super().__init__()
@@ -77,6 +78,14 @@ class OccupancySampler(Sampler):
         self.register_buffer("value", torch.full(cells, math.inf))
         self.register_buffer("occupied", torch.ones(cells, dtype=torch.bool))
         self.register_buffer("coarse", coarsen(self.occupied), persistent=False)
+        self.register_buffer("steps", self._steps(), persistent=False)
+
+    def _steps(self) -> Float[Tensor, "R R R"]:
+        """The sampling step in the middle of each cell, world units."""
+        resolution = self.config.resolution
+        axis = (torch.arange(resolution) + 0.5) / resolution
+        unit = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1)
+        return self.domain.stretch(self.domain.inverse(unit)) * self.lattice.step
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super()._load_from_state_dict(*args, **kwargs)
@@ -160,8 +169,8 @@ class OccupancySampler(Sampler):
             old = values[cells[part]]
             old = torch.where(old.isinf(), torch.zeros_like(old), old * self.config.decay)
             values[cells[part]] = torch.maximum(old, seen)
-        known = values.isfinite()
-        mean = float(values[known].mean()) if bool(known.any()) else 0.0
-        step = self.lattice.step
-        self.occupied.copy_(self.value * step > min(self.config.threshold, mean * step))
+        thickness = self.value * self.steps
+        known = thickness[self.value.isfinite()]
+        mean = float(known.mean()) if known.numel() else 0.0
+        self.occupied.copy_(thickness > min(self.config.threshold, mean))
         self.coarse = coarsen(self.occupied)

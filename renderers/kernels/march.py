@@ -1,10 +1,11 @@
-"""Occupied samples along rays: fixed steps, kept where an occupancy grid says so.
+"""Occupied samples along rays: steps of known size, kept where an occupancy grid says so.
 
 Source: Mueller et al. 2022, section E.1. Symbols: a ray o + t d is sampled on its own lattice
-t_0 = t_in + jitter h(t_in), t_{k+1} = t_k + h(t_k), with h(t) = max(step, cone t), between
-t_in = max(near, entry into the box) and t_out = min(far, exit). Sample k is the interval
-[t_k, t_{k+1}], kept if the grid cell at its middle is occupied. R is the number of grid cells an
-axis over the domain's unit cube.
+t_0 = t_in + jitter h(t_in), t_{k+1} = t_k + h(t_k), with h(t) = max(step, cone t) m(o + t d),
+between t_in = max(near, entry into the box) and t_out = min(far, exit); m is the domain's stretch,
+1 inside the box, so that outside of it steps are even in the contracted space. Sample k is the
+interval [t_k, t_{k+1}], kept if the grid cell at its middle is occupied. R is the number of grid
+cells an axis over the domain's unit cube.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from torch import Tensor
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.kernels import backends
 
-COARSE = 8
+HORIZON = 1000.0
+"""Where rays end that no box ends, in lengths of the box."""
+COARSE = 4
 """Fine cells along an edge of a coarse one."""
 
 Cells = tuple[Bool[Tensor, "R R R"], Bool[Tensor, "C C C"]]
@@ -55,7 +58,7 @@ def entry(
 ) -> tuple[Float[Tensor, "r"], Float[Tensor, "r"]]:
     """t_in and t_out of each ray; t_out <= t_in where a ray misses the box."""
     if domain.contracted:
-        return near, far
+        return near, far.clamp(max=HORIZON * domain.length)
     safe = torch.where(directions.abs() < 1e-12, torch.full_like(directions, 1e-12), directions)
     one, two = ((domain.bounds[i] - origins) / safe for i in (0, 1))
     enter = torch.minimum(one, two).amax(-1)
@@ -79,7 +82,10 @@ def reference(
     resolution = occupied.shape[0]
 
     def height(t: Tensor) -> Tensor:
-        return (t * lattice.cone).clamp(min=lattice.step)
+        stretch = domain.stretch(origins + t[:, None] * directions)
+        return (t * lattice.cone).clamp(min=lattice.step) * stretch
+
+    even = lattice.cone == 0 and not domain.contracted
 
     kept, starts, ends = [], [], []
     first = start + jitter * height(start)
@@ -96,8 +102,8 @@ def reference(
         starts.append(t)
         ends.append(t + step)
         k += 1
-        # A uniform lattice is computed from its index, so that skipping cells changes no digit.
-        t = first + k * lattice.step if lattice.cone == 0 else t + step
+        # An even lattice is computed from its index, so that skipping cells changes no digit.
+        t = first + k * lattice.step if even else t + step
     if not kept:
         return torch.zeros(len(start) + 1, dtype=torch.int64), start[:0], start[:0]
     keep = torch.stack(kept, 1)

@@ -26,6 +26,19 @@ def _unit(x, low, inverse_size, contracted):
     return value * np.float32(2) - np.float32(1) if contracted else value
 
 
+@njit(inline="always")
+def _step(t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone):
+    """h(t) of `march`."""
+    height = max(step, cone * t)
+    if contracted:
+        ux = _unit(ox + t * dx, low[0], inverse_size[0], True)
+        uy = _unit(oy + t * dy, low[1], inverse_size[1], True)
+        uz = _unit(oz + t * dz, low[2], inverse_size[2], True)
+        norm = max(abs(ux), abs(uy), abs(uz), np.float32(1))
+        height *= norm * norm
+    return height
+
+
 @njit(cache=True, nogil=True)
 def _march_range(
     origins,
@@ -51,12 +64,15 @@ def _march_range(
     """March rays first..last-1; returns the samples found, which may be more than fit."""
     resolution = fine.shape[0]
     found = 0
+    even = cone == 0 and not contracted
     r = np.float32(resolution)
     for ray in range(first, last):
         ox, oy, oz = origins[3 * ray], origins[3 * ray + 1], origins[3 * ray + 2]
         dx, dy, dz = directions[3 * ray], directions[3 * ray + 1], directions[3 * ray + 2]
         t, leave = t_in[ray], t_out[ray]
-        t += jitter[ray] * max(step, cone * t)
+        t += jitter[ray] * _step(
+            t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone
+        )
         origin = t
         k = np.int64(0)
         count = 0
@@ -64,8 +80,12 @@ def _march_range(
         gx, gy, gz = dx * inverse_size[0] * r, dy * inverse_size[1] * r, dz * inverse_size[2] * r
         if contracted:
             gx, gy, gz = gx * np.float32(0.5), gy * np.float32(0.5), gz * np.float32(0.5)
+        inf = np.float32(np.inf)
+        ix = np.float32(1) / gx if gx != 0 else inf
+        iy = np.float32(1) / gy if gy != 0 else inf
+        iz = np.float32(1) / gz if gz != 0 else inf
         while count < limit:
-            h = max(step, cone * t)
+            h = _step(t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone)
             middle = t + h * np.float32(0.5)
             if not middle < leave:
                 break
@@ -93,7 +113,7 @@ def _march_range(
                 found += 1
                 count += 1
                 k += 1
-                t = origin + np.float32(k) * step if cone == 0 else t + h
+                t = origin + np.float32(k) * step if even else t + h
                 continue
             leap = np.float32(0)
             if straight:
@@ -103,23 +123,27 @@ def _march_range(
                 leap = np.float32(1e30)
                 if gx != 0:
                     edge = (cx // size + (1 if gx > 0 else 0)) * size
-                    leap = min(leap, (np.float32(edge) - px) / gx)
+                    leap = min(leap, (np.float32(edge) - px) * ix)
                 if gy != 0:
                     edge = (cy // size + (1 if gy > 0 else 0)) * size
-                    leap = min(leap, (np.float32(edge) - py) / gy)
+                    leap = min(leap, (np.float32(edge) - py) * iy)
                 if gz != 0:
                     edge = (cz // size + (1 if gz > 0 else 0)) * size
-                    leap = min(leap, (np.float32(edge) - pz) / gz)
+                    leap = min(leap, (np.float32(edge) - pz) * iz)
                 if contracted:
-                    # The box ends at |u| = 1; beyond it a straight leap would be wrong.
-                    bx = (np.float32(0.75 if gx > 0 else 0.25) * r - px) / gx if gx != 0 else leap
-                    by = (np.float32(0.75 if gy > 0 else 0.25) * r - py) / gy if gy != 0 else leap
-                    bz = (np.float32(0.75 if gz > 0 else 0.25) * r - pz) / gz if gz != 0 else leap
-                    leap = min(leap, bx, by, bz)
-            if cone == 0:
+                    # The box is the middle half of the grid; beyond it a straight leap is wrong.
+                    near, far = np.float32(0.25) * r, np.float32(0.75) * r
+                    if gx != 0:
+                        leap = min(leap, ((far if gx > 0 else near) - px) * ix)
+                    if gy != 0:
+                        leap = min(leap, ((far if gy > 0 else near) - py) * iy)
+                    if gz != 0:
+                        leap = min(leap, ((far if gz > 0 else near) - pz) * iz)
+            if even:
                 k += max(np.int64(1), np.int64(leap / step))
                 t = origin + np.float32(k) * step
             else:
+                # Inside the box, where leaps are, the stretch is 1.
                 until = middle + leap
                 t += h
                 h = max(step, cone * t)
