@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from polyfield.encodings.errors import InputError
 from polyfield.scenes.analytic import look_at
 from polyfield.scenes.cameras import Camera, Cameras
-from polyfield.scenes.lens import MAX_STEPS, distort, steps_needed, undistort
+from polyfield.scenes.lens import MAX_STEPS, _linearise, distort, steps_needed, undistort
 
 FOX = (0.0578421, -0.0805099, -0.000980296, 0.00015575)
 ROOFTOP = (0.08796112, -0.18122490, 0.00088744, -0.00017879)
@@ -80,6 +80,15 @@ def test_undistortion_converges_to_a_ten_thousandth_of_a_pixel(k, focal, size):
     lens = torch.tensor(k, dtype=torch.float64).expand(len(x), 4)
     back = distort(*undistort(x, y, lens, steps), lens)
     assert max((back[0] - x).abs().max(), (back[1] - y).abs().max()) * focal < 1e-4
+
+
+def test_newton_uses_the_exact_jacobian():
+    k = torch.tensor([0.1, -0.2, 0.03, -0.05], dtype=torch.float64)
+    u, v = torch.tensor(0.4, dtype=torch.float64), torch.tensor(-0.3, dtype=torch.float64)
+    (xx, xy), (yx, yy) = torch.func.jacrev(lambda u, v: distort(u, v, k), argnums=(0, 1))(u, v)
+    found = torch.stack(_linearise(u, v, u, v, k)[2:])
+    torch.testing.assert_close(found, torch.stack([xx, xy, yy]))
+    torch.testing.assert_close(xy, yx)
 
 
 def test_too_few_steps_are_noticed():
