@@ -11,10 +11,13 @@ from typing import Any
 import torch
 
 from polyfield.encodings.errors import InputError
+from polyfield.encodings.kernels import backends
 
 
 def use_threads(count: int | None) -> int:
     """Set the number of CPU threads of everything that computes.
+
+    It also looks at POLYFIELD_BACKEND, so that an impossible value is told before any work.
 
     Args:
         count: None for PyTorch's own choice, one per core.
@@ -23,8 +26,9 @@ def use_threads(count: int | None) -> int:
         The number in use.
 
     Raises:
-        InputError: less than one, or more than there are cores.
+        InputError: less than one, or more than there are cores; or an impossible backend.
     """
+    backends.chosen()
     affinity: Any = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     if count is not None and not 1 <= count <= cores:

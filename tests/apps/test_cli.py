@@ -262,6 +262,19 @@ def test_an_unforeseen_error_is_one_line_too(
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_an_impossible_backend_is_told_before_any_work(tmp_path: Path) -> None:
+    program = str(Path(sys.executable).with_name("polyfield"))
+    done = subprocess.run(
+        [program, "fit", "image", "demo", "--out", str(tmp_path / "run")],
+        env={**os.environ, "POLYFIELD_BACKEND": "bogus"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2 and "auto, reference, numba" in done.stderr
+    assert done.stderr.count("\n") == 1 and not (tmp_path / "run").exists()
+
+
 def test_a_broken_installation_is_one_line_too(tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('no such library')")
     done = subprocess.run(
