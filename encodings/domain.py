@@ -37,6 +37,11 @@ class Domain(nn.Module, ABC):
         """
         return float((self.bounds[1] - self.bounds[0]).max())
 
+    @property
+    @abstractmethod
+    def span(self) -> float:
+        """World length of the unit cube's longest edge, as it is in the box."""
+
     @abstractmethod
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """World -> [0,1]^d."""
@@ -54,6 +59,11 @@ class Box(Domain):
     """The box alone, axis by axis; points outside are clamped to it."""
 
     contracted = False
+
+    @property
+    def span(self) -> float:
+        """The box's longest edge."""
+        return self.length
 
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """World -> [0,1]^d, clamped."""
@@ -76,6 +86,11 @@ class Contraction(Domain):
     """
 
     contracted = True
+
+    @property
+    def span(self) -> float:
+        """Twice the box's longest edge: the box is half as wide as the cube."""
+        return 2 * self.length
 
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
         """World -> (0,1)^d."""

@@ -30,7 +30,7 @@ class OccupancyGrid:
     resolution: int = 128
     """R, cells an axis."""
     steps: int = 1024
-    """Steps on the box's diagonal."""
+    """Steps on the diagonal of the domain's unit cube: the box, or twice that for all of space."""
     cone: float = 0.0
     """Growth of the step with distance; instant-ngp uses 1/256 for large scenes."""
     limit: int = 1024
@@ -94,7 +94,7 @@ class OccupancySampler(Sampler):
     @property
     def lattice(self) -> Lattice:
         """The steps of the march, world units."""
-        diagonal = math.sqrt(3) * self.domain.length
+        diagonal = math.sqrt(3) * self.domain.span
         return Lattice(diagonal / self.config.steps, self.config.cone, self.config.limit)
 
     def forward(
