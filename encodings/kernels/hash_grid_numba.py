@@ -298,7 +298,7 @@ def _backward_x(grad, x, dx, table, scales, resolutions, sizes, starts, hashed, 
                  chunk * CHUNK, min(CHUNK, n - chunk * CHUNK))  # fmt: skip
 
 
-def _geometry(levels: Levels, features: int, smooth: bool) -> tuple:  # type: ignore[type-arg]
+def _geometry(levels: Levels, features: int, smooth: bool) -> tuple:
     sizes = np.array(levels.sizes, np.int64)
     return (
         np.array(levels.scales, np.float32),
