@@ -20,7 +20,7 @@ from torch import Tensor
 
 from polyfield.apps import flags
 from polyfield.apps.machine import use_threads, versions
-from polyfield.apps.presets import scene_presets
+from polyfield.apps.scene_presets import scene_presets
 from polyfield.encodings.domain import Box
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.files import write_json

@@ -23,9 +23,10 @@ from polyfield.apps.fitting import (
     way_of,
     with_budget,
 )
+from polyfield.apps.image_presets import image_presets
 from polyfield.apps.jobs import Asked, Job, do
 from polyfield.apps.machine import use_threads
-from polyfield.apps.presets import ImageRun, image_presets
+from polyfield.apps.presets import ImageRun
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run
 from polyfield.fields.fit import Fit

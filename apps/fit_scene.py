@@ -24,9 +24,10 @@ from polyfield.apps.fitting import (
 )
 from polyfield.apps.jobs import Asked, Job, do
 from polyfield.apps.machine import use_threads
-from polyfield.apps.presets import SceneRun, scene_presets
+from polyfield.apps.presets import SceneRun
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run
+from polyfield.apps.scene_presets import scene_presets
 from polyfield.fields.fit import Fit
 from polyfield.renderers.model import RadianceModel, World
 from polyfield.scenes import open_capture

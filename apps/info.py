@@ -14,9 +14,10 @@ import torch
 import tyro
 
 from polyfield.apps import flags
+from polyfield.apps.image_presets import image_presets
 from polyfield.apps.machine import versions
-from polyfield.apps.presets import image_presets, scene_presets
 from polyfield.apps.runs import Run, load
+from polyfield.apps.scene_presets import scene_presets
 from polyfield.encodings.kernels import backends
 
 

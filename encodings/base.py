@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -18,6 +19,10 @@ class Encoding(nn.Module, ABC):
     out_dim: int
     observes = False
     """Whether `observe` does anything: errors are worked out only then."""
+    exact_gradient: Literal["both", "parameters"] = "both"
+    """What the gradient is exact in; "parameters" where masks or normalisers carry none to x."""
+    places = False
+    """Whether `place` does anything."""
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
@@ -32,3 +37,9 @@ class Encoding(nn.Module, ABC):
 
     def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:  # noqa: B027
         """Told the error of each sample after a step."""
+
+    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:  # noqa: B027
+        """Told once where the detail is: points of [0,1]^d and how much each matters, >= 0.
+
+        For encodings whose kernels lie where the data needs them.
+        """

@@ -24,6 +24,21 @@ class Size:
     stored: int
 
 
+class Network(nn.Module, ABC):
+    """Features -> values or features.
+
+    What a field puts behind an encoding. Subclasses are final, one a file, built by their config's
+    `build(in_dim, out_dim)`.
+    """
+
+    in_dim: int
+    out_dim: int
+
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
+        """Outputs for features x; the last layer has no activation."""
+
+
 @dataclass
 class RadianceSample:
     """What a radiance field says of points seen from directions."""
@@ -43,6 +58,8 @@ class Field(nn.Module, ABC):
     domain: Domain
     observes = False
     """Whether `observe` does anything: errors are worked out only then."""
+    places = False
+    """Whether `place` does anything."""
 
     @abstractmethod
     def groups(self) -> dict[str, list[nn.Parameter]]:
@@ -57,6 +74,9 @@ class Field(nn.Module, ABC):
 
     def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:  # noqa: B027
         """Told the error of each sample after a step."""
+
+    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:  # noqa: B027
+        """Told once where the detail is: world points and how much each matters, >= 0."""
 
     def size(self) -> Size:
         """Trainable and stored values."""

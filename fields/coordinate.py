@@ -1,11 +1,9 @@
-"""A coordinate network.
-
-An encoding, a small perceptron, values (Mueller et al. 2022, section 5.1 for images).
-"""
+"""A coordinate network: encoding, network, values (Mueller et al. 2022, 5.1 for images)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,38 +12,35 @@ from polyfield.encodings import EncodingConfig
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.hash_grid import HashGrid
-from polyfield.fields.base import SignalField
-from polyfield.fields.mlp import MLP
+from polyfield.fields.base import Network, SignalField
+from polyfield.fields.mlp import Perceptron
+from polyfield.fields.networks import NetworkConfig
+from polyfield.fields.serialize import TAGGED
 
 
 @dataclass(frozen=True)
 class Coordinate:
-    """Encoding and ReLU perceptron, linear outputs."""
+    """Encoding and network, linear outputs."""
 
     encoding: EncodingConfig = field(default_factory=HashGrid)
-    """What the perceptron sees of the coordinates."""
-    hidden: int = 64
-    """Width of the hidden layers."""
-    layers: int = 2
-    """Number of hidden layers."""
-    bias: bool = False
-    """Whether layers have biases (tiny-cuda-nn's have none)."""
+    """What the network sees of the coordinates."""
+    network: Annotated[NetworkConfig, TAGGED] = field(default_factory=Perceptron)
+    """Features to values."""
 
     def build(self, domain: Domain, out_dim: int) -> CoordinateField:
         """The module for values of out_dim channels."""
         encoding = self.encoding.build(domain.dim)
-        widths = [encoding.out_dim, *[self.hidden] * self.layers, out_dim]
-        return CoordinateField(domain, encoding, MLP(widths, self.bias))
+        return CoordinateField(domain, encoding, self.network.build(encoding.out_dim, out_dim))
 
 
 class CoordinateField(SignalField):
-    """x -> MLP(encoding(domain(x)))."""
+    """x -> network(encoding(domain(x)))."""
 
-    def __init__(self, domain: Domain, encoding: Encoding, network: MLP) -> None:
+    def __init__(self, domain: Domain, encoding: Encoding, network: Network) -> None:
         super().__init__()
         self.domain, self.encoding, self.network = domain, encoding, network
-        self.out_dim = network.widths[-1]
-        self.observes = encoding.observes
+        self.out_dim = network.out_dim
+        self.observes, self.places = encoding.observes, encoding.places
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """The encoding's tables, and everything else."""
@@ -64,3 +59,7 @@ class CoordinateField(SignalField):
     def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Hand on to the encoding."""
         self.encoding.observe(self.domain(x), error)
+
+    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+        """Hand on to the encoding."""
+        self.encoding.place(self.domain(x), weight)

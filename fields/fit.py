@@ -1,7 +1,8 @@
 """THE optimisation loop: images, scenes and distillation are objectives of it.
 
 Symbols: progress p in [0, 1] is the share of the budget (steps or seconds) that is spent; a group's
-rate at p is rate * min(1, p / warm_up) * final^q with q = max(0, p - hold) / (1 - hold).
+rate at p is rate * min(1, p / warm_up) * final^q * drop^k with q = max(0, p - hold) / (1 - hold)
+and k the number of `drops` that p has reached.
 """
 
 from __future__ import annotations
@@ -59,6 +60,10 @@ class FitConfig:
     """Share of the budget before rates fall."""
     final: float = 0.03
     """Rate at the end over the rate at the start; the fall is exponential."""
+    drops: tuple[float, ...] = ()
+    """Shares of the budget at which rates are multiplied by `drop`."""
+    drop: float = 0.1
+    """What rates are multiplied by at each of `drops`."""
     beta1: float = 0.9
     """Adam's first-moment decay."""
     beta2: float = 0.99
@@ -198,6 +203,7 @@ class Fit:
         c = self.config
         rise = min(1.0, (fraction + 1e-9) / c.warm_up) if c.warm_up > 0 else 1.0
         fall = c.final ** (max(0.0, fraction - c.hold) / (1 - c.hold)) if c.hold < 1 else 1.0
+        fall *= c.drop ** sum(fraction >= at for at in c.drops)
         scale = rise * fall * self.progress.rate_scale
         return {
             name: AdamNumbers(

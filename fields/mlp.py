@@ -1,17 +1,35 @@
-"""A small perceptron as a module. The op, its layout and symbols are in kernels/mlp.py."""
+"""A small ReLU perceptron. The op, its layout and symbols are in kernels/mlp.py."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.fields.base import Network
 from polyfield.fields.kernels import mlp as kernel
 
 
-class MLP(nn.Module):
+@dataclass(frozen=True)
+class Perceptron:
+    """ReLU layers as in tiny-cuda-nn, linear outputs."""
+
+    hidden: int = 64
+    """Width of the hidden layers."""
+    layers: int = 2
+    """Number of hidden layers."""
+    bias: bool = False
+    """Whether layers have biases (tiny-cuda-nn's have none)."""
+
+    def build(self, in_dim: int, out_dim: int) -> MLP:
+        """The module."""
+        return MLP([in_dim, *[self.hidden] * self.layers, out_dim], self.bias)
+
+
+class MLP(Network):
     """ReLU perceptron with one flat parameter vector, tiny-cuda-nn's layout."""
 
     def __init__(self, widths: list[int], bias: bool = False) -> None:
@@ -20,6 +38,7 @@ class MLP(nn.Module):
         Weights Xavier-uniform as in tiny-cuda-nn, biases 0.
         """
         super().__init__()
+        self.in_dim, self.out_dim = widths[0], widths[-1]
         self.widths, self.bias = list(widths), bias
         self.weights = nn.Parameter(torch.zeros(kernel.size(self.widths, bias)))
         with torch.no_grad():

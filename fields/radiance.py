@@ -56,7 +56,7 @@ class RadianceMLPField(RadianceField):
         super().__init__()
         self.domain, self.position, self.direction = domain, position, direction
         self.density_network, self.color_network = density, color
-        self.observes = position.observes
+        self.observes, self.places = position.observes, position.places
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """The encodings' tables, and everything else."""
@@ -86,3 +86,7 @@ class RadianceMLPField(RadianceField):
     def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Hand on to the position encoding."""
         self.position.observe(self.domain(x), error)
+
+    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+        """Hand on to the position encoding."""
+        self.position.place(self.domain(x), weight)

@@ -60,6 +60,12 @@ class Photometric:
         return PhotometricObjective(self, scene, field, renderer, background, seed)
 
 
+PLACE = 0.1
+"""Progress of a scene at which fields are told where the detail is."""
+LOOK = 1 << 16
+"""Points asked for their density where a sampler keeps none."""
+
+
 class PhotometricObjective:
     """Draws rays, renders them, compares.
 
@@ -79,10 +85,13 @@ class PhotometricObjective:
         self.background = background
         self.generator = torch.Generator().manual_seed(seed)
         self.rays = 1024
+        self.placed = False
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss of one batch of rays; also keeps the sampler up to date."""
         self.renderer.sampler.refresh(self.field.density, step)
+        if self.field.places and not self.placed and progress >= PLACE:
+            self._place(step)
         rays, rgba = self.scene.sample(self.rays, self.generator)
         alpha = rgba[:, 3:]
         background = self.background
@@ -98,17 +107,28 @@ class PhotometricObjective:
         )
         return loss, numbers
 
+    @torch.no_grad()
+    def _place(self, step: int) -> None:
+        """Tell the field where there is something: points and their density."""
+        known = self.renderer.sampler.known()
+        if known is None:
+            x = self.field.draw_points(LOOK, torch.Generator().manual_seed(step))
+            known = x, self.field.density(x)
+        self.field.place(*known)
+        self.placed = True
+
     def state(self) -> dict[str, Tensor]:
-        """Ray count, generator, and the sampler's grid."""
+        """Ray count, whether detail was told, generator, and the sampler's grid."""
         return {
             "rays": torch.tensor(self.rays),
+            "placed": torch.tensor(self.placed),
             "generator": self.generator.get_state(),
             **{f"sampler.{k}": v for k, v in self.renderer.sampler.state_dict().items()},
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take over what `state` gave."""
-        self.rays = int(state["rays"])
+        self.rays, self.placed = int(state["rays"]), bool(state["placed"])
         self.generator.set_state(state["generator"])
         prefix = "sampler."
         self.renderer.sampler.load_state_dict(
@@ -121,21 +141,37 @@ class Regression:
     """Values of a field against the values of a picture."""
 
     batch: int = 16384
-    """Pixels a step."""
+    """Pixels a step; 0 takes all of them."""
     loss: LossName = "mse"
     """Of the difference in value."""
 
-    def build(self, picture: Picture, field: SignalField, seed: int) -> RegressionObjective:
-        """The objective."""
-        return RegressionObjective(self, picture, field, seed)
+    def build(
+        self, picture: Picture, field: SignalField, seed: int, kept: Tensor | None = None
+    ) -> RegressionObjective:
+        """The objective; `kept` are the numbers of the pixels to learn from, all if None."""
+        return RegressionObjective(self, picture, field, seed, kept)
 
 
 class RegressionObjective:
     """Walks through all pixels in random order, again and again."""
 
-    def __init__(self, config: Regression, picture: Picture, field: SignalField, seed: int) -> None:
+    def __init__(
+        self,
+        config: Regression,
+        picture: Picture,
+        field: SignalField,
+        seed: int,
+        kept: Tensor | None = None,
+    ) -> None:
         self.config, self.picture, self.field = config, picture, field
         self.x, self.value = picture.all()
+        weight = picture.detail() if field.places else None
+        if kept is not None:
+            self.x, self.value = self.x[kept], self.value[kept]
+            weight = None if weight is None else weight[kept]
+        if weight is not None:
+            field.place(self.x, weight)
+        self.batch = min(config.batch or len(self.x), len(self.x))
         self.generator = torch.Generator().manual_seed(seed)
         self.position = 0
         self._shuffle()
@@ -147,14 +183,13 @@ class RegressionObjective:
         """
         self.before = self.generator.get_state()
         order = torch.randperm(len(self.x), generator=self.generator).numpy()
-        batch = min(self.config.batch, len(order))
-        for at in range(0, len(order) - batch + 1, batch):
-            order[at : at + batch].sort()
+        for at in range(0, len(order) - self.batch + 1, self.batch):
+            order[at : at + self.batch].sort()
         self.order = torch.from_numpy(order)
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss of the next pixels."""
-        batch = min(self.config.batch, len(self.x))
+        batch = self.batch
         if self.position + batch > len(self.x):
             self._shuffle()
             self.position = 0

@@ -134,6 +134,14 @@ class OccupancySampler(Sampler):
             )
         )
 
+    def known(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]] | None:
+        """Middles of the occupied cells, and their values; None where there are none."""
+        cells = (self.occupied & self.value.isfinite()).nonzero()
+        if not len(cells):
+            return None
+        x = self.domain.inverse((cells + 0.5) / self.config.resolution)
+        return x, self.value[tuple(cells.T)]
+
     @torch.no_grad()
     def refresh(self, density: Density, step: int) -> None:
         """Look at some cells again, every `every` steps.

@@ -43,6 +43,10 @@ class Sampler(nn.Module, ABC):
         For rendering in rounds.
         """
 
+    def known(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]] | None:
+        """World points and the density seen there, if the sampler keeps such; else None."""
+        return None
+
     def refresh(self, density: Density, step: int) -> None:  # noqa: B027
         """Told before each training step; an occupancy grid keeps itself up to date here."""
 

@@ -66,6 +66,13 @@ class Picture(Signal):
         index = torch.arange(self.height * self.width)
         return self.coordinates(index), self.pixels.reshape(-1, self.channels)
 
+    def detail(self) -> Float[Tensor, "n"]:
+        """Length of the gradient at every pixel, row by row; 1e-6 at least."""
+        if min(self.height, self.width) < 2:
+            return torch.ones(self.height * self.width)
+        down, across = (torch.gradient(self.pixels, dim=axis)[0] for axis in (0, 1))
+        return (down.square() + across.square()).sum(-1).sqrt().clamp(min=1e-6).reshape(-1)
+
     def coordinates(self, index: Tensor) -> Float[Tensor, "*n 2"]:
         """Centres of pixels, given their number row by row."""
         row = torch.div(index, self.width, rounding_mode="floor")

@@ -213,7 +213,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     ("text", "words"),
     [
         ("feild: {}", ["'feild'", "did you mean field?"]),
-        ("field: {Coordinate: {hiden: 3}}", ["field", "did you mean hidden?"]),
+        ("field: {Coordinate: {netwrk: {}}}", ["field", "did you mean network?"]),
         ("field: {Coordinate: {encoding: {HshGrid: {}}}}", ["encoding", "did you mean HashGrid?"]),
         ("fit: {rates: {table: fast}}", ["fit.rates.table", "a number"]),
         ("fit: [1, 2", ["line 1"]),
@@ -236,10 +236,10 @@ def test_flags_go_before_the_config_file_and_that_before_the_preset(
     picture: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "a.yaml"
-    file.write_text("field: {Coordinate: {hidden: 32, layers: 1}}\nfit: {steps: 2}\n")
+    file.write_text("field: {Coordinate: {network: {Perceptron: {layers: 1}}}}\nfit: {steps: 2}\n")
     out = tmp_path / "run"
     command = ["fit", "image", str(picture), "--out", str(out), "--config", str(file), "--quiet"]
-    assert cli.run([*command, "--field.hidden", "16"]) == 0
+    assert cli.run([*command, "--field.network.hidden", "16"]) == 0
     found = polyfield.load(out).field
     assert found.network.widths[1:] == [16, 3]
     assert json.loads((out / "metrics.json").read_text())["steps"] == 2

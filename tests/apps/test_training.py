@@ -12,6 +12,7 @@ from polyfield.encodings.domain import Box
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.fit import Fit, FitConfig, Progress
+from polyfield.fields.mlp import Perceptron
 from polyfield.renderers.objectives import Regression, RegressionObjective
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.picture import PictureFile
@@ -25,7 +26,7 @@ def _fit(steps: int = STEPS) -> Fit:
         torch.rand(16, 20, 3, generator=torch.Generator().manual_seed(1)).numpy(), ReadOptions()
     )
     grid = HashGrid(levels=2, log2_size=8, finest_resolution=32)
-    field = Coordinate(grid, hidden=16, layers=1).build(Box(picture.bounds), 3)
+    field = Coordinate(grid, Perceptron(hidden=16, layers=1)).build(Box(picture.bounds), 3)
     objective = Regression(batch=64).build(picture, field, seed=0)
     return Fit(field, objective, FitConfig(steps=steps))
 

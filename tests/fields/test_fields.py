@@ -11,6 +11,7 @@ from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
 from polyfield.fields.activations import truncated_exp
 from polyfield.fields.coordinate import Coordinate
+from polyfield.fields.mlp import Perceptron
 from polyfield.fields.radiance import Radiance
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
@@ -30,7 +31,7 @@ def test_truncated_exp() -> None:
 
 def test_a_linear_picture() -> None:
     """Identity encoding and no hidden layer: y = W u + b of u in [0,1]^2."""
-    field = Coordinate(Identity(), layers=0, bias=True).build(
+    field = Coordinate(Identity(), Perceptron(layers=0, bias=True)).build(
         Box(torch.tensor([[0.0, 0.0], [8.0, 4.0]])), 1
     )
     with torch.no_grad():
@@ -40,7 +41,9 @@ def test_a_linear_picture() -> None:
 
 def test_on_grid_is_the_product_of_its_axes() -> None:
     torch.manual_seed(0)
-    field = Coordinate(SMALL, hidden=16).build(Box(torch.tensor([[0.0, 0.0], [5.0, 4.0]])), 3)
+    field = Coordinate(SMALL, Perceptron(hidden=16)).build(
+        Box(torch.tensor([[0.0, 0.0], [5.0, 4.0]])), 3
+    )
     across, down = torch.arange(5.0) + 0.5, torch.arange(4.0) + 0.5
     values = field.on_grid([across, down])
     assert values.shape == (5, 4, 3)
@@ -87,7 +90,7 @@ def test_a_change_of_units_is_a_change_of_units(unbounded: bool) -> None:
 def test_groups_hold_every_parameter_once() -> None:
     for field in (
         Radiance(SMALL).build(domain(CUBE, False)),
-        Coordinate(SMALL, bias=True).build(Box(CUBE), 3),
+        Coordinate(SMALL, Perceptron(bias=True)).build(Box(CUBE), 3),
         Coordinate(Frequency()).build(Box(CUBE), 3),
     ):
         held = [id(p) for group in field.groups().values() for p in group]
