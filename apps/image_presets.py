@@ -1,6 +1,6 @@
 """Named starting points for pictures. A new preset is a function here and a line in the list below.
 
-A preset's numbers are its paper's or released code's; what a CPU's budget changes is said beside it.
+Numbers are those of the paper or released code; what a CPU's budget changes is said beside it.
 """
 
 from __future__ import annotations
