@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Threads of torch and numba wait for work by spinning, 300,000 turns unless told otherwise. Where
 # another program wants the same cores, that makes training ten times slower. Read when torch loads.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+# Fresh arrays of megabytes come in huge pages where Linux offers them: faster to touch and to read
+# at random. Read when torch first makes an array.
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 _HOMES = {
     "Camera": "polyfield.scenes.cameras",

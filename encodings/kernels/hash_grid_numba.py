@@ -6,6 +6,11 @@ points. The gradient in the table runs over levels, so that each task owns the e
 no races, no atomics, the same result every time. With more threads than levels a level is cut into
 shards of its entries, and each task looks at all points.
 
+Memory decides how the work is cut. A table that stays in cache is read in small chunks of points,
+whose features stay in cache too. A larger one is read level by level for as many points as there
+are, so that each level is fetched from memory once. The gradient of many points is brought into
+level order first, because a level reads only its own columns.
+
 Symbols: as in `hash_grid`; `dims` and `like` are tuples of length d and F, which fix the two at
 compile time.
 """
@@ -33,6 +38,11 @@ from polyfield.encodings.kernels.simd import (
 )
 
 CHUNK = 2048
+"""Points at a time."""
+CACHED = 1 << 22
+"""Bytes of a table, or of a gradient, that stay in cache."""
+LONG = 1 << 17
+"""Most points at a time where the table is larger than that."""
 _PRIMES = np.array(PRIMES, np.uint32)
 
 
@@ -110,17 +120,18 @@ def _forward_chunk(
     x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, first, count
 ):
     width = scales.size * len(like)
-    xs = np.empty(len(dims) * CHUNK, np.float32)
+    row = (count + LANES - 1) // LANES * LANES
+    xs = np.empty(len(dims) * row, np.float32)
     axis_index = np.empty(2 * len(dims) * LANES, np.uint32)
     axis_weight = np.empty(2 * len(dims) * LANES, np.float32)
     slope = np.empty(len(dims) * LANES, np.float32)
     index = np.empty((1 << len(dims)) * LANES, np.uint32)
     weight = np.empty((1 << len(dims)) * LANES, np.float32)
-    _transpose(x, first, count, dims, xs, CHUNK)
+    _transpose(x, first, count, dims, xs, row)
     for level in range(scales.size):
         start = starts[level]
         for at in range(0, count, LANES):
-            _locate(xs, at, CHUNK, scales[level], resolutions[level], sizes[level], hashed[level],
+            _locate(xs, at, row, scales[level], resolutions[level], sizes[level], hashed[level],
                     smooth, dims, axis_index, axis_weight, slope)  # fmt: skip
             _corners(sizes[level], hashed[level], dims, axis_index, axis_weight, index, weight)
             for p in range(min(LANES, count - at)):
@@ -133,11 +144,11 @@ def _forward_chunk(
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _forward(x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like):
+def _forward(x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, size):
     n = x.size // len(dims)
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
+    for chunk in prange((n + size - 1) // size):
         _forward_chunk(x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like,
-                       chunk * CHUNK, min(CHUNK, n - chunk * CHUNK))  # fmt: skip
+                       chunk * size, min(size, n - chunk * size))  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -156,11 +167,12 @@ def _table_task(
     dims,
     like,
     column,
-    width,
+    stride,
     low,
     high,
 ):
-    """Add one level's gradients into entries low..high-1."""
+    """Add one level's gradients into entries low..high-1, which begin at 0."""
+    dtable[(start + low) * len(like) : (start + high) * len(like)] = np.float32(0)
     axis_index = np.empty(2 * len(dims) * LANES, np.uint32)
     axis_weight = np.empty(2 * len(dims) * LANES, np.float32)
     slope = np.empty(len(dims) * LANES, np.float32)
@@ -184,7 +196,7 @@ def _table_task(
         )
         _corners(size, hashed, dims, axis_index, axis_weight, index, weight)
         for p in range(min(LANES, n - at)):
-            value = load(grad, (at + p) * width + column, like)
+            value = load(grad, (at + p) * stride + column, like)
             for corner in range(1 << len(dims)):
                 entry = np.int64(index[corner * LANES + p])
                 if whole or (low <= entry and entry < high):
@@ -194,8 +206,19 @@ def _table_task(
 
 
 @njit(parallel=True, cache=True, nogil=True)
+def _by_level(grad, out, n, levels, like):
+    """[n, L, F] -> [L, n, F]."""
+    f = len(like)
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        for p in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
+            for level in range(levels):
+                store(out, (level * n + p) * f, load(grad, (p * levels + level) * f, like))
+
+
+@njit(parallel=True, cache=True, nogil=True)
 def _backward_table(
     grad,
+    by_level,
     x,
     xs,
     dtable,
@@ -232,8 +255,8 @@ def _backward_table(
             smooth,
             dims,
             like,
-            level * len(like),
-            scales.size * len(like),
+            level * len(like) * (n if by_level else 1),
+            len(like) if by_level else scales.size * len(like),
             size * shard // shards,
             size * (shard + 1) // shards,
         )
@@ -322,6 +345,7 @@ def forward(x: Tensor, table: Tensor, levels: Levels, features: int, smooth: boo
             backends.flat(y),
             backends.flat(table),
             *_geometry(levels, features, smooth),
+            CHUNK if table.nbytes <= CACHED else min(LONG, -(-len(x) // backends.threads())),
         )
     return y
 
@@ -330,18 +354,25 @@ def backward_table(
     grad: Tensor, x: Tensor, table: Tensor, levels: Levels, features: int, smooth: bool
 ) -> Tensor:
     """Gradient of sum(grad * hash_grid(x)) in the table."""
-    dtable = torch.zeros_like(table)
     n, count, threads = x.shape[0], len(levels.scales), backends.threads()
-    if n:
-        shards = -(-threads // count)
-        # Threads take runs of tasks, so deal the levels out: fine and coarse ones to each.
-        tasks = np.arange(count * shards)
-        order = np.concatenate([tasks[thread::threads] for thread in range(threads)])
-        xs = np.empty(levels.dim * (-(-n // CHUNK) * CHUNK), np.float32)
-        backends.call(
-            _backward_table, backends.flat(grad), backends.flat(x), xs, backends.flat(dtable),
-            *_geometry(levels, features, smooth), order, shards,
-        )  # fmt: skip
+    if not n:
+        return torch.zeros_like(table)
+    dtable = backends.new(table.numel())
+    shards = -(-threads // count)
+    # Threads take runs of tasks, so deal the levels out: fine and coarse ones to each.
+    tasks = np.arange(count * shards)
+    order = np.concatenate([tasks[thread::threads] for thread in range(threads)])
+    xs = np.empty(levels.dim * (-(-n // CHUNK) * CHUNK), np.float32)
+    geometry = _geometry(levels, features, smooth)
+    given, by_level = backends.flat(grad), grad.nbytes > CACHED
+    if by_level:
+        ordered = np.empty_like(given)
+        backends.call(_by_level, given, ordered, n, count, geometry[-1])
+        given = ordered
+    backends.call(
+        _backward_table, given, by_level, backends.flat(x), xs, backends.flat(dtable),
+        *geometry, order, shards,
+    )  # fmt: skip
     return dtable
 
 
