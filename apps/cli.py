@@ -20,12 +20,14 @@ from typing import NoReturn, TextIO
 VERBS = {
     "fit scene": ("polyfield.apps.fit_scene", "train a scene from posed pictures"),
     "fit image": ("polyfield.apps.fit_image", "train a picture"),
+    "compare image": ("polyfield.apps.compare:main_image", "fit a picture with several presets"),
+    "compare scene": ("polyfield.apps.compare:main_scene", "fit a scene with several presets"),
     "evaluate": ("polyfield.apps.evaluate", "measure a run on pictures it never saw"),
     "render": ("polyfield.apps.render", "draw a run along a camera path"),
     "info": ("polyfield.apps.info", "say what a run is, or what this machine has"),
     "bench": ("polyfield.apps.bench", "time the kernels"),
 }
-"""Words on the command line -> (module with `main(arguments)`, what it does)."""
+"""Words on the command line -> (module with `main(arguments)` or module:function, what it does)."""
 
 
 def main() -> NoReturn:
@@ -66,7 +68,8 @@ def _call(module: str, arguments: list[str]) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
-            import_module(module).main(arguments)
+            home, _, name = module.partition(":")
+            getattr(import_module(home), name or "main")(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         return _ended(130, f"stopped by Ctrl-C{_reason(stop)}")
@@ -146,11 +149,11 @@ def _unknown(verb: str, group: str) -> int:
 def _help(group: str) -> str:
     verbs = {verb: what for verb, (_, what) in VERBS.items() if verb.startswith(group)}
     lines = [
-        f"usage: polyfield {group or 'VERB'} ...".replace("fit ...", "fit scene|image ..."),
+        f"usage: polyfield {group or 'VERB'}{' scene|image' if group else ''} ...",
         "",
         "Neural fields that install with pip, compile nothing and train in a minute on a CPU.",
         "",
-        *(f"  {verb:<12}{what}" for verb, what in verbs.items()),
+        *(f"  {verb:<15}{what}" for verb, what in verbs.items()),
         "",
         "  polyfield VERB --help says more; polyfield --version",
         "",

@@ -26,6 +26,7 @@ from polyfield.renderers.model import RadianceModel, SignalModel
 from polyfield.scenes import open_capture, open_picture
 from polyfield.scenes.base import Capture, ReadOptions, Scene
 from polyfield.scenes.color import srgb_from_linear
+from polyfield.scenes.holdout import kept_pixels
 from polyfield.scenes.picture import Picture
 
 PREVIEWS = 3
@@ -50,11 +51,17 @@ class Measured:
         m = self.metrics
         views = f"{m['views']} view{'s' if m['views'] != 1 else ''} of split {m['split']}"
         linear = f", linear {m['psnr_linear']:.2f} dB" if "psnr_linear" in m else ""
+        if "psnr_heldout" in m:
+            linear += f", held out {m['psnr_heldout']:.2f} dB, fitted {m['psnr_fitted']:.2f} dB"
         return f"PSNR {m['psnr']:.2f} dB{linear}, SSIM {m['ssim']:.4f} ({views})"
 
 
 def evaluate_scene(
-    model: RadianceModel, capture: Capture, split: str, reporter: Reporter
+    model: RadianceModel,
+    capture: Capture,
+    split: str,
+    reporter: Reporter,
+    most: int | None = None,
 ) -> Measured:
     """Render every view of a split and compare.
 
@@ -65,6 +72,7 @@ def evaluate_scene(
         capture: Where the views come from.
         split: Usually "test".
         reporter: Told how many views are done.
+        most: At most so many views, evenly spread; None for all.
 
     Raises:
         InputError: the capture has splits, but not this one.
@@ -75,7 +83,7 @@ def evaluate_scene(
         indices = _spread(len(scene), FITTED_VIEWS)
     else:
         scene = capture.scene(split)
-        indices = list(range(len(scene)))
+        indices = _spread(len(scene), most or len(scene))
     shown = {indices[i] for i in _spread(len(indices), PREVIEWS)}
     names: list[str] = []
     scores: list[dict[str, float]] = []
@@ -101,7 +109,10 @@ def evaluate_scene(
 
 
 def evaluate_image(
-    prediction: Float[Tensor, "h w c"], picture: Picture, background: tuple[float, float, float]
+    prediction: Float[Tensor, "h w c"],
+    picture: Picture,
+    background: tuple[float, float, float],
+    kept: Tensor | None = None,
 ) -> Measured:
     """Compare a whole picture.
 
@@ -113,6 +124,8 @@ def evaluate_image(
         prediction: What the model says of every pixel.
         picture: What it was trained on.
         background: In the picture's colour space.
+        kept: Numbers of the pixels it was trained on, where some were held out: these and the
+            others are measured apart too, as psnr_fitted and psnr_heldout.
     """
     linear = picture.color_space == "linear"
     found, target = (_over(p, background, linear) for p in (prediction, picture.pixels))
@@ -122,6 +135,11 @@ def evaluate_image(
         found, target = srgb_from_linear(found), srgb_from_linear(target)
     found, target = found.clamp(0, 1), target.clamp(0, 1)
     score = _scores(found, target)
+    if kept is not None:
+        seen = torch.zeros(picture.height * picture.width, dtype=torch.bool)
+        seen[kept] = True
+        for name, mask in (("psnr_fitted", seen), ("psnr_heldout", ~seen)):
+            metrics[name] = psnr(found.flatten(0, 1)[mask], target.flatten(0, 1)[mask])
     metrics |= {**score, "split": "all", "views": 1, "frames_skipped": 0}
     metrics |= {"color_space": picture.color_space, "background": list(background)}
     metrics["per_view"] = [{"name": picture.name, **score}]
@@ -144,7 +162,8 @@ def main(arguments: Sequence[str]) -> None:
         picture = open_picture(data, read)
         prediction = model.render(picture.width, picture.height)
         background = viewing_background(config["background"])
-        measured = evaluate_image(prediction, picture, background)
+        kept = kept_pixels(picture.width, picture.height, read.holdout)
+        measured = evaluate_image(prediction, picture, background, kept)
     else:
         capture = open_capture(data, read)
         for warning in capture.warnings:

@@ -34,6 +34,7 @@ from polyfield.renderers.model import SignalModel
 from polyfield.scenes import open_picture
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.color import from_float
+from polyfield.scenes.holdout import kept_pixels
 from polyfield.scenes.images import write_image
 
 
@@ -72,7 +73,8 @@ class ImageJob(Job[SignalModel]):
         picture, configs = self._picture, self._configs
         height, width, channels = picture.pixels.shape
         model = SignalModel(configs.field, width, height, channels, picture.color_space)
-        objective = configs.objective.build(picture, model.field, self._asked.seed)
+        kept = self._kept = kept_pixels(width, height, self._asked.read.holdout)
+        objective = configs.objective.build(picture, model.field, self._asked.seed, kept)
         return model, Fit(model.field, objective, configs.fit)
 
     def begin(self, run: Run) -> None:
@@ -81,7 +83,7 @@ class ImageJob(Job[SignalModel]):
     def measure(self, model: SignalModel, reporter: Reporter) -> Measured:
         """Compare with all of the picture."""
         self._prediction = model.render(self._picture.width, self._picture.height)
-        return evaluate_image(self._prediction, self._picture, self._background)
+        return evaluate_image(self._prediction, self._picture, self._background, self._kept)
 
     def finish(self, run: Run, measured: Measured) -> None:
         """Write the prediction in the picture's own type."""
@@ -145,6 +147,8 @@ class Flags:
     fit: FitFlags
     downscale: int = 1
     """Shrink the picture by this whole factor."""
+    holdout: str = "0"
+    """Share of the pixels kept from training, or lattice: 3 pixels of each 2x2."""
     background: str = "white"
     """What pictures with alpha are measured on: white, black or R,G,B."""
 
@@ -155,7 +159,7 @@ def main(arguments: Sequence[str]) -> None:
     fit = flags.fit
     check_seed(fit.seed)
     configs = replace(configs, fit=with_budget(configs.fit, fit.seconds, fit.steps))
-    read = ReadOptions(flags.downscale)
+    read = ReadOptions(flags.downscale, holdout=flags.holdout)
     threads = use_threads(fit.threads)
     asked = Asked(flags.data, fit.preset, read, flags.background, fit.seed, threads)
     way = way_of(fit)

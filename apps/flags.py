@@ -109,7 +109,9 @@ def _flags(ask: Any) -> list[str]:
     page = io.StringIO()
     with _wide(), contextlib.redirect_stdout(page), contextlib.suppress(SystemExit):
         ask(["--help"])
-    return sorted(set(re.findall(r"^\W*(--\w[\w.-]+)", page.getvalue(), flags=re.MULTILINE)))
+    # Boxes may stand side by side on a wide page: a flag follows a border, or two spaces.
+    found = re.findall(r"(?:^|[│|]|\s\s)\s*(--\w[\w.-]+)", page.getvalue(), flags=re.MULTILINE)
+    return sorted(set(found))
 
 
 @contextlib.contextmanager
