@@ -31,6 +31,7 @@ from polyfield.apps.scene_presets import scene_presets
 from polyfield.fields.fit import Fit
 from polyfield.renderers.model import RadianceModel, World
 from polyfield.scenes import open_capture
+from polyfield.scenes.backdrop import backdrop
 from polyfield.scenes.base import ReadOptions
 
 
@@ -46,6 +47,7 @@ class SceneJob(Job[RadianceModel]):
         self._asked, self._configs = asked, configs
         self._viewing = viewing_background(asked.background)
         self._training = training_background(asked.background)
+        self._carve = False
 
     def tree(self) -> dict[str, Any]:
         """What config.yaml says."""
@@ -62,6 +64,12 @@ class SceneJob(Job[RadianceModel]):
             f"{self._capture.name}: {len(self._scene)} training views, "
             f"{asked.threads} threads, seed {asked.seed}"
         )
+        opaque = not self._scene.has_alpha and not self._capture.unbounded
+        found = backdrop(self._scene) if opaque and asked.background == "random" else None
+        if found is not None:
+            self._viewing, self._training, self._carve = found, torch.tensor(found), True
+            color = ",".join(f"{value:.3g}" for value in found)
+            reporter.say(f"pictures without alpha: background {color}, the colour of their borders")
         return fingerprint(self._capture, self._scene)
 
     def build(self) -> tuple[RadianceModel, Fit]:
@@ -71,7 +79,12 @@ class SceneJob(Job[RadianceModel]):
         world = World(capture.bounds, capture.unbounded, capture.color_space, self._viewing)
         model = RadianceModel(configs.field, configs.sampler, world)
         objective = configs.objective.build(
-            self._scene, model.field, model.renderer, self._training, self._asked.seed
+            self._scene,
+            model.field,
+            model.renderer,
+            self._training,
+            self._asked.seed,
+            self._carve,
         )
         return model, Fit(model.field, objective, configs.fit)
 

@@ -25,7 +25,8 @@ def _hash() -> SceneRun:
         Radiance(position=grid),
         OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
         Photometric(samples=16384, loss="mse"),
-        FitConfig(rates={"table": 2e-2, "network": 2e-2}),
+        # Full rates at once can drive every colour into the flat part of its sigmoid.
+        FitConfig(rates={"table": 2e-2, "network": 2e-2}, warm_up=0.02),
     )
 
 

@@ -55,11 +55,19 @@ class Photometric:
         renderer: VolumeRenderer,
         background: Float[Tensor, "3"] | None,
         seed: int,
+        carve: bool = False,
     ) -> PhotometricObjective:
-        """The objective; background None draws a new one for each ray."""
-        return PhotometricObjective(self, scene, field, renderer, background, seed)
+        """The objective; background None draws a new one for each ray.
+
+        With `carve`, pixels of the background's colour are taken as empty in the beginning.
+        """
+        return PhotometricObjective(self, scene, field, renderer, background, seed, carve)
 
 
+CARVE = 0.15
+"""Progress of a scene up to which pixels of the backdrop's colour are taken as empty."""
+SAME = 0.02
+"""How near to the backdrop they must be, in each channel."""
 PLACE = 0.1
 """Progress of a scene at which fields are told where the detail is."""
 LOOK = 1 << 16
@@ -80,9 +88,11 @@ class PhotometricObjective:
         renderer: VolumeRenderer,
         background: Float[Tensor, "3"] | None,
         seed: int,
+        carve: bool = False,
     ) -> None:
+        assert background is not None or not carve, "carving needs a colour"
         self.config, self.scene, self.field, self.renderer = config, scene, field, renderer
-        self.background = background
+        self.background, self.carve = background, carve
         self.generator = torch.Generator().manual_seed(seed)
         self.rays = 1024
         self.placed = False
@@ -93,11 +103,7 @@ class PhotometricObjective:
         if self.field.places and not self.placed and progress >= PLACE:
             self._place(step)
         rays, rgba = self.scene.sample(self.rays, self.generator)
-        alpha = rgba[:, 3:]
-        background = self.background
-        if background is None:
-            background = torch.rand(len(rays), 3, generator=self.generator)
-        target = rgba[:, :3] * alpha + (1 - alpha) * background
+        background, target = self._target(rgba, progress)
         pixels, samples = self.renderer(self.field, rays, self.generator)
         loss, mse = loss_of(self.config.loss, pixels.over(background) - target)
         numbers = {"psnr": psnr_of(mse), "rays": float(len(rays)), "samples": float(samples)}
@@ -106,6 +112,18 @@ class PhotometricObjective:
             min(max(64, self.rays / 2, min(wanted, self.rays * 2)), self.config.max_rays)
         )
         return loss, numbers
+
+    def _target(self, rgba: Float[Tensor, "n 4"], progress: float) -> tuple[Tensor, Tensor]:
+        """The background of each ray and the colour in front of it."""
+        alpha, background = rgba[:, 3:], self.background
+        if background is not None and self.carve and progress < CARVE:
+            # Fog of the backdrop's own colour costs nothing and never leaves; before a background
+            # that changes it shows. Later the scene may have parts of that colour again.
+            same = ((rgba[:, :3] - background).abs() < SAME).all(-1, keepdim=True)
+            alpha, background = torch.where(same, 0, alpha), None
+        if background is None:
+            background = torch.rand(len(rgba), 3, generator=self.generator)
+        return background, rgba[:, :3] * alpha + (1 - alpha) * background
 
     @torch.no_grad()
     def _place(self, step: int) -> None:
