@@ -36,7 +36,7 @@ def _cam() -> SceneRun:
     Its own numbers are 8 layers of 256 (colour 128), planes of 512^2 and a rate of 5e-4 for 50000
     steps, times 0.33 at 1/2, 3/4, 5/6 and 9/10.
     """
-    field = ModulatedRadiance(hidden=64, layers=4, skip=2, color_hidden=32, planes=128)
+    field = ModulatedRadiance(hidden=64, layers=4, skip=2, color_hidden=32, planes=32)
     fit = FitConfig(rates={"network": 2e-3, "modulation": 2e-2}, final=0.1)
     return SceneRun(
         field,
