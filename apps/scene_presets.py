@@ -10,6 +10,7 @@ from collections.abc import Callable
 from polyfield.apps.presets import SceneRun
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.fit import FitConfig
+from polyfield.fields.modulated_radiance import ModulatedRadiance
 from polyfield.fields.radiance import Radiance
 from polyfield.renderers.objectives import Photometric
 from polyfield.renderers.occupancy import OccupancyGrid
@@ -30,8 +31,25 @@ def _hash() -> SceneRun:
     )
 
 
+def _cam() -> SceneRun:
+    """CAM's modulated NeRF, shrunk to a minute of a CPU; ten times the rate for the grids.
+
+    Its own numbers are 8 layers of 256 (colour 128), planes of 512^2 and a rate of 5e-4 for 50000
+    steps, times 0.33 at 1/2, 3/4, 5/6 and 9/10.
+    """
+    field = ModulatedRadiance(hidden=64, layers=4, skip=2, color_hidden=32, planes=32)
+    fit = FitConfig(rates={"network": 2e-3, "modulation": 2e-2}, final=0.1)
+    return SceneRun(
+        field,
+        OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
+        Photometric(samples=16384, loss="mse"),
+        fit,
+    )
+
+
 _PRESETS: dict[str, Callable[[], SceneRun]] = {
     "hash": _hash,
+    "cam": _cam,
 }
 
 

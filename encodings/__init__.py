@@ -5,7 +5,8 @@
 
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.plain import PlainEncodingConfig
+from polyfield.encodings.sape import Sape
 
-EncodingConfig = PlainEncodingConfig
+EncodingConfig = PlainEncodingConfig | Sape
 
 __all__ = ["Encoding", "EncodingConfig"]

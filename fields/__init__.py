@@ -5,10 +5,12 @@ World points (and directions) -> a signal or radiance. The unions below are the 
 
 from polyfield.fields.base import RadianceField, RadianceSample, SignalField
 from polyfield.fields.coordinate import Coordinate
+from polyfield.fields.modulated import Modulated
+from polyfield.fields.modulated_radiance import ModulatedRadiance
 from polyfield.fields.radiance import Radiance
 
-SignalFieldConfig = Coordinate
-RadianceFieldConfig = Radiance
+SignalFieldConfig = Coordinate | Modulated
+RadianceFieldConfig = ModulatedRadiance | Radiance
 FieldConfig = SignalFieldConfig | RadianceFieldConfig
 
 __all__ = [

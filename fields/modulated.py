@@ -1,0 +1,135 @@
+"""Coordinate-aware modulation of a coordinate network (CAM, Lee et al. 2024).
+
+Symbols: layer l of L turns h into act(gamma_l(c) * norm(W_l h + b_l) + beta_l(c)), where c are some
+columns of the coordinates, u in [0,1]^d; gamma_l and beta_l are grids of one scalar a node,
+interpolated linearly, 1 and 0 at first; norm standardises the features of each point. The first
+and last node of an axis lie on the border of the domain. The output layer is not modulated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polyfield.encodings import EncodingConfig
+from polyfield.encodings.base import Encoding
+from polyfield.encodings.domain import Domain
+from polyfield.encodings.errors import InputError
+from polyfield.encodings.random_fourier import RandomFourier
+from polyfield.fields.base import SignalField
+
+
+@dataclass(frozen=True)
+class Modulated:
+    """A network whose layers are scaled and shifted by small grids over some coordinates."""
+
+    encoding: EncodingConfig = field(default_factory=RandomFourier)
+    """What the network sees of all coordinates."""
+    hidden: int = 256
+    """Width of the hidden layers."""
+    layers: int = 3
+    """L, number of hidden layers."""
+    columns: tuple[int, ...] = (0, 1)
+    """c, the coordinates that modulate, by number: 1 to 3 of them."""
+    resolution: int = 32
+    """Nodes of a grid, an axis."""
+    normalize: bool = True
+    """Standardise the features of each point before they are modulated."""
+    activation: Literal["relu", "none"] = "relu"
+    """After the modulation."""
+    output: Literal["sigmoid", "linear"] = "sigmoid"
+    """After the last layer."""
+
+    def build(self, domain: Domain, out_dim: int) -> ModulatedField:
+        """The module for values of out_dim channels."""
+        columns, given = set(self.columns), str(self.columns)
+        if not 1 <= len(columns) <= 3 or len(columns) != len(self.columns):
+            raise InputError("1 to 3 different columns", given, "change columns")
+        if not all(0 <= c < domain.dim for c in columns):
+            last = domain.dim - 1
+            raise InputError(f"columns from 0 to {last}", given, "name coordinates there are")
+        if self.layers < 1 or self.hidden < 1 or self.resolution < 2:
+            raise InputError(
+                "layers and hidden of at least 1, resolution of at least 2",
+                f"{self.layers}, {self.hidden}, {self.resolution}",
+                "raise them",
+            )
+        return ModulatedField(self, domain, self.encoding.build(domain.dim), out_dim)
+
+
+def lookup(
+    grids: Float[Tensor, "b m *nodes"], places: Float[Tensor, "b n k"]
+) -> Float[Tensor, "b m n"]:
+    """Values of m grids over k = 1, 2 or 3 axes at places of [0,1]^k, linearly interpolated."""
+    k = places.shape[-1]
+    if not places.shape[1]:
+        return places.new_zeros(*grids.shape[:2], 0)
+    if k == 1:
+        # Torch has no grid of one axis: the only row of a picture.
+        places, grids = torch.cat([torch.zeros_like(places), places], -1), grids.unsqueeze(2)
+    # It names the last axis first.
+    places = places.flip(-1) * 2 - 1
+    places = places.view(len(places), -1, *[1] * (max(k, 2) - 1), max(k, 2))
+    found = functional.grid_sample(grids, places, "bilinear", "border", align_corners=True)
+    return found.flatten(2)
+
+
+class ModulatedField(SignalField):
+    """x -> out(modulated layers(encoding(domain(x)))).
+
+    `grids` [2L, nodes ...] holds gamma of each layer, then beta of each.
+    """
+
+    def __init__(self, config: Modulated, domain: Domain, encoding: Encoding, out_dim: int) -> None:
+        super().__init__()
+        self.domain, self.encoding, self.out_dim = domain, encoding, out_dim
+        self.observes, self.places = encoding.observes, encoding.places
+        self.columns, self.normalize = list(config.columns), config.normalize
+        self.activation, self.output = config.activation, config.output
+        widths = [encoding.out_dim, *[config.hidden] * config.layers]
+        self.hidden = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(widths))
+        self.last = nn.Linear(widths[-1], out_dim)
+        nodes = [config.resolution] * len(config.columns)
+        one = torch.ones(config.layers, *nodes)
+        self.grids = nn.Parameter(torch.cat([one, torch.zeros_like(one)]))
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """The encoding's tables, the grids of the modulation, and everything else."""
+        tables = self.encoding.tables()
+        held = {id(p) for p in [*tables, self.grids]}
+        network = [p for p in self.parameters() if id(p) not in held]
+        return {"table": tables, "network": network, "modulation": [self.grids]}
+
+    def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
+        """Values at world coordinates."""
+        u = self.domain(x).reshape(-1, x.shape[-1])
+        h = self.encoding(u)
+        scale, shift = lookup(self.grids[None], u[None, :, self.columns])[0, ..., None].chunk(2)
+        for layer, gamma, beta in zip(self.hidden, scale, shift, strict=True):
+            h = layer(h)
+            if self.normalize:
+                h = functional.layer_norm(h, h.shape[-1:])
+            h = torch.addcmul(beta, h, gamma)
+            if self.activation == "relu":
+                h = h.relu()
+        y = self.last(h)
+        y = y.sigmoid() if self.output == "sigmoid" else y
+        return y.view(*x.shape[:-1], self.out_dim)
+
+    def set_progress(self, t: float) -> None:
+        """Hand on to the encoding."""
+        self.encoding.set_progress(t)
+
+    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
+        """Hand on to the encoding."""
+        self.encoding.observe(self.domain(x), error)
+
+    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+        """Hand on to the encoding."""
+        self.encoding.place(self.domain(x), weight)
