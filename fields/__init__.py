@@ -5,10 +5,12 @@ World points (and directions) -> a signal or radiance. The unions below are the 
 
 from polyfield.fields.base import RadianceField, RadianceSample, SignalField
 from polyfield.fields.coordinate import Coordinate
+from polyfield.fields.functional import Functional
+from polyfield.fields.kernel_radiance import KernelRadiance
 from polyfield.fields.radiance import Radiance
 
-SignalFieldConfig = Coordinate
-RadianceFieldConfig = Radiance
+SignalFieldConfig = Coordinate | Functional
+RadianceFieldConfig = Radiance | KernelRadiance
 FieldConfig = SignalFieldConfig | RadianceFieldConfig
 
 __all__ = [
