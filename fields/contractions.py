@@ -28,12 +28,12 @@ Factors = Sequence[Tensor]
 
 
 class Contraction(nn.Module, ABC):
-    """Factors -> values. Initial factors of unit mean square give values of about that."""
+    """Factors -> values."""
 
     sizes: list[int]
     """How many values the factor of each axis has."""
     spreads: list[float]
-    """Root mean square of the factors that keeps the values' at 1."""
+    """Root mean square of each axis's factors that gives values of about 1."""
 
     @abstractmethod
     def at(self, factors: Factors) -> Float[Tensor, "n c"]:
@@ -120,6 +120,6 @@ class Tucker(Contraction):
         """The core times the last axis, then the one before."""
         rest = (self.core @ self.color).flatten()
         for axis in reversed(range(len(factors))):
-            rest = rest.view(self.rank**axis, self.rank, -1)
+            rest = rest.reshape(self.rank**axis, self.rank, -1)
             rest = torch.einsum("ma,qan->qmn", factors[axis], rest)
         return rest.reshape(*(len(f) for f in factors), self.channels)

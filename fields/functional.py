@@ -31,6 +31,8 @@ from polyfield.fields.serialize import TAGGED
 Form = Literal["cp", "tt", "tucker"]
 LOOK = 256
 """Points of an axis at which the factors are measured once."""
+START = 1 / 16
+"""Root mean square of the first values: training starts near 0, where its noise is small."""
 MOST = 10.0
 """Largest constant a factor is multiplied with."""
 
@@ -99,14 +101,15 @@ class FunctionalField(SignalField):
 
     @torch.no_grad()
     def _balance(self) -> None:
-        """Choose g so that values start near unit size, whatever the networks and the rank.
+        """Choose g so that values start at the same size, whatever the networks and the rank.
 
         A product of small factors would have no gradient. The constants are kept with the model.
         """
         u = torch.linspace(0, 1, LOOK)[:, None]
         for axis, spread in enumerate(self.contraction.spreads):
             size = self._factor(axis, u).square().mean().sqrt()
-            self.gains[axis] = min(spread / max(float(size), 1e-6), MOST)
+            wanted = spread * START ** (1 / self.domain.dim)
+            self.gains[axis] = min(wanted / max(float(size), 1e-6), MOST)
 
     def _factor(self, axis: int, u: Float[Tensor, "n 1"]) -> Float[Tensor, "n k"]:
         return self._networks[axis](self._encodings[axis](u)) * self.gains[axis]
