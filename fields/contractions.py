@@ -89,7 +89,7 @@ class Train(Contraction):
 
     def on_grid(self, factors: Factors) -> Float[Tensor, "*m c"]:
         """From the last axis to the first: never more than R times the result."""
-        rest = self.color
+        rest: Tensor = self.color
         for factor in reversed(factors[1:]):
             matrices = factor.unflatten(-1, (self.rank, self.rank))
             rest = torch.einsum("mab,bn->amn", matrices, rest).flatten(1)

@@ -38,5 +38,5 @@ class Finer:
         stack = Stack(widths(in_dim, self.hidden, self.layers, out_dim), activation)
         if self.first_bias > 0:
             with torch.no_grad():
-                stack.hidden[0].bias.uniform_(-self.first_bias, self.first_bias)
+                stack.layers()[0].bias.uniform_(-self.first_bias, self.first_bias)
         return sine_weights(stack, frequency)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -36,19 +37,23 @@ class Stack(Network):
         super().__init__()
         self.in_dim, self.out_dim = widths[0], widths[-1]
         pairs = zip(widths[:-1], widths[1:], strict=True)
-        *hidden, last = [nn.Linear(inputs, outputs) for inputs, outputs in pairs]
-        self.hidden, self.last = nn.ModuleList(hidden), last
+        self.linear = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairs)
         self.activation = activation
-        self.scales = [1.0] * len(hidden) if scales is None else list(scales)
-        assert len(self.scales) == len(hidden)
+        self.scales = [1.0] * (len(widths) - 2) if scales is None else list(scales)
+        assert len(self.scales) == len(widths) - 2
+
+    def layers(self) -> list[nn.Linear]:
+        """The linear layers, the last included."""
+        return cast(list[nn.Linear], list(self.linear))
 
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         """Outputs of the last layer, without an activation."""
-        for layer, scale in zip(self.hidden, self.scales, strict=True):
+        *hidden, last = self.layers()
+        for layer, scale in zip(hidden, self.scales, strict=True):
             # Scaling the weights is cheaper than scaling all their products.
             x = functional.linear(x, layer.weight * scale, layer.bias * scale)
             x = self.activation(x)
-        return self.last(x)
+        return last(x)
 
 
 def widths(in_dim: int, hidden: int, layers: int, out_dim: int) -> list[int]:
@@ -70,9 +75,9 @@ def sine_weights(stack: Stack, frequency: float) -> Stack:
 
     First U(+-1/in), the rest and the last U(+-sqrt(6/in)/w0) (Sitzmann et al. 2020, 3.2).
     """
-    first, *rest = stack.hidden
+    first, *rest = stack.layers()
     first.weight.uniform_(-1 / stack.in_dim, 1 / stack.in_dim)
-    for layer in (*rest, stack.last):
+    for layer in rest:
         bound = math.sqrt(6 / layer.weight.shape[1]) / frequency
         layer.weight.uniform_(-bound, bound)
     return stack
