@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from polyfield.apps.presets import SceneRun
+from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.fit import FitConfig
+from polyfield.fields.kernel_radiance import KernelRadiance
 from polyfield.fields.modulated_radiance import ModulatedRadiance
 from polyfield.fields.radiance import Radiance
 from polyfield.renderers.objectives import Photometric
@@ -47,9 +49,24 @@ def _cam() -> SceneRun:
     )
 
 
+def _gnf() -> SceneRun:
+    """Gaussian kernels and spherical harmonics on smaller grids, not tiled, in small batches.
+
+    Published: six tiled grids of resolution 32 to 128, 30,000 steps of 4096 rays, rate 0.02.
+    """
+    grid = BasisGrid((4, 4, 4, 2, 2, 2), (16, 24, 32, 48, 64, 80), (1.0,) * 6)
+    return SceneRun(
+        KernelRadiance(position=grid),
+        OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
+        Photometric(samples=16384, loss="mse"),
+        FitConfig(rates={"table": 2e-2, "network": 2e-2}),
+    )
+
+
 _PRESETS: dict[str, Callable[[], SceneRun]] = {
     "hash": _hash,
     "cam": _cam,
+    "gnf": _gnf,
 }
 
 

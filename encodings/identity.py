@@ -12,20 +12,24 @@ from polyfield.encodings.base import Encoding
 
 @dataclass(frozen=True)
 class Identity:
-    """Features are the coordinates, unchanged."""
+    """Features are the coordinates."""
+
+    centered: bool = False
+    """Give 2x - 1 in [-1,1] instead of x in [0,1]: what SIREN, WIRE and their kin expect."""
 
     def build(self, in_dim: int) -> IdentityEncoding:
         """The module for d = in_dim."""
-        return IdentityEncoding(in_dim)
+        return IdentityEncoding(in_dim, self.centered)
 
 
 class IdentityEncoding(Encoding):
-    """x -> x."""
+    """x -> x, or 2x - 1."""
 
-    def __init__(self, in_dim: int) -> None:
+    def __init__(self, in_dim: int, centered: bool = False) -> None:
         super().__init__()
         self.in_dim = self.out_dim = in_dim
+        self.centered = centered
 
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
-        """The input."""
-        return x
+        """The input, or what lies in [-1,1] for it."""
+        return x * 2 - 1 if self.centered else x

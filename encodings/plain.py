@@ -1,9 +1,12 @@
 """The encodings without children. A new encoding's line goes here."""
 
+from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
 from polyfield.encodings.random_fourier import RandomFourier
 from polyfield.encodings.spherical_harmonics import SphericalHarmonics
 
-PlainEncodingConfig = Frequency | HashGrid | Identity | RandomFourier | SphericalHarmonics
+PlainEncodingConfig = (
+    BasisGrid | Frequency | HashGrid | Identity | RandomFourier | SphericalHarmonics
+)

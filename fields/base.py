@@ -88,6 +88,8 @@ class SignalField(Field):
     """Values at points, for example the colours of a picture."""
 
     out_dim: int
+    prefers_grid = False
+    """Whether `on_grid` costs much less than as many scattered points."""
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:

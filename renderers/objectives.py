@@ -171,7 +171,10 @@ class Regression:
 
 
 class RegressionObjective:
-    """Walks through all pixels in random order, again and again."""
+    """Walks through all pixels in random order, again and again.
+
+    Where a step takes the whole picture and the field would rather have a grid, it gets one.
+    """
 
     def __init__(
         self,
@@ -190,6 +193,9 @@ class RegressionObjective:
         if weight is not None:
             field.place(self.x, weight)
         self.batch = min(config.batch or len(self.x), len(self.x))
+        self.axes: list[Tensor] | None = None
+        if field.prefers_grid and self.batch == picture.width * picture.height:
+            self.axes = [self.x[: picture.width, 0], self.x[:: picture.width, 1]]
         self.generator = torch.Generator().manual_seed(seed)
         self.position = 0
         self._shuffle()
@@ -207,6 +213,10 @@ class RegressionObjective:
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss of the next pixels."""
+        if self.axes is not None:
+            # Axes are column and row, pixels are counted row by row.
+            values = self.field.on_grid(self.axes).transpose(0, 1).flatten(0, 1)
+            return self._judge(self.x, values - self.value)
         batch = self.batch
         if self.position + batch > len(self.x):
             self._shuffle()
@@ -214,11 +224,13 @@ class RegressionObjective:
         pick = self.order[self.position : self.position + batch]
         self.position += batch
         x = self.x.index_select(0, pick)
-        residual = self.field(x) - self.value.index_select(0, pick)
+        return self._judge(x, self.field(x) - self.value.index_select(0, pick))
+
+    def _judge(self, x: Tensor, residual: Tensor) -> tuple[Tensor, dict[str, float]]:
         if self.field.observes:
             self.field.observe(x, residual.detach().square().mean(-1))
         loss, mse = loss_of(self.config.loss, residual)
-        return loss, {"psnr": psnr_of(mse), "samples": float(batch)}
+        return loss, {"psnr": psnr_of(mse), "samples": float(len(x))}
 
     def state(self) -> dict[str, Tensor]:
         """Position in the current order, and the generator before it was drawn."""
