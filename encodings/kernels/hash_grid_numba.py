@@ -44,6 +44,8 @@ CACHED = 1 << 22
 LONG = 1 << 17
 """Most points at a time where the table is larger than that."""
 _PRIMES = np.array(PRIMES, np.uint32)
+# Gradients in level order; the last one is kept, because new pages cost as much as filling them.
+_scratch: list[np.ndarray] = []
 
 
 @njit(inline="always")
@@ -365,14 +367,17 @@ def backward_table(
     xs = np.empty(levels.dim * (-(-n // CHUNK) * CHUNK), np.float32)
     geometry = _geometry(levels, features, smooth)
     given, by_level = backends.flat(grad), grad.nbytes > CACHED
+    ordered = given
     if by_level:
-        ordered = np.empty_like(given)
+        ordered = _scratch.pop() if _scratch else given[:0]
+        ordered = ordered if ordered.size >= given.size else np.empty_like(given)
         backends.call(_by_level, given, ordered, n, count, geometry[-1])
-        given = ordered
     backends.call(
-        _backward_table, given, by_level, backends.flat(x), xs, backends.flat(dtable),
+        _backward_table, ordered, by_level, backends.flat(x), xs, backends.flat(dtable),
         *geometry, order, shards,
     )  # fmt: skip
+    if by_level:
+        _scratch.append(ordered)
     return dtable
 
 
