@@ -4,8 +4,9 @@
 """
 
 from polyfield.encodings.base import Encoding
+from polyfield.encodings.composite import Composite
 from polyfield.encodings.plain import PlainEncodingConfig
 
-EncodingConfig = PlainEncodingConfig
+EncodingConfig = PlainEncodingConfig | Composite
 
 __all__ = ["Encoding", "EncodingConfig"]

@@ -1,8 +1,19 @@
 """The encodings without children. A new encoding's line goes here."""
 
+from polyfield.encodings.dense_grid import DenseGrid
+from polyfield.encodings.factored import CP, TriPlane, VectorMatrix
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
 from polyfield.encodings.spherical_harmonics import SphericalHarmonics
 
-PlainEncodingConfig = Frequency | HashGrid | Identity | SphericalHarmonics
+PlainEncodingConfig = (
+    CP
+    | DenseGrid
+    | Frequency
+    | HashGrid
+    | Identity
+    | SphericalHarmonics
+    | TriPlane
+    | VectorMatrix
+)
