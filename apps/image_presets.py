@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from polyfield.apps.presets import ImageRun
+from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.coordinate import Coordinate
 from polyfield.renderers.objectives import Regression
@@ -19,8 +20,15 @@ def _hash() -> ImageRun:
     return ImageRun(Coordinate(grid), Regression(batch=16384))
 
 
+def _dense() -> ImageRun:
+    """The hash preset without hashing, and so with a coarser finest grid."""
+    grid = DenseGrid(levels=8, features=2, base_resolution=16, finest_resolution=384)
+    return ImageRun(Coordinate(grid), Regression(batch=16384))
+
+
 _PRESETS: dict[str, Callable[[], ImageRun]] = {
     "hash": _hash,
+    "dense": _dense,
 }
 
 

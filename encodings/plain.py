@@ -8,12 +8,5 @@ from polyfield.encodings.identity import Identity
 from polyfield.encodings.spherical_harmonics import SphericalHarmonics
 
 PlainEncodingConfig = (
-    CP
-    | DenseGrid
-    | Frequency
-    | HashGrid
-    | Identity
-    | SphericalHarmonics
-    | TriPlane
-    | VectorMatrix
+    CP | DenseGrid | Frequency | HashGrid | Identity | SphericalHarmonics | TriPlane | VectorMatrix
 )

@@ -5,10 +5,12 @@ World points (and directions) -> a signal or radiance. The unions below are the 
 
 from polyfield.fields.base import RadianceField, RadianceSample, SignalField
 from polyfield.fields.coordinate import Coordinate
+from polyfield.fields.factored_radiance import FactoredRadiance
 from polyfield.fields.radiance import Radiance
+from polyfield.fields.voxels import Voxels
 
 SignalFieldConfig = Coordinate
-RadianceFieldConfig = Radiance
+RadianceFieldConfig = FactoredRadiance | Radiance | Voxels
 FieldConfig = SignalFieldConfig | RadianceFieldConfig
 
 __all__ = [

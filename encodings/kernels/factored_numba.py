@@ -91,9 +91,7 @@ def _corners(corners, along, resolution, channels, start, slot, vertex, share, i
 def _mode(m, axes, starts, a, b, c, resolution, channels, vertex, share, index, weight):
     """Table offsets and weights of all corners of mode m."""
     slot = m * (len(a) + len(b) + len(c))
-    _corners(
-        a, axes[m, 0], resolution, channels, starts[m, 0], slot, vertex, share, index, weight
-    )
+    _corners(a, axes[m, 0], resolution, channels, starts[m, 0], slot, vertex, share, index, weight)
     if len(b) > 0:
         _corners(b, axes[m, 1], resolution, channels, starts[m, 1], slot + len(a),
                  vertex, share, index, weight)  # fmt: skip
