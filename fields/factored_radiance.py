@@ -98,7 +98,7 @@ class FactoredRadianceField(RadianceField):
         }
 
     def _raw(self, v: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
-        """f + shift at points of the unit cube."""
+        """F + shift at points of the unit cube."""
         return self.density_factors(v).sum(-1) + self.config.shift
 
     def density(self, x: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:

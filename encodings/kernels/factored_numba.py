@@ -10,9 +10,9 @@ memory.
 
 Symbols: as in `factored`; a, b, c are tuples of 2^k values for the three possible factors of a mode
 (empty for one that isn't there), `like` one as long as a vector of channels: lengths of tuples are
-known when a kernel is compiled. The last vector of channels overlaps the one before it. A slot is a corner
-of a factor, mode after mode. u = x * scale + shift counts vertices from 1, so that a cell's lower
-vertex is 0 beyond the low border and its upper one R + 1 beyond the high border.
+known when a kernel is compiled. The last vector of channels overlaps the one before it. A slot is a
+corner of a factor, mode after mode. u = x * scale + shift counts vertices from 1, so that a cell's
+lower vertex is 0 beyond the low border and its upper one R + 1 beyond the high border.
 """
 
 from __future__ import annotations
@@ -401,13 +401,18 @@ def _geometry(factors: Factors, d: int) -> tuple:
         factors.channels,
         factors.concat,
         *corners,
-        (0,) * min(LANES, factors.channels),
+        (0,) * _lanes(factors),
     )
+
+
+def _lanes(factors: Factors) -> int:
+    """Channels a vector: a power of two, so that there are few kernels to compile."""
+    return min(LANES, 1 << factors.channels.bit_length() - 1)
 
 
 def _mask(factors: Factors) -> np.ndarray:
     """Zeros, then ones: a vector from it is 0 in as many first lanes as wanted."""
-    return np.repeat(np.array([0, 1], np.float32), min(LANES, factors.channels))
+    return np.repeat(np.array([0, 1], np.float32), _lanes(factors))
 
 
 def forward(x: Tensor, table: Tensor, factors: Factors) -> Tensor:

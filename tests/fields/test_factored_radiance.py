@@ -1,6 +1,7 @@
 """TensoRF's field by loops and by hand."""
 
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -8,10 +9,18 @@ import torch
 from polyfield.encodings.domain import Box
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.factored import CP, FactorConfig, VectorMatrix
+from polyfield.encodings.kernels import backends
 from polyfield.fields.factored_radiance import FactoredRadiance, log_softplus, waves
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 VM = FactoredRadiance(VectorMatrix(2, 5), VectorMatrix(3, 5, "concat"), hidden=16)
+
+
+@pytest.fixture(autouse=True)
+def plain() -> Iterator[None]:
+    """The reference: kernels are compared with it elsewhere, and each would have to be compiled."""
+    with backends.force("reference"):
+        yield
 
 
 @pytest.mark.parametrize("density", [VectorMatrix(2, 5), CP(3, 5)])

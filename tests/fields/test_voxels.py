@@ -1,15 +1,24 @@
 """Voxels by hand: density, harmonics, the sum of grids."""
 
 import math
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 from polyfield.encodings.domain import Box
 from polyfield.encodings.errors import InputError
+from polyfield.encodings.kernels import backends
 from polyfield.fields.voxels import SCALE, VoxelField, Voxels, clip
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
+
+
+@pytest.fixture(autouse=True)
+def plain() -> Iterator[None]:
+    """The reference: kernels are compared with it elsewhere, and each would have to be compiled."""
+    with backends.force("reference"):
+        yield
 
 
 def _field(config: Voxels) -> VoxelField:

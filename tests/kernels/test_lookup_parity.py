@@ -21,14 +21,14 @@ PLANES = ((0, 1), (0, 2), (1, 2))
 LINES = ((2,), (1,), (0,))
 CASES = {
     "planes": Factors(tuple((p,) for p in PLANES), 9, 16, False, False),
-    "planes side by side": Factors(tuple((p,) for p in PLANES), 9, 19, False, True),
+    "planes side by side": Factors(tuple((p,) for p in PLANES), 9, 27, False, True),
     "product of planes": Factors((PLANES,), 9, 16, False, False),
     "planes across lines": Factors(tuple(zip(PLANES, LINES, strict=True)), 8, 48, True, True),
     "planes plus lines": Factors(tuple(zip(PLANES, LINES, strict=True)), 8, 16, True, False),
     "product of lines": Factors((((0,), (1,), (2,)),), 11, 20, True, False),
     "voxels": Factors((((0, 1, 2),),), 6, 28, True, False),
     "one channel": Factors((((0, 1, 2),),), 6, 1, True, False),
-    "a transposed plane": Factors((((2, 0),),), 9, 3, False, False),
+    "a transposed plane": Factors((((2, 0),),), 9, 17, False, False),
 }
 
 
