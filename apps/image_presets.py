@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from polyfield.apps.presets import ImageRun
 from polyfield.encodings.basis_grid import BasisGrid
+from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
@@ -159,6 +160,12 @@ def _finr(form: Form, rank: int) -> ImageRun:
     return ImageRun(field, Regression(batch=0), _adam(2e-4))
 
 
+def _dense() -> ImageRun:
+    """The hash preset without hashing, and so with a coarser finest grid."""
+    grid = DenseGrid(levels=8, features=2, base_resolution=16, finest_resolution=384)
+    return ImageRun(Coordinate(grid), Regression(batch=16384))
+
+
 _PRESETS: dict[str, Callable[[], ImageRun]] = {
     "hash": _hash,
     "fourier": _fourier,
@@ -176,6 +183,7 @@ _PRESETS: dict[str, Callable[[], ImageRun]] = {
     "finr-cp": lambda: _finr("cp", 128),
     "finr-tt": lambda: _finr("tt", 32),
     "finr-tucker": lambda: _finr("tucker", 128),
+    "dense": _dense,
 }
 
 

@@ -9,11 +9,15 @@ from collections.abc import Callable
 
 from polyfield.apps.presets import SceneRun
 from polyfield.encodings.basis_grid import BasisGrid
+from polyfield.encodings.dense_grid import DenseGrid
+from polyfield.encodings.factored import CP, TriPlane, VectorMatrix
 from polyfield.encodings.hash_grid import HashGrid
+from polyfield.fields.factored_radiance import FactoredRadiance
 from polyfield.fields.fit import FitConfig
 from polyfield.fields.kernel_radiance import KernelRadiance
 from polyfield.fields.modulated_radiance import ModulatedRadiance
 from polyfield.fields.radiance import Radiance
+from polyfield.fields.voxels import Voxels
 from polyfield.renderers.objectives import Photometric
 from polyfield.renderers.occupancy import OccupancyGrid
 
@@ -63,10 +67,82 @@ def _gnf() -> SceneRun:
     )
 
 
+def _dense() -> SceneRun:
+    """The hash preset's networks on a dense grid of about as many cells as there are in a view."""
+    grid = DenseGrid(levels=4, features=4, base_resolution=16, finest_resolution=96)
+    return SceneRun(
+        Radiance(position=grid),
+        OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
+        Photometric(samples=16384, loss="mse"),
+        FitConfig(rates={"table": 2e-2, "network": 1e-2}),
+    )
+
+
+def _triplane() -> SceneRun:
+    """Summed planes of 32 features (EG3D's number) before instant-ngp's networks.
+
+    Released numbers are 32^2 (Cardace et al.) and 256^2 (EG3D) vertices.
+    """
+    return SceneRun(
+        Radiance(position=TriPlane(features=32, resolution=128)),
+        OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
+        Photometric(samples=16384, loss="mse"),
+        FitConfig(rates={"table": 2e-2, "network": 1e-2}),
+    )
+
+
+def _vm() -> SceneRun:
+    """TensoRF's VM-192 at one resolution, and half its network.
+
+    Its own numbers are 128^3 to 300^3 voxels while training, 4096 rays, steps of half a voxel, a
+    network of width 128, rates of 2e-2 and 1e-3.
+    """
+    field = FactoredRadiance(VectorMatrix(16, 128), VectorMatrix(48, 128, "concat"), hidden=64)
+    return SceneRun(
+        field,
+        OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192, threshold=1e-6),
+        Photometric(samples=16384, loss="mse"),
+        FitConfig(rates={"table": 2e-2, "network": 3e-3}, final=0.1),
+    )
+
+
+def _cp() -> SceneRun:
+    """TensoRF's CP-384 at one resolution, and half its network.
+
+    Its own resolution goes up to 500; the other numbers are those of VM.
+    """
+    field = FactoredRadiance(CP(96, 200), CP(288, 200), hidden=64)
+    return SceneRun(
+        field,
+        OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192, threshold=1e-6),
+        Photometric(samples=16384, loss="mse"),
+        FitConfig(rates={"table": 2e-2, "network": 3e-3}, final=0.1),
+    )
+
+
+def _voxels() -> SceneRun:
+    """Plenoxels on smaller grids, with Adam instead of RMSProp, without total variation.
+
+    Its own grids have 256^3 and 512^3 cells. The threshold lies below the density at the start:
+    space is empty where training says so, not where it has not been yet.
+    """
+    return SceneRun(
+        Voxels(cells=96, levels=3),
+        OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192, threshold=2e-4),
+        Photometric(samples=16384, loss="mse"),
+        FitConfig(rates={"table": 5e-2}, final=0.1),
+    )
+
+
 _PRESETS: dict[str, Callable[[], SceneRun]] = {
     "hash": _hash,
     "cam": _cam,
     "gnf": _gnf,
+    "dense": _dense,
+    "triplane": _triplane,
+    "vm": _vm,
+    "cp": _cp,
+    "voxels": _voxels,
 }
 
 

@@ -4,9 +4,10 @@
 """
 
 from polyfield.encodings.base import Encoding
+from polyfield.encodings.composite import Composite
 from polyfield.encodings.plain import PlainEncodingConfig
 from polyfield.encodings.sape import Sape
 
-EncodingConfig = PlainEncodingConfig | Sape
+EncodingConfig = PlainEncodingConfig | Composite | Sape
 
 __all__ = ["Encoding", "EncodingConfig"]

@@ -1,6 +1,8 @@
 """The encodings without children. A new encoding's line goes here."""
 
 from polyfield.encodings.basis_grid import BasisGrid
+from polyfield.encodings.dense_grid import DenseGrid
+from polyfield.encodings.factored import CP, TriPlane, VectorMatrix
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
@@ -8,5 +10,14 @@ from polyfield.encodings.random_fourier import RandomFourier
 from polyfield.encodings.spherical_harmonics import SphericalHarmonics
 
 PlainEncodingConfig = (
-    BasisGrid | Frequency | HashGrid | Identity | RandomFourier | SphericalHarmonics
+    BasisGrid
+    | CP
+    | DenseGrid
+    | Frequency
+    | HashGrid
+    | Identity
+    | RandomFourier
+    | SphericalHarmonics
+    | TriPlane
+    | VectorMatrix
 )

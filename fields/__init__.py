@@ -5,14 +5,16 @@ World points (and directions) -> a signal or radiance. The unions below are the 
 
 from polyfield.fields.base import RadianceField, RadianceSample, SignalField
 from polyfield.fields.coordinate import Coordinate
+from polyfield.fields.factored_radiance import FactoredRadiance
 from polyfield.fields.functional import Functional
 from polyfield.fields.kernel_radiance import KernelRadiance
 from polyfield.fields.modulated import Modulated
 from polyfield.fields.modulated_radiance import ModulatedRadiance
 from polyfield.fields.radiance import Radiance
+from polyfield.fields.voxels import Voxels
 
 SignalFieldConfig = Coordinate | Functional | Modulated
-RadianceFieldConfig = KernelRadiance | ModulatedRadiance | Radiance
+RadianceFieldConfig = FactoredRadiance | KernelRadiance | ModulatedRadiance | Radiance | Voxels
 FieldConfig = SignalFieldConfig | RadianceFieldConfig
 
 __all__ = [

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UNCHECKED = {
     "encodings.kernels.simd",
     "fields.kernels.gemm",
+    "encodings.kernels.factored",
     "encodings.kernels.hash_grid",
     "encodings.kernels.spherical_harmonics",
     "fields.kernels.mlp",

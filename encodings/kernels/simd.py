@@ -213,6 +213,22 @@ def any_nonzero(typingctx: Any, a: Any) -> Any:
 
 
 @intrinsic
+def total(typingctx: Any, a: Any) -> Any:
+    """The sum of all lanes, in the order that suits the machine."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        scalar = ir.FloatType()
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(scalar, [scalar, _ir_vector(a)]),
+            f"llvm.vector.reduce.fadd.v{a.lanes}f32",
+        )
+        return builder.call(function, [scalar(0.0), args[0]], fastmath=("reassoc",))
+
+    return a.dtype(a), codegen
+
+
+@intrinsic
 def clamp(typingctx: Any, a: Any, low: Any, high: Any) -> Any:
     """a, but low where a < low and high where a > high; NaN stays NaN."""
 
