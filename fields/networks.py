@@ -1,5 +1,6 @@
 """The networks a coordinate field can have. A new network's line goes here."""
 
 from polyfield.fields.mlp import Perceptron
+from polyfield.fields.sine_skip import SineSkip
 
-NetworkConfig = Perceptron
+NetworkConfig = Perceptron | SineSkip

@@ -18,7 +18,10 @@ ROOT = Path(__file__).resolve().parent.parent
 UNCHECKED = {
     "encodings.kernels.simd",
     "fields.kernels.gemm",
+    "encodings.kernels.sine",
     "encodings.kernels.hash_grid",
+    "encodings.kernels.nearest",
+    "encodings.kernels.rbf",
     "encodings.kernels.spherical_harmonics",
     "fields.kernels.mlp",
     "renderers.kernels.composite",

@@ -1,0 +1,180 @@
+"""The CPU kernel of `nearest`: centres in the cells of a uniform grid, searched ring by ring.
+
+The grid covers the centres' bounding box with about SHARE centres a cell. A query looks at its own
+cell, then at the ring of cells around it, and so on. All centres it has not yet seen lie beyond one
+of the faces of the block it has; when the k-th best is nearer than every face, it is done. Faces
+are held to be nearer than they are by SLACK of the box, which is more than any rounding.
+
+Symbols: R_j cells along axis j; cells numbered x fastest; `start` [cells + 1] is where each cell's
+centres begin in `sorted` [M, d] and `order` [M]; centres of a cell keep their order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numba import njit, prange
+from torch import Tensor
+
+from polyfield.encodings.kernels import backends
+
+CHUNK = 512
+SHARE = 2.0
+SLACK = 1e-5
+
+
+@njit(inline="always")
+def _cell(value, low, inverse, count):
+    """The cell of a coordinate along one axis; the nearest one if it lies outside, 0 for NaN."""
+    position = (value - low) * inverse
+    if not position > np.float32(0):
+        return 0
+    if position >= np.float32(count):
+        return count - 1
+    return int(position)
+
+
+@njit(cache=True, nogil=True)
+def _sort(centres, d, low, inverse, counts, start, order, sorted_centres):
+    """Counting sort of the centres by cell; start must be zeros."""
+    m = centres.size // d
+    cell = np.empty(m, np.int64)
+    for i in range(m):
+        index = 0
+        for axis in range(d - 1, -1, -1):
+            one = _cell(centres[i * d + axis], low[axis], inverse[axis], counts[axis])
+            index = index * counts[axis] + one
+        cell[i] = index
+        start[index + 1] += 1
+    for c in range(start.size - 1):
+        start[c + 1] += start[c]
+    fill = start[:-1].copy()
+    for i in range(m):
+        to = fill[cell[i]]
+        fill[cell[i]] += 1
+        order[to] = i
+        for axis in range(d):
+            sorted_centres[to * d + axis] = centres[i * d + axis]
+
+
+@njit(inline="always")
+def _look(x, at, first, last, sorted_centres, order, dims, best, index):
+    """Take centres first..last-1 of the sorted list into the k best, kept in order."""
+    d, k = len(dims), best.size
+    for c in range(first, last):
+        distance = np.float32(0)
+        for axis in range(len(dims)):
+            step = x[at + axis] - sorted_centres[c * d + axis]
+            distance += step * step
+        if distance > best[k - 1]:
+            continue
+        i = order[c]
+        slot = k - 1
+        if distance == best[slot] and i > index[slot]:
+            continue
+        while slot > 0 and (
+            distance < best[slot - 1] or (distance == best[slot - 1] and i < index[slot - 1])
+        ):
+            best[slot], index[slot] = best[slot - 1], index[slot - 1]
+            slot -= 1
+        # A NaN distance is let in by the test above, and must not stay.
+        if distance == distance:
+            best[slot], index[slot] = distance, i
+
+
+@njit(inline="always")
+def _reach(x, at, ring, cell, low, width, counts, slack, dims):
+    """Square of how far everything not yet seen is at least; infinite if all was seen."""
+    near = np.inf
+    for axis in range(len(dims)):
+        value = np.float64(x[at + axis])
+        if cell[axis] - ring > 0:
+            face = low[axis] + (cell[axis] - ring) * width[axis]
+            near = min(near, value - face - slack[axis])
+        if cell[axis] + ring < counts[axis] - 1:
+            face = low[axis] + (cell[axis] + ring + 1) * width[axis]
+            near = min(near, face - value - slack[axis])
+    return near * near if near > 0 else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _search(x, out, k, geometry, start, order, sorted_centres, dims, first, last):
+    low, inverse, width, counts, slack, low64 = geometry
+    d = len(dims)
+    best = np.empty(k, np.float32)
+    index = np.empty(k, np.int64)
+    cell = np.zeros(3, np.int64)
+    for p in range(first, last):
+        at = p * d
+        best[:] = np.inf
+        for slot in range(k):
+            index[slot] = slot
+        for axis in range(d):
+            cell[axis] = _cell(x[at + axis], low[axis], inverse[axis], counts[axis])
+        ring = 0
+        while True:
+            y0, y1 = max(0, cell[1] - ring), min(counts[1] - 1, cell[1] + ring)
+            z0, z1 = 0, 0
+            if d == 3:
+                z0, z1 = max(0, cell[2] - ring), min(counts[2] - 1, cell[2] + ring)
+            x0, x1 = max(0, cell[0] - ring), min(counts[0] - 1, cell[0] + ring)
+            for z in range(z0, z1 + 1):
+                for y in range(y0, y1 + 1):
+                    row = (z * counts[1] + y) * counts[0]
+                    rim = abs(y - cell[1]) == ring or (d == 3 and abs(z - cell[2]) == ring)
+                    if rim:
+                        _look(x, at, start[row + x0], start[row + x1 + 1], sorted_centres, order,
+                              dims, best, index)  # fmt: skip
+                    else:
+                        if cell[0] - ring >= 0:
+                            c = row + cell[0] - ring
+                            _look(x, at, start[c], start[c + 1], sorted_centres, order, dims,
+                                  best, index)  # fmt: skip
+                        if cell[0] + ring < counts[0]:
+                            c = row + cell[0] + ring
+                            _look(x, at, start[c], start[c + 1], sorted_centres, order, dims,
+                                  best, index)  # fmt: skip
+            reach = _reach(x, at, ring, cell, low64, width, counts, slack, dims)
+            if best[k - 1] < reach or reach == np.inf:
+                break
+            ring += 1
+        for slot in range(k):
+            out[p * k + slot] = index[slot]
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _forward(x, out, k, geometry, start, order, sorted_centres, dims):
+    n = x.size // len(dims)
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        _search(x, out, k, geometry, start, order, sorted_centres, dims,
+                chunk * CHUNK, min(n, (chunk + 1) * CHUNK))  # fmt: skip
+
+
+def forward(x: Tensor, centres: Tensor, k: int) -> Tensor:
+    """See `nearest.nearest`."""
+    n, (m, d) = x.shape[0], centres.shape
+    out = torch.empty(n, k, dtype=torch.int64)
+    if n == 0:
+        return out
+    points = backends.flat(centres)
+    low64 = points.reshape(m, d).min(0).astype(np.float64)
+    extent = points.reshape(m, d).max(0).astype(np.float64) - low64
+    # Cells as nearly cubic as can be; an axis without extent has one cell.
+    longest = max(extent.max(), 1e-30)
+    wide = np.maximum(extent, longest * 1e-3)
+    edge = (wide.prod() * SHARE / m) ** (1 / d)
+    counts = np.clip(np.round(wide / edge), 1, 1 << 20).astype(np.int64)
+    width = np.maximum(extent, 1e-30) / counts
+    low = low64.astype(np.float32)
+    inverse = (1 / width).astype(np.float32)
+    slack = SLACK * (np.abs(low64) + extent)
+    start = np.zeros(int(counts.prod()) + 1, np.int64)
+    order = np.empty(m, np.int64)
+    ordered = np.empty(m * d, np.float32)
+    _sort(points, d, low, inverse, counts, start, order, ordered)
+    geometry = (low, inverse, width, counts, slack, low64)
+    backends.call(
+        _forward, backends.flat(x), out.view(-1).numpy(), k, geometry, start, order, ordered,
+        (0,) * d,
+    )  # fmt: skip
+    return out
