@@ -18,6 +18,7 @@ from torch import Tensor
 from polyfield.encodings.errors import InputError
 from polyfield.fields.base import Network
 from polyfield.fields.kernels.mlp import layers
+from polyfield.fields.kernels.sine_skip import sine_skip
 from polyfield.fields.mlp import MLP
 
 
@@ -62,7 +63,7 @@ class SineSkipNetwork(Network):
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         """Outputs of the last layer, without an activation."""
         h = self.first(x)
-        return self.rest(h + (h * self.multipliers).sin())
+        return self.rest(sine_skip(h.view(-1, h.shape[-1]), self.multipliers).view(h.shape))
 
 
 @torch.no_grad()

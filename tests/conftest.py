@@ -24,6 +24,7 @@ UNCHECKED = {
     "encodings.kernels.rbf",
     "encodings.kernels.spherical_harmonics",
     "fields.kernels.mlp",
+    "fields.kernels.sine_skip",
     "renderers.kernels.composite",
     "scenes.posed",
     "scenes.demo_picture",

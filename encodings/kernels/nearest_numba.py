@@ -35,10 +35,36 @@ def _cell(value, low, inverse, count):
 
 
 @njit(cache=True, nogil=True)
-def _sort(centres, d, low, inverse, counts, start, order, sorted_centres):
-    """Counting sort of the centres by cell; start must be zeros."""
+def _geometry(centres, d, share):
+    """Low corner, cell width and cells of each axis; cells as nearly cubes as can be."""
+    m = centres.size // d
+    low, high = np.full(d, np.inf), np.full(d, -np.inf)
+    for i in range(m):
+        for axis in range(d):
+            value = np.float64(centres[i * d + axis])
+            low[axis] = min(low[axis], value)
+            high[axis] = max(high[axis], value)
+    extent = high - low
+    # An axis almost without extent gets one cell.
+    wide = np.maximum(extent, max(extent.max() * 1e-3, 1e-30))
+    volume = 1.0
+    for axis in range(d):
+        volume *= wide[axis] / wide.max()
+    edge = (volume * share / m) ** (1 / d) * wide.max()
+    counts = np.empty(d, np.int64)
+    for axis in range(d):
+        counts[axis] = max(1, int(wide[axis] / edge + 0.5))
+    return low, np.maximum(extent, 1e-30) / counts, counts, SLACK * (np.abs(low) + extent)
+
+
+@njit(cache=True, nogil=True)
+def _sort(centres, d, low, inverse, counts):
+    """Counting sort of the centres by cell: start, order, sorted."""
     m = centres.size // d
     cell = np.empty(m, np.int64)
+    start = np.zeros(counts.prod() + 1, np.int64)
+    order = np.empty(m, np.int64)
+    sorted_centres = np.empty(m * d, np.float32)
     for i in range(m):
         index = 0
         for axis in range(d - 1, -1, -1):
@@ -55,6 +81,7 @@ def _sort(centres, d, low, inverse, counts, start, order, sorted_centres):
         order[to] = i
         for axis in range(d):
             sorted_centres[to * d + axis] = centres[i * d + axis]
+    return start, order, sorted_centres
 
 
 @njit(inline="always")
@@ -99,7 +126,7 @@ def _reach(x, at, ring, cell, low, width, counts, slack, dims):
 
 @njit(cache=True, nogil=True)
 def _search(x, out, k, geometry, start, order, sorted_centres, dims, first, last):
-    low, inverse, width, counts, slack, low64 = geometry
+    low, inverse, edges, width, counts, slack = geometry
     d = len(dims)
     best = np.empty(k, np.float32)
     index = np.empty(k, np.int64)
@@ -111,7 +138,8 @@ def _search(x, out, k, geometry, start, order, sorted_centres, dims, first, last
             index[slot] = slot
         for axis in range(d):
             cell[axis] = _cell(x[at + axis], low[axis], inverse[axis], counts[axis])
-        ring = 0
+        # The first block is 3 cells wide: one cell alone is hardly ever enough.
+        ring = 1
         while True:
             y0, y1 = max(0, cell[1] - ring), min(counts[1] - 1, cell[1] + ring)
             z0, z1 = 0, 0
@@ -122,19 +150,19 @@ def _search(x, out, k, geometry, start, order, sorted_centres, dims, first, last
                 for y in range(y0, y1 + 1):
                     row = (z * counts[1] + y) * counts[0]
                     rim = abs(y - cell[1]) == ring or (d == 3 and abs(z - cell[2]) == ring)
-                    if rim:
+                    if rim or ring == 1:
                         _look(x, at, start[row + x0], start[row + x1 + 1], sorted_centres, order,
                               dims, best, index)  # fmt: skip
-                    else:
-                        if cell[0] - ring >= 0:
-                            c = row + cell[0] - ring
-                            _look(x, at, start[c], start[c + 1], sorted_centres, order, dims,
-                                  best, index)  # fmt: skip
-                        if cell[0] + ring < counts[0]:
-                            c = row + cell[0] + ring
-                            _look(x, at, start[c], start[c + 1], sorted_centres, order, dims,
-                                  best, index)  # fmt: skip
-            reach = _reach(x, at, ring, cell, low64, width, counts, slack, dims)
+                        continue
+                    if cell[0] - ring >= 0:
+                        c = row + cell[0] - ring
+                        _look(x, at, start[c], start[c + 1], sorted_centres, order, dims,
+                              best, index)  # fmt: skip
+                    if cell[0] + ring < counts[0]:
+                        c = row + cell[0] + ring
+                        _look(x, at, start[c], start[c + 1], sorted_centres, order, dims,
+                              best, index)  # fmt: skip
+            reach = _reach(x, at, ring, cell, edges, width, counts, slack, dims)
             if best[k - 1] < reach or reach == np.inf:
                 break
             ring += 1
@@ -143,8 +171,13 @@ def _search(x, out, k, geometry, start, order, sorted_centres, dims, first, last
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _forward(x, out, k, geometry, start, order, sorted_centres, dims):
-    n = x.size // len(dims)
+def _forward(x, centres, out, k, share, dims):
+    d = len(dims)
+    n = x.size // d
+    edges, width, counts, slack = _geometry(centres, d, share)
+    low, inverse = edges.astype(np.float32), (1 / width).astype(np.float32)
+    start, order, sorted_centres = _sort(centres, d, low, inverse, counts)
+    geometry = (low, inverse, edges, width, counts, slack)
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         _search(x, out, k, geometry, start, order, sorted_centres, dims,
                 chunk * CHUNK, min(n, (chunk + 1) * CHUNK))  # fmt: skip
@@ -152,29 +185,9 @@ def _forward(x, out, k, geometry, start, order, sorted_centres, dims):
 
 def forward(x: Tensor, centres: Tensor, k: int) -> Tensor:
     """See `nearest.nearest`."""
-    n, (m, d) = x.shape[0], centres.shape
-    out = torch.empty(n, k, dtype=torch.int64)
-    if n == 0:
-        return out
-    points = backends.flat(centres)
-    low64 = points.reshape(m, d).min(0).astype(np.float64)
-    extent = points.reshape(m, d).max(0).astype(np.float64) - low64
-    # Cells as nearly cubic as can be; an axis without extent has one cell.
-    longest = max(extent.max(), 1e-30)
-    wide = np.maximum(extent, longest * 1e-3)
-    edge = (wide.prod() * SHARE / m) ** (1 / d)
-    counts = np.clip(np.round(wide / edge), 1, 1 << 20).astype(np.int64)
-    width = np.maximum(extent, 1e-30) / counts
-    low = low64.astype(np.float32)
-    inverse = (1 / width).astype(np.float32)
-    slack = SLACK * (np.abs(low64) + extent)
-    start = np.zeros(int(counts.prod()) + 1, np.int64)
-    order = np.empty(m, np.int64)
-    ordered = np.empty(m * d, np.float32)
-    _sort(points, d, low, inverse, counts, start, order, ordered)
-    geometry = (low, inverse, width, counts, slack, low64)
-    backends.call(
-        _forward, backends.flat(x), out.view(-1).numpy(), k, geometry, start, order, ordered,
-        (0,) * d,
-    )  # fmt: skip
+    out = torch.empty(x.shape[0], k, dtype=torch.int64)
+    if out.numel():
+        flat = out.view(-1).numpy()
+        dims = (0,) * x.shape[1]
+        backends.call(_forward, backends.flat(x), backends.flat(centres), flat, k, SHARE, dims)
     return out
