@@ -6,7 +6,9 @@ of the faces of the block it has; when the k-th best is nearer than every face, 
 are held to be nearer than they are by SLACK of the box, which is more than any rounding.
 
 Symbols: R_j cells along axis j; cells numbered x fastest; `start` [cells + 1] is where each cell's
-centres begin in `sorted` [M, d] and `order` [M]; centres of a cell keep their order.
+centres begin in `sorted` [M, d] and `order` [M]; a key is the bits
+of a squared distance above those of an index, so that keys compare as the two do; `dims` and `like`
+are tuples of length d and k, which fix the two at compile time.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from polyfield.encodings.kernels import backends
 CHUNK = 512
 SHARE = 2.0
 SLACK = 1e-5
+_NONE = np.int64(0x7FFFFFFF) << np.int64(32)
 
 
 @njit(inline="always")
@@ -63,7 +66,7 @@ def _sort(centres, d, low, inverse, counts):
     m = centres.size // d
     cell = np.empty(m, np.int64)
     start = np.zeros(counts.prod() + 1, np.int64)
-    order = np.empty(m, np.int64)
+    order = np.empty(m, np.int32)
     sorted_centres = np.empty(m * d, np.float32)
     for i in range(m):
         index = 0
@@ -84,29 +87,37 @@ def _sort(centres, d, low, inverse, counts):
     return start, order, sorted_centres
 
 
+@njit
+def _bits(distance):
+    """A float's bits: for floats >= 0 they compare as the floats do."""
+    single = np.float32(distance)
+    return single.view(np.int32)
+
+
 @njit(inline="always")
-def _look(x, at, first, last, sorted_centres, order, dims, best, index):
-    """Take centres first..last-1 of the sorted list into the k best, kept in order."""
-    d, k = len(dims), best.size
+def _look(x, at, first, last, sorted_centres, order, dims, like, best):
+    """Take centres first..last-1 of the sorted list into the k best, kept in order.
+
+    Without a branch: whether a candidate is taken is a coin toss that no processor foresees.
+    """
+    d = len(dims)
     for c in range(first, last):
         distance = np.float32(0)
         for axis in range(len(dims)):
             step = x[at + axis] - sorted_centres[c * d + axis]
             distance += step * step
-        if distance > best[k - 1]:
-            continue
-        i = order[c]
-        slot = k - 1
-        if distance == best[slot] and i > index[slot]:
-            continue
-        while slot > 0 and (
-            distance < best[slot - 1] or (distance == best[slot - 1] and i < index[slot - 1])
-        ):
-            best[slot], index[slot] = best[slot - 1], index[slot - 1]
-            slot -= 1
-        # A NaN distance is let in by the test above, and must not stay.
-        if distance == distance:
-            best[slot], index[slot] = distance, i
+        key = np.int64(_bits(distance)) << np.int64(32) | np.int64(order[c])
+        for slot in range(len(like)):
+            old = best[slot]
+            best[slot] = min(old, key)
+            key = max(old, key)
+
+
+@njit
+def _distance(key):
+    """The squared distance in a key; infinite or NaN where the key is of no centre."""
+    bits = np.int32(key >> np.int64(32))
+    return bits.view(np.float32)
 
 
 @njit(inline="always")
@@ -125,17 +136,16 @@ def _reach(x, at, ring, cell, low, width, counts, slack, dims):
 
 
 @njit(cache=True, nogil=True)
-def _search(x, out, k, geometry, start, order, sorted_centres, dims, first, last):
+def _search(x, out, geometry, start, order, sorted_centres, dims, like, first, last):
     low, inverse, edges, width, counts, slack = geometry
     d = len(dims)
-    best = np.empty(k, np.float32)
-    index = np.empty(k, np.int64)
+    k = len(like)
+    best = np.empty(k, np.int64)
     cell = np.zeros(3, np.int64)
     for p in range(first, last):
         at = p * d
-        best[:] = np.inf
         for slot in range(k):
-            index[slot] = slot
+            best[slot] = _NONE | slot
         for axis in range(d):
             cell[axis] = _cell(x[at + axis], low[axis], inverse[axis], counts[axis])
         # The first block is 3 cells wide: one cell alone is hardly ever enough.
@@ -152,26 +162,26 @@ def _search(x, out, k, geometry, start, order, sorted_centres, dims, first, last
                     rim = abs(y - cell[1]) == ring or (d == 3 and abs(z - cell[2]) == ring)
                     if rim or ring == 1:
                         _look(x, at, start[row + x0], start[row + x1 + 1], sorted_centres, order,
-                              dims, best, index)  # fmt: skip
+                              dims, like, best)  # fmt: skip
                         continue
                     if cell[0] - ring >= 0:
                         c = row + cell[0] - ring
                         _look(x, at, start[c], start[c + 1], sorted_centres, order, dims,
-                              best, index)  # fmt: skip
+                              like, best)  # fmt: skip
                     if cell[0] + ring < counts[0]:
                         c = row + cell[0] + ring
                         _look(x, at, start[c], start[c + 1], sorted_centres, order, dims,
-                              best, index)  # fmt: skip
+                              like, best)  # fmt: skip
             reach = _reach(x, at, ring, cell, edges, width, counts, slack, dims)
-            if best[k - 1] < reach or reach == np.inf:
+            if reach == np.inf or _distance(best[k - 1]) < reach:
                 break
             ring += 1
         for slot in range(k):
-            out[p * k + slot] = index[slot]
+            out[p * k + slot] = best[slot] & np.int64(0x7FFFFFFF)
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _forward(x, centres, out, k, share, dims):
+def _forward(x, centres, out, share, dims, like):
     d = len(dims)
     n = x.size // d
     edges, width, counts, slack = _geometry(centres, d, share)
@@ -179,7 +189,7 @@ def _forward(x, centres, out, k, share, dims):
     start, order, sorted_centres = _sort(centres, d, low, inverse, counts)
     geometry = (low, inverse, edges, width, counts, slack)
     for chunk in prange((n + CHUNK - 1) // CHUNK):
-        _search(x, out, k, geometry, start, order, sorted_centres, dims,
+        _search(x, out, geometry, start, order, sorted_centres, dims, like,
                 chunk * CHUNK, min(n, (chunk + 1) * CHUNK))  # fmt: skip
 
 
@@ -188,6 +198,6 @@ def forward(x: Tensor, centres: Tensor, k: int) -> Tensor:
     out = torch.empty(x.shape[0], k, dtype=torch.int64)
     if out.numel():
         flat = out.view(-1).numpy()
-        dims = (0,) * x.shape[1]
-        backends.call(_forward, backends.flat(x), backends.flat(centres), flat, k, SHARE, dims)
+        shape = ((0,) * x.shape[1], (0,) * k)
+        backends.call(_forward, backends.flat(x), backends.flat(centres), flat, SHARE, *shape)
     return out
