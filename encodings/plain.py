@@ -7,6 +7,7 @@ from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
 from polyfield.encodings.random_fourier import RandomFourier
+from polyfield.encodings.rbf import Rbf
 from polyfield.encodings.spherical_harmonics import SphericalHarmonics
 
 PlainEncodingConfig = (
@@ -17,6 +18,7 @@ PlainEncodingConfig = (
     | HashGrid
     | Identity
     | RandomFourier
+    | Rbf
     | SphericalHarmonics
     | TriPlane
     | VectorMatrix

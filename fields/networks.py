@@ -11,6 +11,7 @@ from polyfield.fields.kan import ChebyshevKan, SplineKan
 from polyfield.fields.mlp import Perceptron
 from polyfield.fields.rbf_net import GaussianKernels
 from polyfield.fields.relu import Relu
+from polyfield.fields.sine_skip import SineSkip
 from polyfield.fields.siren import Siren
 from polyfield.fields.spder import Spder
 from polyfield.fields.wire import Wire
@@ -27,4 +28,5 @@ NetworkConfig = (
     | SplineKan
     | ChebyshevKan
     | GaussianKernels
+    | SineSkip
 )

@@ -1,0 +1,59 @@
+"""The CPU kernel of `sine_skip`: one pass over the rows in either direction."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit, prange
+from torch import Tensor
+
+from polyfield.encodings.kernels import backends
+from polyfield.encodings.kernels.simd import LANES, fma, load, store
+from polyfield.encodings.kernels.sine import cosine, sine
+
+CHUNK = 256
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _forward(h, w, y, like):
+    width = w.size
+    n = h.size // width
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        for row in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
+            for block in range(0, width, len(like)):
+                at = row * width + block
+                value = load(h, at, like)
+                store(y, at, value + sine(value * load(w, block, like), like))
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _backward(grad, h, w, dh, like):
+    width = w.size
+    n = h.size // width
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        for row in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
+            for block in range(0, width, len(like)):
+                at = row * width + block
+                turn, value = load(w, block, like), load(grad, at, like)
+                slope = turn * cosine(load(h, at, like) * turn, like)
+                store(dh, at, fma(value, slope, value))
+
+
+def _like(width: int) -> tuple[int, ...]:
+    return (0,) * math.gcd(width, LANES)
+
+
+def forward(h: Tensor, w: Tensor) -> Tensor:
+    """See `sine_skip.sine_skip`."""
+    y = backends.new(*h.shape)
+    if y.numel():
+        backends.call(_forward, *[backends.flat(t) for t in (h, w, y)], _like(len(w)))
+    return y
+
+
+def backward(grad: Tensor, h: Tensor, w: Tensor) -> Tensor:
+    """See `sine_skip._sine_skip_backward`."""
+    dh = backends.new(*h.shape)
+    if dh.numel():
+        backends.call(_backward, *[backends.flat(t) for t in (grad, h, w, dh)], _like(len(w)))
+    return dh
