@@ -14,6 +14,7 @@ from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
 from polyfield.encodings.random_fourier import RandomFourier
+from polyfield.encodings.rbf import Rbf
 from polyfield.encodings.sape import Sape
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.fan import Fan
@@ -27,11 +28,10 @@ from polyfield.fields.modulated import Modulated
 from polyfield.fields.networks import NetworkConfig
 from polyfield.fields.rbf_net import GaussianKernels
 from polyfield.fields.relu import Relu
+from polyfield.fields.sine_skip import SineSkip
 from polyfield.fields.siren import Siren
 from polyfield.fields.spder import Spder
 from polyfield.fields.wire import Wire
-from polyfield.encodings.rbf import Rbf
-from polyfield.fields.sine_skip import SineSkip
 from polyfield.renderers.objectives import Regression
 
 
@@ -168,6 +168,22 @@ def _dense() -> ImageRun:
     return ImageRun(Coordinate(grid), Regression(batch=16384))
 
 
+def _rbf() -> ImageRun:
+    """NeuRBF with as many stored values as `hash`, centres and shapes counted.
+
+    Its own numbers are for 35000 steps of 2^18 pixels: rates 5e-3 for grid and weights and 1e-2 for
+    the network, falling to 1/100; sines up to 2^12; a grid of two levels that ends at half of the
+    longer side (384 here), and as many kernels as a reference grid has room for. In seconds, a
+    grid of more levels, calmer steps of the network, lower sines and small batches come further.
+    """
+    grid = HashGrid(levels=8, features=2, log2_size=16, base_resolution=16, finest_resolution=384)
+    return ImageRun(
+        Coordinate(Rbf(kernels=11250, waves=(-3.0, 9.0), grid=grid), SineSkip()),
+        Regression(batch=8192),
+        FitConfig(rates={"table": 5e-3, "network": 3e-3}, final=0.1),
+    )
+
+
 _PRESETS: dict[str, Callable[[], ImageRun]] = {
     "hash": _hash,
     "fourier": _fourier,
@@ -186,23 +202,6 @@ _PRESETS: dict[str, Callable[[], ImageRun]] = {
     "finr-tt": lambda: _finr("tt", 32),
     "finr-tucker": lambda: _finr("tucker", 128),
     "dense": _dense,
-def _rbf() -> ImageRun:
-    """NeuRBF with as many stored values as `hash`, centres and shapes counted.
-
-    Its own rates are 5e-3 for grid and weights and 1e-2 for the network over 35000 steps of 2^18
-    pixels, falling to 1/100; kernels take what a reference grid leaves; the grid beside them ends
-    at half of the longer side (here 384) and is not capped.
-    """
-    grid = HashGrid(levels=2, features=2, log2_size=16, base_resolution=16, finest_resolution=384)
-    return ImageRun(
-        Coordinate(Rbf(kernels=16640, grid=grid), SineSkip()),
-        Regression(batch=16384),
-        FitConfig(rates={"table": 5e-3, "network": 1e-2}),
-    )
-
-
-_PRESETS: dict[str, Callable[[], ImageRun]] = {
-    "hash": _hash,
     "rbf": _rbf,
 }
 

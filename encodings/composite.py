@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -59,7 +60,9 @@ class Composite:
 class CompositeEncoding(Encoding):
     """x -> [encoding_0(x[columns_0]), encoding_1(x[columns_1]), ...]."""
 
-    def __init__(self, in_dim: int, encodings: list[Encoding], columns: list[slice]) -> None:
+    def __init__(
+        self, in_dim: int, encodings: Sequence[Encoding], columns: Sequence[slice]
+    ) -> None:
         super().__init__()
         self.in_dim, self.out_dim = in_dim, sum(e.out_dim for e in encodings)
         self.encodings = nn.ModuleList(encodings)
