@@ -30,6 +30,8 @@ C = bias + AB;  C += AB;  C = max(bias + AB, 0);  C = bias + AB where the mask i
 # AVX-512 (and NEON),
 # 16 with AVX2.
 ROWS_OF_4, ROWS_OF_2, ROWS_OF_1 = (6, 12, 12) if LANES != 8 else (2, 5, 8)
+# What is left is done in tiles with just enough accumulators to keep two FMA units busy.
+REST_OF_4, REST_OF_2, REST_OF_1 = 2, 4, 4
 
 
 @intrinsic(prefer_literal=True)
@@ -156,7 +158,7 @@ def _tile(
 def _product(mode: int) -> Any:
     """The blocked product with one MODE.
 
-    Tiles of 4, 2 and 1 vectors, then single rows for the rest.
+    Tiles of 4, 2 and 1 vectors; for what is left of the rows smaller tiles, then single rows.
     """
 
     @njit(inline="never", nogil=True, boundscheck=False)
@@ -170,6 +172,11 @@ def _product(mode: int) -> Any:
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
                       mode, ROWS_OF_4, 4)  # fmt: skip
                 i += ROWS_OF_4
+            while i + REST_OF_4 <= m:
+                _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
+                      c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
+                      mode, REST_OF_4, 4)  # fmt: skip
+                i += REST_OF_4
             while i < m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
@@ -183,6 +190,11 @@ def _product(mode: int) -> Any:
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
                       mode, ROWS_OF_2, 2)  # fmt: skip
                 i += ROWS_OF_2
+            while i + REST_OF_2 <= m:
+                _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
+                      c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
+                      mode, REST_OF_2, 2)  # fmt: skip
+                i += REST_OF_2
             while i < m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
@@ -196,6 +208,11 @@ def _product(mode: int) -> Any:
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
                       mode, ROWS_OF_1, 1)  # fmt: skip
                 i += ROWS_OF_1
+            while i + REST_OF_1 <= m:
+                _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
+                      c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
+                      mode, REST_OF_1, 1)  # fmt: skip
+                i += REST_OF_1
             while i < m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
