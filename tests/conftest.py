@@ -24,6 +24,7 @@ UNCHECKED = {
     "encodings.kernels.nearest",
     "encodings.kernels.rbf",
     "encodings.kernels.spherical_harmonics",
+    "fields.kernels.bank",
     "fields.kernels.mlp",
     "fields.kernels.sine_skip",
     "renderers.kernels.composite",

@@ -128,7 +128,7 @@ def _copy(source, source_start, source_row, target, target_start, target_row, ro
 
 @njit(inline="always")
 def _plan(widths, starts):
-    """starts [layers, 2]: of W_l in a network's parameters, and of its tail; returns its size.
+    """Fill starts [layers, 2]: W_l in a network's parameters, and its tail; returns its size.
 
     A matrix is read where it lies, but for the columns that fill no whole vector: its tail.
     """
@@ -154,8 +154,9 @@ def _pack(weights, base, widths, starts, tails):
 @njit(inline="always")
 def _layer(weights, at, tails, tail, n_in, n_out, source, start, row, column, from_row, depth,
            target, tall, how):  # fmt: skip
-    """Rows `from_row` .. + depth of a matrix of n_in rows, times `source`, into `target` [tall, pad].
+    """Multiply rows `from_row` .. + depth of a matrix of n_in rows with `source`.
 
+    The result goes into `target` [tall, pad].
     how: 0 for bias + product, 1 for adding the product to what is there, 2 for relu of 0.
     """
     wide, whole = _pad(n_out), n_out // LANES * LANES
@@ -269,7 +270,7 @@ def _forward(x, extra, columns, y, weights, offsets, widths, dim, octaves, tasks
 
 @njit(inline="always")
 def _transpose(source, start, rows, columns, target, to):
-    """target [columns, pad(rows)] = source [rows, columns], transposed."""
+    """Fill target [columns, pad(rows)] with source [rows, columns], transposed."""
     tall = _pad(rows)
     for r in range(rows):
         for c in range(columns):
@@ -278,7 +279,7 @@ def _transpose(source, start, rows, columns, target, to):
 
 @njit(inline="always")
 def _wave_gradient(slopes, wide, waves, dx, row, rows, dim, octaves):
-    """dx from the gradient in the octaves, slopes [row, wide]."""
+    """Gradient dx from that in the octaves, slopes [row, wide]."""
     channels = 2 * octaves + 1
     for r in range(rows):
         for axis in range(dim):
