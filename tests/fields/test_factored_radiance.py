@@ -39,7 +39,7 @@ def test_density_by_loops(density: FactorConfig) -> None:
                     place = tuple(vertex[axis] for axis in reversed(axes))
                     product *= grid[place][component].item()
                 total += product
-        wanted = 25 * math.log1p(math.exp(total - 1)) / 2
+        wanted = 75 * math.log1p(math.exp(total - 1)) / 2
         x = torch.tensor([vertex]) / 4 * 2 - 1
         assert field.density(x).item() == pytest.approx(wanted, rel=1e-4)
 
