@@ -138,8 +138,8 @@ def _voxels() -> SceneRun:
 def _rbf() -> SceneRun:
     """NeuRBF's kernels of scenes, beside half of the grid of `hash`: as many stored values.
 
-    Kernels as released: five neighbours, no sines, no normaliser, alpha 0.3, 32 channels. There
-    they add to the colours of a factored field, at rate 2e-2; here the density sees them too.
+    Kernels as released: five neighbours, no sines, no normaliser, alpha 0.3, 32 channels, rate
+    2e-2. There they add to the colours of a factored field; here the density sees them too.
     """
     grid = HashGrid(levels=8, features=2, log2_size=15, base_resolution=16, finest_resolution=512)
     position = Rbf(kernels=11250, neighbours=5, waves=None, normalise=False, alpha=0.3, grid=grid)
