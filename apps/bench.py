@@ -226,10 +226,18 @@ def bank() -> Iterator[Row]:
     return bench_bank.rows()
 
 
+def lookups() -> Iterator[Row]:
+    """Planes, lines and voxels against grid_sample."""
+    from polyfield.apps import bench_grids
+
+    yield from bench_grids.lookups()
+
+
 KERNELS: dict[str, Callable[[], Iterator[Row]]] = {
     "hash-grid": hash_grid,
     "mlp": small_mlp,
     "bank": bank,
+    "lookups": lookups,
     "image-step": image_step,
 }
 SCENES: dict[str, Callable[[str], Iterator[Row]]] = {"scene-step": scene_step, "render": render}
@@ -241,7 +249,7 @@ class Flags:
     """Time kernels and steps, fast against plain torch, in one process."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
-    """hash-grid, mlp, bank, image-step, scene-step, render; all of them if none is given."""
+    """hash-grid, mlp, bank, lookups, image-step, scene-step, render; all if none is given."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write the rows there."""
     data: str = "demo"

@@ -43,7 +43,8 @@ class Composite:
         """The module for d = in_dim."""
         if not self.parts:
             raise InputError("parts of Composite", "none", "give at least one encoding")
-        encodings, columns = [], []
+        encodings: list[Encoding] = []
+        columns: list[slice] = []
         for part in self.parts:
             count = in_dim - part.first if part.count is None else part.count
             if part.first < 0 or count < 1 or part.first + count > in_dim:

@@ -50,7 +50,9 @@ class TriPlane:
         if self.layout == "xy-xz-zx" and in_dim == 3:
             planes = ((0, 1), (0, 2), (2, 0))
         product = self.aggregate == "product"
-        modes = (planes,) if product else tuple((plane,) for plane in planes)
+        modes: tuple[tuple[tuple[int, ...], ...], ...] = (
+            (planes,) if product else tuple((plane,) for plane in planes)
+        )
         concat = self.aggregate == "concat"
         factors = _checked(Factors(modes, self.resolution, self.features, False, concat))
         table = torch.empty(sum(factors.sizes))

@@ -98,7 +98,7 @@ class FactoredRadianceField(RadianceField):
         }
 
     def _raw(self, v: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
-        """F + shift at points of the unit cube."""
+        """The sum f of all factors, shifted, at points of the unit cube."""
         return self.density_factors(v).sum(-1) + self.config.shift
 
     def density(self, x: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:

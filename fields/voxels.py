@@ -149,7 +149,7 @@ class _Clip(torch.autograd.Function):
 
 
 def clip(x: Float[Tensor, "*n"], low: float, high: float) -> Float[Tensor, "*n"]:
-    """X clipped to [low, high]; beyond it, the gradient that leads back in is kept.
+    """The values clipped to [low, high]; beyond it, the gradient that leads back in is kept.
 
     Without it a vertex whose density has fallen below 0 would stay empty for ever.
     """
