@@ -172,15 +172,15 @@ def _rbf() -> ImageRun:
     """NeuRBF with as many stored values as `hash`, centres and shapes counted.
 
     Its own numbers are for 35000 steps of 2^18 pixels: rates 5e-3 for grid and weights and 1e-2 for
-    the network, falling to 1/100; sines up to 2^12; a grid of two levels that ends at half of the
-    longer side (384 here), and as many kernels as a reference grid has room for. In seconds, a
-    grid of more levels, calmer steps of the network, lower sines and small batches come further.
+    the network, falling to 1/100; a grid of two levels that ends at half of the longer side (384
+    here), and as many kernels as a reference grid has room for. In seconds, a grid of more levels,
+    calmer steps of the network, rates that fall less and small batches come further.
     """
     grid = HashGrid(levels=8, features=2, log2_size=16, base_resolution=16, finest_resolution=384)
     return ImageRun(
-        Coordinate(Rbf(kernels=11250, waves=(-3.0, 9.0), grid=grid), SineSkip()),
+        Coordinate(Rbf(kernels=11250, grid=grid), SineSkip()),
         Regression(batch=8192),
-        FitConfig(rates={"table": 5e-3, "network": 3e-3}, final=0.1),
+        FitConfig(rates={"table": 5e-3, "network": 3e-3}, final=0.05),
     )
 
 
