@@ -21,6 +21,7 @@ UNCHECKED = {
     "encodings.kernels.hash_grid",
     "encodings.kernels.spherical_harmonics",
     "fields.kernels.mlp",
+    "fields.kernels.bank",
     "renderers.kernels.composite",
     "scenes.posed",
     "scenes.demo_picture",
