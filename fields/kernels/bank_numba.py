@@ -137,7 +137,7 @@ def _copy(source, source_start, source_row, target, target_start, target_row, ro
 
 @njit(inline="always")
 def _plan(widths, starts):
-    """Fills `starts` [layers, 2]: of W_l in the parameters, and of its tail; returns the tails' size.
+    """Fills `starts` [layers, 2]: of W_l in the parameters, and of its tail; returns tails' size.
 
     A matrix is read where it lies, but for the columns that fill no whole vector: its tail.
     """
