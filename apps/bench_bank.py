@@ -14,72 +14,97 @@ from polyfield.fields.octaves import octaves
 NETWORKS = 9 * 16 * 10
 """Of KiloNeRF's Lego."""
 TRUNK, COLOR = [63, 32, 32, 33], [59, 32, 3]
+CALLS = 5
+"""Calls of the kernel in a row: one is over in milliseconds."""
 
 
 def _loop(
-    x: Tensor, directions: Tensor, trunk: Tensor, color: Tensor, offsets: Tensor
+    x: Tensor, directions: Tensor, networks: list[list[Tensor]], offsets: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Density and colour, network after network.
 
-    Everything that can be done for all rows at once is done so; networks without rows are skipped.
+    Matrices are at hand, and what can be done for all rows at once is; networks without rows are
+    skipped.
     """
     position, view = octaves(x, 10), octaves(directions, 4)
     ends = offsets.tolist()
-    networks = zip(trunk.unbind(), color.unbind(), ends, ends[1:], strict=False)
     density, rgb = [], []
-    for own, tail, begin, end in networks:
+    for network, begin, end in zip(networks, ends, ends[1:], strict=False):
         if begin == end:
             continue
-        first, second, head = layers(own, TRUNK)
-        mix, last = layers(tail, COLOR)
-        h = torch.addmm(first[1], position[begin:end], first[0]).relu_()
-        h = torch.addmm(second[1], h, second[0]).relu_()
-        h = torch.addmm(head[1], h, head[0])
+        w0, b0, w1, b1, w2, b2, w3, b3, w4, b4 = network
+        h = torch.addmm(b0, position[begin:end], w0).relu_()
+        h = torch.addmm(b2, torch.addmm(b1, h, w1).relu_(), w2)
         density.append(h[:, 32])
         h = torch.cat([h[:, :32], view[begin:end]], -1)
-        h = torch.addmm(mix[1], h, mix[0]).relu_()
-        rgb.append(torch.addmm(last[1], h, last[0]))
+        rgb.append(torch.addmm(b4, torch.addmm(b3, h, w3).relu_(), w4))
     return torch.cat(density), torch.cat(rgb)
 
 
-def _fast(
-    x: Tensor, directions: Tensor, trunk: Tensor, color: Tensor, offsets: Tensor
+def _kernel(
+    x: Tensor, directions: Tensor, parameters: list[Tensor], offsets: Tensor
 ) -> tuple[Tensor, Tensor]:
-    y = bank(x, None, trunk, offsets, TRUNK, 10)
-    return y[:, 32], bank(directions, y, color, offsets, COLOR, 4)
+    """The same with two calls of the op."""
+    y = bank(x, None, parameters[0], offsets, TRUNK, 10)
+    return y[:, 32], bank(directions, y, parameters[1], offsets, COLOR, 4)
+
+
+def _measure(n: int, generator: torch.Generator) -> Iterator[Row]:
+    """Forward, and forward with the gradient of all parameters, for n points sorted by network."""
+    stacked = [torch.randn(NETWORKS, size(w), generator=generator) / 6 for w in (TRUNK, COLOR)]
+    split = [
+        [tensor.clone().requires_grad_() for pair in own for tensor in pair]
+        for own in (
+            layers(trunk, TRUNK) + layers(color, COLOR)
+            for trunk, color in zip(*stacked, strict=True)
+        )
+    ]
+    leaves = [tensor for own in split for tensor in own]
+    for tensor in stacked:
+        tensor.requires_grad_()
+    offsets = group(torch.randint(NETWORKS, (n,), generator=generator), NETWORKS, True)[1]
+    x = torch.rand(n, 3, generator=generator) * 2 - 1
+    directions = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator), dim=-1)
+    cotangents = [torch.randn(n, generator=generator), torch.randn(n, 3, generator=generator)]
+
+    def loop() -> tuple[Tensor, Tensor]:
+        return _loop(x, directions, split, offsets)
+
+    def kernel() -> tuple[Tensor, Tensor]:
+        return _kernel(x, directions, stacked, offsets)
+
+    def forward(run: Callable[[], object], calls: int) -> Callable[[], object]:
+        def measured() -> None:
+            with torch.no_grad():
+                for _ in range(calls):
+                    run()
+
+        return measured
+
+    def both(
+        run: Callable[[], tuple[Tensor, Tensor]], parameters: list[Tensor], calls: int
+    ) -> Callable[[], object]:
+        def measured() -> None:
+            for _ in range(calls):
+                torch.autograd.grad(run(), parameters, cotangents, allow_unused=True)
+
+        return measured
+
+    label = f"{NETWORKS} networks, {n} points"
+    for op, runs in (
+        ("bank forward", {"reference": forward(loop, 1), "numba": forward(kernel, CALLS)}),
+        (
+            "bank forward+backward",
+            {"reference": both(loop, leaves, 1), "numba": both(kernel, stacked, CALLS)},
+        ),
+    ):
+        times = _alternate(runs, 5)
+        times["numba"] /= CALLS
+        yield from _rows(op, label, n, times)
 
 
 def rows() -> Iterator[Row]:
-    """Forward, and forward with backward; points come sorted by network on both sides."""
+    """A batch of training, and a batch of rendering."""
     generator = torch.Generator().manual_seed(0)
-    trunk = (torch.randn(NETWORKS, size(TRUNK), generator=generator) / 6).requires_grad_()
-    color = (torch.randn(NETWORKS, size(COLOR), generator=generator) / 6).requires_grad_()
     for n in (1 << 14, 1 << 18):
-        network = torch.randint(NETWORKS, (n,), generator=generator)
-        offsets = group(network, NETWORKS, True)[1]
-        x = torch.rand(n, 3, generator=generator) * 2 - 1
-        directions = torch.nn.functional.normalize(torch.randn(n, 3, generator=generator), dim=-1)
-        inputs = (x, directions, trunk, color, offsets)
-        cotangents = (
-            torch.randn(n, generator=generator),
-            torch.randn(n, 3, generator=generator),
-        )
-
-        def forward(run: Callable[..., object], given: tuple[Tensor, ...] = inputs) -> object:
-            with torch.no_grad():
-                return run(*given)
-
-        def both(
-            run: Callable[..., tuple[Tensor, Tensor]],
-            given: tuple[Tensor, ...] = inputs,
-            grads: tuple[Tensor, ...] = cotangents,
-        ) -> object:
-            return torch.autograd.grad(run(*given), [trunk, color], grads)
-
-        size_ = f"{NETWORKS} networks, {n} points"
-        for op, run in (("bank forward", forward), ("bank forward+backward", both)):
-            times = _alternate(
-                {"reference": lambda r=run: r(_loop), "numba": lambda r=run: r(_fast)},  # type: ignore[misc]
-                5,
-            )
-            yield from _rows(op, size_, n, times)
+        yield from _measure(n, generator)

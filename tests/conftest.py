@@ -26,7 +26,7 @@ UNCHECKED = {
     "encodings.kernels.spherical_harmonics",
     "fields.kernels.bank",
     "fields.kernels.mlp",
-    "fields.kernels.sine_skip",
+    "fields.kernels.bank",
     "renderers.kernels.composite",
     "scenes.posed",
     "scenes.demo_picture",

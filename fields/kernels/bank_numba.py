@@ -25,11 +25,13 @@ from polyfield.encodings.kernels import backends
 from polyfield.encodings.kernels.simd import LANES, floor, fma, load, positive, splat, store
 from polyfield.fields.kernels.gemm import product, product_add, product_mask, product_relu
 
-CHUNK = 192
+CHUNK = 96
 SPARE = 4
 """Rows are computed in multiples of this, since single rows make poor register tiles."""
+LINE = 16
+"""Values of a cache line."""
 FIXED = 12
-"""Rows that cost as much as looking at a network at all."""
+"""A network with rows costs as much as this many rows more."""
 
 # A bias of zeros for products without one; as wide as any layer the kernel takes.
 WIDEST = 1024
@@ -70,14 +72,12 @@ def _prefetch(typingctx: Any, array: Any, offset: Any) -> Any:
 
 
 @njit(inline="always")
-def _announce(weights, offsets, network, last, size):
-    """Prefetch the parameters of the next network with rows, before `last`."""
+def _after(offsets, network, last):
+    """The next network with rows, before `last`; -1 if there is none."""
     network += 1
     while network < last and offsets[network] == offsets[network + 1]:
         network += 1
-    if network < last:
-        for at in range(network * size, (network + 1) * size, 16):
-            _prefetch(weights, at)
+    return network if network < last else -1
 
 
 @njit(inline="always")
@@ -94,10 +94,15 @@ def _series(r2, coefficients, start):
 
 
 @njit(cache=True, nogil=True)
-def _encode(x, first, rows, dim, octaves, waves):
-    """Octaves of `rows` rows of x into waves [channel, CHUNK]."""
+def _encode(x, first, rows, dim, octaves, waves, weights, ahead, size):
+    """Octaves of `rows` rows of x into waves [channel, CHUNK].
+
+    Between them, weights[ahead ..] of the next network are asked for, unless ahead is negative:
+    a few cache lines at a time, so that they arrive while there is something to compute.
+    """
     one, two, half = np.float32(1), np.float32(2), np.float32(0.5)
     channels = 2 * octaves + 1
+    share = (size + LINE - 1) // LINE // (dim * max(1, octaves)) + 1
     for axis in range(dim):
         here = axis * channels * CHUNK
         for r in range(rows):
@@ -117,6 +122,10 @@ def _encode(x, first, rows, dim, octaves, waves):
                 store(waves, cosines + r, sign * _series(square, _COS, one))
                 store(waves, sines + r, sign * rest * _series(square, _SIN, one))
             scale = scale * two
+            if ahead >= 0:
+                for line in range(share):
+                    _prefetch(weights, ahead + line * LINE)
+                ahead += share * LINE
 
 
 @njit(inline="always")
@@ -128,7 +137,7 @@ def _copy(source, source_start, source_row, target, target_start, target_row, ro
 
 @njit(inline="always")
 def _plan(widths, starts):
-    """Fill starts [layers, 2]: W_l in a network's parameters, and its tail; returns its size.
+    """Fills `starts` [layers, 2]: of W_l in the parameters, and of its tail; returns tails' size.
 
     A matrix is read where it lies, but for the columns that fill no whole vector: its tail.
     """
@@ -153,8 +162,8 @@ def _pack(weights, base, widths, starts, tails):
 
 @njit(inline="always")
 def _layer(weights, at, tails, tail, n_in, n_out, source, start, row, column, from_row, depth,
-           target, tall, how):  # fmt: skip
-    """Multiply rows `from_row` .. + depth of a matrix of n_in rows with `source`.
+           target, to, tall, how):  # fmt: skip
+    """`source` times rows `from_row` .. + depth of a matrix of n_in rows into `target` [tall, pad].
 
     The result goes into `target` [tall, pad].
     how: 0 for bias + product, 1 for adding the product to what is there, 2 for relu of 0.
@@ -162,21 +171,26 @@ def _layer(weights, at, tails, tail, n_in, n_out, source, start, row, column, fr
     wide, whole = _pad(n_out), n_out // LANES * LANES
     w, bias = at + from_row * n_out, at + n_in * n_out
     t, rest = tail + from_row * LANES, tail + n_in * LANES
-    if how == 0:
-        product(source, start, row, column, weights, w, n_out, target, 0, wide,
-                tall, whole, depth, weights, bias, target)  # fmt: skip
-        product(source, start, row, column, tails, t, LANES, target, whole, wide,
-                tall, wide - whole, depth, tails, rest, target)  # fmt: skip
-    elif how == 1:
-        product_add(source, start, row, column, weights, w, n_out, target, 0, wide,
+    if whole:
+        if how == 0:
+            product(source, start, row, column, weights, w, n_out, target, to, wide,
                     tall, whole, depth, weights, bias, target)  # fmt: skip
-        product_add(source, start, row, column, tails, t, LANES, target, whole, wide,
-                    tall, wide - whole, depth, tails, rest, target)  # fmt: skip
-    else:
-        product_relu(source, start, row, column, weights, w, n_out, target, 0, wide,
-                     tall, whole, depth, weights, bias, target)  # fmt: skip
-        product_relu(source, start, row, column, tails, t, LANES, target, whole, wide,
-                     tall, wide - whole, depth, tails, rest, target)  # fmt: skip
+        elif how == 1:
+            product_add(source, start, row, column, weights, w, n_out, target, to, wide,
+                        tall, whole, depth, weights, bias, target)  # fmt: skip
+        else:
+            product_relu(source, start, row, column, weights, w, n_out, target, to, wide,
+                         tall, whole, depth, weights, bias, target)  # fmt: skip
+    if wide > whole:
+        if how == 0:
+            product(source, start, row, column, tails, t, LANES, target, to + whole, wide,
+                    tall, LANES, depth, tails, rest, target)  # fmt: skip
+        elif how == 1:
+            product_add(source, start, row, column, tails, t, LANES, target, to + whole, wide,
+                        tall, LANES, depth, tails, rest, target)  # fmt: skip
+        else:
+            product_relu(source, start, row, column, tails, t, LANES, target, to + whole, wide,
+                         tall, LANES, depth, tails, rest, target)  # fmt: skip
 
 
 @njit(inline="always")
@@ -193,22 +207,22 @@ def _layers(weights, base, tails, widths, starts, n_extra, n_waves, waves, inner
     for layer in range(last):
         at, tail = base + starts[layer, 0], starts[layer, 1]
         n_in, n_out = widths[layer], widths[layer + 1]
-        own = hidden[layer * plane : (layer + 1) * plane]
+        to = layer * plane
         final = layer == widths.size - 2
         if layer == 0:
             _layer(weights, at, tails, tail, n_in, n_out, waves, 0, 1, CHUNK, n_extra, n_waves,
-                   own, tall, 0)  # fmt: skip
+                   hidden, to, tall, 0)  # fmt: skip
             if n_extra:
                 _layer(weights, at, tails, tail, n_in, n_out, inner, 0, n_extra, 1, 0, n_extra,
-                       own, tall, 1)  # fmt: skip
+                       hidden, to, tall, 1)  # fmt: skip
             if not final:
-                _relu(own, 0, tall * _pad(n_out))
+                _relu(hidden, to, tall * _pad(n_out))
         elif final:
             _layer(weights, at, tails, tail, n_in, n_out, hidden, (layer - 1) * plane, _pad(n_in),
-                   1, 0, n_in, own, tall, 0)  # fmt: skip
+                   1, 0, n_in, hidden, to, tall, 0)  # fmt: skip
         else:
             _layer(weights, at, tails, tail, n_in, n_out, hidden, (layer - 1) * plane, _pad(n_in),
-                   1, 0, n_in, own, tall, 2)  # fmt: skip
+                   1, 0, n_in, hidden, to, tall, 2)  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -220,7 +234,7 @@ def _forward_range(x, extra, columns, y, weights, offsets, widths, dim, octaves,
     starts = np.empty((depth, 2), np.int64)
     tails = np.zeros(_plan(widths, starts), np.float32)
     size = starts[depth - 1, 0] + (widths[-2] + 1) * n_out
-    plane = CHUNK * _pad(widths.max())
+    plane = CHUNK * _pad(widths[1:].max())
     waves = np.zeros(n_waves * CHUNK, np.float32)
     inner = np.zeros(max(1, n_extra) * CHUNK, np.float32)
     hidden = np.zeros(depth * plane, np.float32)
@@ -228,11 +242,12 @@ def _forward_range(x, extra, columns, y, weights, offsets, widths, dim, octaves,
         if offsets[network] == offsets[network + 1]:
             continue
         base = network * size
-        _announce(weights, offsets, network, last, size)
+        ahead = _after(offsets, network, last) * size
         _pack(weights, base, widths, starts, tails)
         for row in range(offsets[network], offsets[network + 1], CHUNK):
             rows = min(CHUNK, offsets[network + 1] - row)
-            _encode(x, row, rows, dim, octaves, waves)
+            _encode(x, row, rows, dim, octaves, waves, weights, ahead, size)
+            ahead = -1
             if n_extra:
                 _copy(extra, row * columns, columns, inner, 0, n_extra, rows, n_extra)
             _layers(weights, base, tails, widths, starts, n_extra, n_waves, waves, inner,
@@ -270,7 +285,7 @@ def _forward(x, extra, columns, y, weights, offsets, widths, dim, octaves, tasks
 
 @njit(inline="always")
 def _transpose(source, start, rows, columns, target, to):
-    """Fill target [columns, pad(rows)] with source [rows, columns], transposed."""
+    """Into target [columns, pad(rows)]: source [rows, columns], transposed."""
     tall = _pad(rows)
     for r in range(rows):
         for c in range(columns):
@@ -279,7 +294,7 @@ def _transpose(source, start, rows, columns, target, to):
 
 @njit(inline="always")
 def _wave_gradient(slopes, wide, waves, dx, row, rows, dim, octaves):
-    """Gradient dx from that in the octaves, slopes [row, wide]."""
+    """The gradient in x from that in the octaves, slopes [row, wide]."""
     channels = 2 * octaves + 1
     for r in range(rows):
         for axis in range(dim):
@@ -299,10 +314,12 @@ def _weight_gradient(source, start, channel, row, dz, dw, at, sums, tail, from_r
                      rows):  # fmt: skip
     """Adds source^T dz to rows `from_row` .. + count of a matrix in dw, and to its tail in sums."""
     wide, whole = _pad(n_out), n_out // LANES * LANES
-    product_add(source, start, channel, row, dz, 0, wide, dw, at + from_row * n_out, n_out,
-                count, whole, rows, _ZERO, 0, dw)  # fmt: skip
-    product_add(source, start, channel, row, dz, whole, wide, sums, tail + from_row * LANES, LANES,
-                count, wide - whole, rows, _ZERO, 0, sums)  # fmt: skip
+    if whole:
+        product_add(source, start, channel, row, dz, 0, wide, dw, at + from_row * n_out, n_out,
+                    count, whole, rows, _ZERO, 0, dw)  # fmt: skip
+    if wide > whole:
+        product_add(source, start, channel, row, dz, whole, wide, sums, tail + from_row * LANES,
+                    LANES, count, LANES, rows, _ZERO, 0, sums)  # fmt: skip
 
 
 @njit(inline="always")
@@ -343,7 +360,7 @@ def _backward_range(grad, x, extra, columns, dx, dextra, dw, weights, offsets, w
         if offsets[network] == offsets[network + 1]:
             continue
         base = network * size
-        _announce(weights, offsets, network, last, size)
+        ahead = _after(offsets, network, last) * size
         _pack(weights, base, widths, starts, tails)
         sums[:] = 0
         for layer in range(1, depth):
@@ -357,7 +374,8 @@ def _backward_range(grad, x, extra, columns, dx, dextra, dw, weights, offsets, w
         for row in range(offsets[network], offsets[network + 1], CHUNK):
             rows = min(CHUNK, offsets[network + 1] - row)
             tall = _tall(rows)
-            _encode(x, row, rows, dim, octaves, waves)
+            _encode(x, row, rows, dim, octaves, waves, weights, ahead, size)
+            ahead = -1
             if n_extra:
                 _copy(extra, row * columns, columns, inner, 0, n_extra, rows, n_extra)
             _layers(weights, base, tails, widths, starts, n_extra, n_waves, waves, inner,
