@@ -26,7 +26,7 @@ UNCHECKED = {
     "encodings.kernels.spherical_harmonics",
     "fields.kernels.bank",
     "fields.kernels.mlp",
-    "fields.kernels.bank",
+    "fields.kernels.sine_skip",
     "renderers.kernels.composite",
     "scenes.posed",
     "scenes.demo_picture",
