@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -20,24 +20,30 @@ from polyfield.fields.serialize import TAGGED
 
 @dataclass(frozen=True)
 class Coordinate:
-    """Encoding and network, linear outputs."""
+    """Encoding and network."""
 
     encoding: EncodingConfig = field(default_factory=HashGrid)
     """What the network sees of the coordinates."""
     network: Annotated[NetworkConfig, TAGGED] = field(default_factory=Perceptron)
     """Features to values."""
+    output: Literal["linear", "sigmoid"] = "linear"
+    """After the last layer; pictures of Tancik et al. and of CAM end in a sigmoid."""
 
     def build(self, domain: Domain, out_dim: int) -> CoordinateField:
         """The module for values of out_dim channels."""
         encoding = self.encoding.build(domain.dim)
-        return CoordinateField(domain, encoding, self.network.build(encoding.out_dim, out_dim))
+        network = self.network.build(encoding.out_dim, out_dim)
+        return CoordinateField(domain, encoding, network, self.output == "sigmoid")
 
 
 class CoordinateField(SignalField):
-    """x -> network(encoding(domain(x)))."""
+    """x -> network(encoding(domain(x))), and a sigmoid if `squash`."""
 
-    def __init__(self, domain: Domain, encoding: Encoding, network: Network) -> None:
+    def __init__(
+        self, domain: Domain, encoding: Encoding, network: Network, squash: bool = False
+    ) -> None:
         super().__init__()
+        self.squash = squash
         self.domain, self.encoding, self.network = domain, encoding, network
         self.out_dim = network.out_dim
         self.observes, self.places = encoding.observes, encoding.places
@@ -50,7 +56,8 @@ class CoordinateField(SignalField):
 
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
         """Values at world coordinates."""
-        return self.network(self.encoding(self.domain(x)))
+        y = self.network(self.encoding(self.domain(x)))
+        return y.sigmoid() if self.squash else y
 
     def set_progress(self, t: float) -> None:
         """Hand on to the encoding."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from polyfield.encodings.errors import InputError
 from polyfield.fields.base import Network
+from polyfield.fields.linear import Linear
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,10 @@ class FanNetwork(Network):
         super().__init__()
         self.in_dim, self.out_dim = dims
         self.waves = waves
-        self.embedding = nn.Linear(self.in_dim, hidden)
+        self.embedding = Linear(self.in_dim, hidden)
         # Wp and Wg in one matrix.
-        self.hidden = nn.ModuleList(nn.Linear(hidden, hidden - waves) for _ in range(layers))
-        self.last = nn.Linear(hidden, self.out_dim)
+        self.hidden = nn.ModuleList(Linear(hidden, hidden - waves) for _ in range(layers))
+        self.last = Linear(hidden, self.out_dim)
 
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         """Outputs of the last layer."""

@@ -32,7 +32,10 @@ class Objective(Protocol):
     """What is minimised: a callable with state."""
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        """Scalar loss and numbers to log; "samples" counts field evaluations with gradient."""
+        """Scalar loss and numbers to log; "samples" counts field evaluations with gradient.
+
+        A loss without a graph says that its gradients are there already.
+        """
         ...
 
     def state(self) -> dict[str, Tensor]:
@@ -192,7 +195,8 @@ class Fit:
             for parameter in self.field.parameters():
                 parameter.grad = None
             return "the loss"
-        loss.backward()
+        if loss.requires_grad:
+            loss.backward()
         self.optimizer.step(self._numbers(p.fraction))
         p.step += 1
         p.loss, p.numbers = value, numbers

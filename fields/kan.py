@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from polyfield.encodings.errors import InputError
 from polyfield.fields.base import Network
+from polyfield.fields.linear import linear
 from polyfield.fields.stack import widths
 
 NOISE = 0.1
@@ -135,9 +136,7 @@ class SplineLayer(nn.Module):
         """The sum over inputs."""
         splines = b_splines(x, self.cells, self.order).flatten(-2)
         weights = (self.coefficients * self.factor[..., None]).flatten(1)
-        return functional.linear(functional.silu(x), self.base) + functional.linear(
-            splines, weights
-        )
+        return linear(functional.silu(x), self.base) + linear(splines, weights)
 
 
 def chebyshev(t: Float[Tensor, "*n"], degree: int) -> Float[Tensor, "*n b"]:
@@ -160,4 +159,4 @@ class ChebyshevLayer(nn.Module):
 
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         """The sum over inputs and degrees."""
-        return functional.linear(chebyshev(x.tanh(), self.degree).flatten(-2), self.coefficients)
+        return linear(chebyshev(x.tanh(), self.degree).flatten(-2), self.coefficients)

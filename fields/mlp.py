@@ -49,3 +49,14 @@ class MLP(Network):
         """Outputs of the last layer, without an activation."""
         flat = kernel.mlp(x.reshape(-1, self.widths[0]), self.weights, self.widths, self.bias)
         return flat.view(*x.shape[:-1], self.widths[-1])
+
+
+@torch.no_grad()
+def like_torch(network: MLP) -> MLP:
+    """Weights and biases uniform within 1 / sqrt(inputs), as torch starts a linear layer."""
+    for matrix, bias in kernel.layers(network.weights, network.widths, network.bias):
+        bound = 1 / math.sqrt(matrix.shape[1])
+        matrix.uniform_(-bound, bound)
+        if bias is not None:
+            bias.uniform_(-bound, bound)
+    return network

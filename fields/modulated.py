@@ -23,6 +23,7 @@ from polyfield.encodings.domain import Domain
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.random_fourier import RandomFourier
 from polyfield.fields.base import SignalField
+from polyfield.fields.linear import Linear
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ class ModulatedField(SignalField):
         self.columns, self.normalize = list(config.columns), config.normalize
         self.activation, self.output = config.activation, config.output
         widths = [encoding.out_dim, *[config.hidden] * config.layers]
-        self.hidden = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(widths))
-        self.last = nn.Linear(widths[-1], out_dim)
+        self.hidden = nn.ModuleList(Linear(i, o) for i, o in pairwise(widths))
+        self.last = Linear(widths[-1], out_dim)
         nodes = [config.resolution] * len(config.columns)
         one = torch.ones(config.layers, *nodes)
         self.grids = nn.Parameter(torch.cat([one, torch.zeros_like(one)]))

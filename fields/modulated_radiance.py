@@ -27,6 +27,7 @@ from polyfield.encodings.errors import InputError
 from polyfield.encodings.frequency import Frequency
 from polyfield.fields.activations import truncated_exp
 from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.fields.linear import Linear
 from polyfield.fields.modulated import lookup
 
 PLANES = ((0, 1), (0, 2), (1, 2))
@@ -68,9 +69,9 @@ class ModulatedRadiance:
         return ModulatedRadianceField(self, domain, position, direction)
 
 
-def _linear(n_in: int, n_out: int) -> nn.Linear:
+def _linear(n_in: int, n_out: int) -> Linear:
     """Xavier-uniform weights, biases 0: eight layers without a norm keep their scale."""
-    layer = nn.Linear(n_in, n_out)
+    layer = Linear(n_in, n_out)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer

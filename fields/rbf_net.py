@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from polyfield.encodings.errors import InputError
 from polyfield.fields.base import Network
+from polyfield.fields.linear import Linear, linear
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class KernelNetwork(Network):
         centers = torch.empty(units, in_dim).uniform_(-center_scale, center_scale)
         self.centers = nn.Parameter(centers)
         self.log_scales = nn.Parameter(torch.zeros(units, in_dim))
-        self.last = nn.Linear(units, out_dim)
+        self.last = Linear(units, out_dim)
 
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         """Outputs for features x."""
@@ -61,5 +61,5 @@ class KernelNetwork(Network):
         """The kernels phi at features x."""
         s, c = self.log_scales.exp(), self.centers
         offset = (s * c.square()).sum(-1)
-        q = functional.linear(x.square(), s, offset) + functional.linear(x, -2 * s * c)
+        q = linear(x.square(), s, offset) + linear(x, -2 * s * c)
         return (-0.5 * q.clamp(min=0)).exp()

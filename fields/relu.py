@@ -1,15 +1,14 @@
-"""A plain ReLU network of any width (as in Tancik et al. 2020, behind an encoding).
+"""A ReLU network as PyTorch starts it (Tancik et al. 2020, behind an encoding).
 
-`Perceptron` is the fused one for small widths.
+`Perceptron` is the same with tiny-cuda-nn's initial values and, by default, without biases.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
-from polyfield.fields.stack import Stack, widths
+from polyfield.fields.mlp import MLP, like_torch
+from polyfield.fields.stack import widths
 
 
 @dataclass(frozen=True)
@@ -21,6 +20,6 @@ class Relu:
     layers: int = 3
     """Number of hidden layers."""
 
-    def build(self, in_dim: int, out_dim: int) -> Stack:
-        """The module. The released picture networks end in a sigmoid; ours are linear."""
-        return Stack(widths(in_dim, self.hidden, self.layers, out_dim), torch.relu)
+    def build(self, in_dim: int, out_dim: int) -> MLP:
+        """The module."""
+        return like_torch(MLP(widths(in_dim, self.hidden, self.layers, out_dim), bias=True))

@@ -17,9 +17,8 @@ from torch import Tensor
 
 from polyfield.encodings.errors import InputError
 from polyfield.fields.base import Network
-from polyfield.fields.kernels.mlp import layers
 from polyfield.fields.kernels.sine_skip import sine_skip
-from polyfield.fields.mlp import MLP
+from polyfield.fields.mlp import MLP, like_torch
 
 
 @dataclass(frozen=True)
@@ -58,22 +57,9 @@ class SineSkipNetwork(Network):
         self.first, self.rest = first, rest
         self.register_buffer("multipliers", multipliers, persistent=False)
         for part in (first, rest):
-            _like_torch(part)
+            like_torch(part)
 
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         """Outputs of the last layer, without an activation."""
         h = self.first(x)
         return self.rest(sine_skip(h.view(-1, h.shape[-1]), self.multipliers).view(h.shape))
-
-
-@torch.no_grad()
-def _like_torch(network: MLP) -> None:
-    """Weights and biases uniform within 1 / sqrt(inputs): torch's default, so the released code's.
-
-    Also of the biases: at 0 all sines would begin in phase.
-    """
-    for matrix, bias in layers(network.weights, network.widths, network.bias):
-        bound = 1 / math.sqrt(matrix.shape[1])
-        matrix.uniform_(-bound, bound)
-        assert bias is not None
-        bias.uniform_(-bound, bound)

@@ -12,10 +12,10 @@ from typing import cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from polyfield.encodings.errors import InputError
 from polyfield.fields.base import Network
+from polyfield.fields.linear import Linear, linear
 
 
 class Stack(Network):
@@ -37,21 +37,21 @@ class Stack(Network):
         super().__init__()
         self.in_dim, self.out_dim = widths[0], widths[-1]
         pairs = zip(widths[:-1], widths[1:], strict=True)
-        self.linear = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in pairs)
+        self.linear = nn.ModuleList(Linear(inputs, outputs) for inputs, outputs in pairs)
         self.activation = activation
         self.scales = [1.0] * (len(widths) - 2) if scales is None else list(scales)
         assert len(self.scales) == len(widths) - 2
 
-    def layers(self) -> list[nn.Linear]:
+    def layers(self) -> list[Linear]:
         """The linear layers, the last included."""
-        return cast(list[nn.Linear], list(self.linear))
+        return cast(list[Linear], list(self.linear))
 
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         """Outputs of the last layer, without an activation."""
         *hidden, last = self.layers()
         for layer, scale in zip(hidden, self.scales, strict=True):
             # Scaling the weights is cheaper than scaling all their products.
-            x = functional.linear(x, layer.weight * scale, layer.bias * scale)
+            x = linear(x, layer.weight * scale, layer.bias * scale)
             x = self.activation(x)
         return last(x)
 

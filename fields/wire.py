@@ -18,10 +18,10 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from polyfield.encodings.errors import InputError
 from polyfield.fields.base import Network
+from polyfield.fields.linear import Linear, linear
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class WireNetwork(Network):
         super().__init__()
         self.in_dim, self.out_dim = dims
         self.frequency, self.scale = frequency, scale
-        self.first = nn.Linear(self.in_dim, units)
+        self.first = Linear(self.in_dim, units)
         self.hidden = nn.ModuleList(ComplexLinear(units) for _ in range(layers - 1))
         # The real part of a complex layer, as one layer on [re | im].
-        self.last = nn.Linear(2 * units, self.out_dim)
+        self.last = Linear(2 * units, self.out_dim)
         bound = 1 / math.sqrt(units)
         for parameter in self.last.parameters():
             nn.init.uniform_(parameter, -bound, bound)
@@ -98,4 +98,4 @@ class ComplexLinear(nn.Module):
         """W h + b."""
         above = torch.cat([self.real, -self.imaginary], 1)
         below = torch.cat([self.imaginary, self.real], 1)
-        return functional.linear(h, torch.cat([above, below]), self.bias)
+        return linear(h, torch.cat([above, below]), self.bias)

@@ -170,6 +170,10 @@ class Regression:
         return RegressionObjective(self, picture, field, seed, kept)
 
 
+WHOLE, SLICE = 1 << 14, 1 << 13
+"""Batches of more than WHOLE pixels add up gradients in slices: activations then stay in caches."""
+
+
 class RegressionObjective:
     """Walks through all pixels in random order, again and again.
 
@@ -223,14 +227,27 @@ class RegressionObjective:
             self.position = 0
         pick = self.order[self.position : self.position + batch]
         self.position += batch
-        x = self.x.index_select(0, pick)
-        return self._judge(x, self.field(x) - self.value.index_select(0, pick))
+        if batch <= WHOLE:
+            x = self.x.index_select(0, pick)
+            return self._judge(x, self.field(x) - self.value.index_select(0, pick))
+        total, square = 0.0, 0.0
+        for part in pick.split(SLICE):
+            x, share = self.x.index_select(0, part), len(part) / batch
+            residual = self.field(x) - self.value.index_select(0, part)
+            loss, numbers = self._judge(x, residual)
+            (loss * share).backward()
+            total, square = total + loss.item() * share, square + numbers["mse"] * share
+        return torch.tensor(total), self._numbers(square, batch)
 
     def _judge(self, x: Tensor, residual: Tensor) -> tuple[Tensor, dict[str, float]]:
         if self.field.observes:
             self.field.observe(x, residual.detach().square().mean(-1))
         loss, mse = loss_of(self.config.loss, residual)
-        return loss, {"psnr": psnr_of(mse), "samples": float(len(x))}
+        return loss, self._numbers(mse, len(x))
+
+    @staticmethod
+    def _numbers(mse: float, samples: int) -> dict[str, float]:
+        return {"psnr": psnr_of(mse), "mse": mse, "samples": float(samples)}
 
     def state(self) -> dict[str, Tensor]:
         """Position in the current order, and the generator before it was drawn."""

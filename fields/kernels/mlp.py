@@ -96,6 +96,27 @@ def _(
     return torch.empty_like(x) if need_x else x.new_empty(0), torch.empty_like(weights)
 
 
+def _remember_backward(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    grad, x, weights, ctx.widths, ctx.bias, ctx.need_x = inputs
+    ctx.save_for_backward(grad, x, weights)
+
+
+def _backward_twice(ctx, along_x: Tensor, along_weights: Tensor):  # type: ignore[no-untyped-def]
+    """Gradients of the gradients, by the reference: losses on derivatives need them."""
+    with torch.enable_grad():
+        leaves = [tensor.detach().requires_grad_() for tensor in ctx.saved_tensors]
+        grad, x, weights = leaves
+        y = reference(x, weights, ctx.widths, ctx.bias)
+        wanted = [x, weights] if ctx.need_x else [weights]
+        along = [along_x, along_weights] if ctx.need_x else [along_weights]
+        first = torch.autograd.grad(y, wanted, grad, create_graph=True)
+        found = torch.autograd.grad(first, leaves, along, allow_unused=True)
+    return *found, None, None, None
+
+
+_mlp_backward.register_autograd(_backward_twice, setup_context=_remember_backward)
+
+
 def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     x, weights, ctx.widths, ctx.bias = inputs
     ctx.save_for_backward(x, weights)

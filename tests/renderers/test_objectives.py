@@ -4,12 +4,14 @@ from typing import Any
 from unittest.mock import create_autospec
 
 import numpy as np
+import pytest
 import torch
 
 from polyfield.encodings.domain import Box
 from polyfield.encodings.identity import Identity
 from polyfield.fields.base import RadianceField
 from polyfield.fields.coordinate import Coordinate
+from polyfield.renderers import objectives
 from polyfield.renderers.objectives import CARVE, Photometric, Regression, loss_of, psnr_of
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform
@@ -70,3 +72,19 @@ def test_a_batch_of_all_pixels_takes_each_once() -> None:
 def test_a_sampler_without_a_grid_knows_nothing() -> None:
     box = Box(torch.tensor([[0.0] * 3, [1.0] * 3]))
     assert Uniform().build(box).known() is None
+
+
+def test_slices_of_a_large_batch_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gradient of all pixels at once."""
+    picture = Picture("p", np.arange(7 * 5 * 3, dtype=np.uint8).reshape(7, 5, 3) * 2)
+    field = Coordinate(Identity()).build(Box(picture.bounds), 3)
+    whole, numbers = Regression(batch=0).build(picture, field, 0)(0, 0.0)
+    (wanted,) = torch.autograd.grad(whole, list(field.parameters()))
+    monkeypatch.setattr(objectives, "WHOLE", 10)
+    monkeypatch.setattr(objectives, "SLICE", 8)
+    total, sliced = Regression(batch=0).build(picture, field, 0)(0, 0.0)
+    assert not total.requires_grad and sliced["samples"] == 35
+    found = next(field.parameters()).grad
+    torch.testing.assert_close(total, whole.detach())
+    torch.testing.assert_close(found, wanted)
+    assert sliced["psnr"] == pytest.approx(numbers["psnr"], rel=1e-5)

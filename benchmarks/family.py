@@ -1,0 +1,79 @@
+"""Cut pictures for, and gather the tables of, benchmarks/family.sh.
+
+python benchmarks/family.py crop SIZE FOLDER OUT    # the centre of every picture of a folder
+python benchmarks/family.py svd RANK FOLDER         # PSNR of the truncated SVD of each channel
+python benchmarks/family.py gather OUT FILE.json    # all compare.json below OUT in one file
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+
+KEPT = (
+    "psnr_fitted",
+    "psnr_heldout",
+    "psnr",
+    "ssim",
+    "parameters_trainable",
+    "parameters_stored",
+    "model_bytes",
+    "seconds",
+    "steps",
+    "samples_per_second",
+    "query_points_per_second",
+)
+
+
+def crop(size: int, folder: Path, out: Path) -> None:
+    """Write the centre, size x size pixels, of each PNG of a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    for path in sorted(folder.glob("*.png")):
+        pixels = imageio.imread(path)
+        top, left = ((length - size) // 2 for length in pixels.shape[:2])
+        imageio.imwrite(out / path.name, pixels[top : top + size, left : left + size])
+
+
+def svd(rank: int, folder: Path) -> None:
+    """Print the PSNR that no sum of `rank` products of a row's and a column's function can beat."""
+    for path in sorted(folder.glob("*.png")):
+        pixels = imageio.imread(path).astype(np.float64) / 255
+        lost = sum((np.linalg.svd(c)[1][rank:] ** 2).sum() for c in np.moveaxis(pixels, -1, 0))
+        print(path.stem, f"{-10 * np.log10(lost / pixels.size):.2f} dB")
+
+
+def gather(out: Path, target: Path) -> None:
+    """One file: claim -> picture -> preset -> seed -> figures."""
+    found: dict[str, Any] = {}
+    for path in sorted(out.glob("**/compare.json")):
+        place = found
+        for part in path.parent.relative_to(out).parts:
+            place = place.setdefault(part, {})
+        for row in json.loads(path.read_text())["rows"]:
+            figures = {k: row[k] for k in KEPT if row.get(k) is not None}
+            place.setdefault(row["preset"], {})[str(row["seed"])] = {
+                k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()
+            }
+    target.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def main(arguments: list[str]) -> None:
+    """The command line above."""
+    match arguments:
+        case ["crop", size, folder, out]:
+            crop(int(size), Path(folder), Path(out))
+        case ["svd", rank, folder]:
+            svd(int(rank), Path(folder))
+        case ["gather", out, target]:
+            gather(Path(out), Path(target))
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
