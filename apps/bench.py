@@ -7,7 +7,6 @@ machine whose speed drifts slows both. No test asserts a time: these rows are th
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Annotated, Any
 
 import torch
 import tyro
-from torch import Tensor
 
 from polyfield.apps import flags
 from polyfield.apps.machine import use_threads, versions
 from polyfield.apps.scene_presets import scene_presets
+from polyfield.apps.timing import Row, alternate, ray_points, timed
 from polyfield.encodings.domain import Box
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.files import write_json
@@ -29,6 +28,7 @@ from polyfield.encodings.kernels import backends
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.fit import Fit, FitConfig
 from polyfield.fields.kernels import mlp
+from polyfield.fields.linear import Linear
 from polyfield.fields.serialize import nearest
 from polyfield.renderers.model import RadianceModel, World
 from polyfield.renderers.objectives import Regression
@@ -43,54 +43,11 @@ TRAINING = 15.0
 """Seconds a scene trains before its steps and pictures are timed."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """One measurement."""
-
-    op: str
-    backend: str
-    size: str
-    seconds: float
-    per_second: float
-    """Points, samples or pixels a second."""
-    ratio_to_reference: float | None
-    """How many times faster than the reference of the same op; None where there is none."""
-
-
-def _alternate(runs: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of each, taken in turns after one warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(repeats + 1):
-        for name, run in runs.items():
-            with backends.force("auto" if name == "numba" else "reference"):
-                began = time.perf_counter()
-                run()
-                if turn:
-                    times[name].append(time.perf_counter() - began)
-    return {name: median(found) for name, found in times.items()}
-
-
-def _rows(op: str, size: str, count: int, times: dict[str, float]) -> Iterator[Row]:
-    for name, seconds in times.items():
-        yield Row(op, name, size, seconds, count / seconds, times["reference"] / seconds)
-
-
-def _ray_points(n: int, dim: int) -> Tensor:
-    """Points of [0,1]^d in runs of 64 along rays, as a renderer asks for them."""
-    generator = torch.Generator().manual_seed(0)
-    rays = n // 64
-    origin = torch.rand(rays, 1, dim, generator=generator) * 0.4 + 0.3
-    direction = torch.randn(rays, 1, dim, generator=generator)
-    direction = direction / direction.norm(dim=-1, keepdim=True)
-    t = torch.linspace(-0.4, 0.4, 64)[None, :, None]
-    return (origin + t * direction).reshape(n, dim).clamp(0, 1)
-
-
 def hash_grid() -> Iterator[Row]:
     """The 3-D grid of instant-ngp: forward, and backward into the table."""
     torch.manual_seed(0)
     encoding = HashGrid().build(3)
-    x = _ray_points(POINTS, 3)
+    x = ray_points(POINTS, 3)
     cotangent = torch.randn(POINTS, encoding.out_dim)
     size = f"3-D L16 F2 T2^19, {POINTS} points on rays"
 
@@ -98,11 +55,11 @@ def hash_grid() -> Iterator[Row]:
         with torch.no_grad():
             encoding(x)
 
-    yield from _rows(
+    yield from timed(
         "hash-grid forward",
         size,
         POINTS,
-        _alternate({"reference": forward, "numba": forward}, 5),
+        alternate({"reference": forward, "numba": forward}, 5),
     )
     graphs = {}
     for name, backend in (("reference", "reference"), ("numba", "auto")):
@@ -115,7 +72,7 @@ def hash_grid() -> Iterator[Row]:
         )
 
     runs = {name: backward(name) for name in graphs}
-    yield from _rows("hash-grid backward", size, POINTS, _alternate(runs, 5))
+    yield from timed("hash-grid backward", size, POINTS, alternate(runs, 5))
 
 
 def small_mlp() -> Iterator[Row]:
@@ -135,7 +92,21 @@ def small_mlp() -> Iterator[Row]:
 
     size = f"32-64-64-3, {POINTS} rows"
     for op, run in (("mlp forward", forward), ("mlp forward+backward", both)):
-        yield from _rows(op, size, POINTS, _alternate({"reference": run, "numba": run}, 9))
+        yield from timed(op, size, POINTS, alternate({"reference": run, "numba": run}, 9))
+
+
+def wide_linear() -> Iterator[Row]:
+    """A layer of 256 units, forward and backward; the reference is torch's own layer."""
+    torch.manual_seed(0)
+    layer, n = Linear(256, 256), 1 << 15
+    x = torch.randn(n, 256, requires_grad=True)
+    cotangent = torch.randn(n, 256)
+
+    def run() -> None:
+        torch.autograd.grad(layer(x), [x, *layer.parameters()], cotangent)
+
+    runs = {"reference": run, "numba": run}
+    yield from timed("linear forward+backward", f"256-256, {n} rows", n, alternate(runs, 9))
 
 
 def image_step() -> Iterator[Row]:
@@ -164,9 +135,9 @@ def image_step() -> Iterator[Row]:
         for _ in range(10):
             fit.step()
 
-    times = _alternate({"reference": reference, "numba": fast}, 9)
+    times = alternate({"reference": reference, "numba": fast}, 9)
     times["numba"] /= 10
-    yield from _rows("image-step", f"2-D L16 F2 T2^15, 64x2, {BATCH} points", BATCH, times)
+    yield from timed("image-step", f"2-D L16 F2 T2^15, 64x2, {BATCH} points", BATCH, times)
 
 
 def _trained(data: str) -> tuple[RadianceModel, Fit, Any]:
@@ -198,7 +169,7 @@ def scene_step(data: str) -> Iterator[Row]:
 
         return run
 
-    times = _alternate({name: step(name) for name in counts}, 5)
+    times = alternate({name: step(name) for name in counts}, 5)
     rates = {name: median(counts[name]) / times[name] for name in counts}
     for name, rate in rates.items():
         ratio = rate / rates["reference"]
@@ -212,7 +183,7 @@ def render(data: str) -> Iterator[Row]:
     camera = capture.cameras(capture.splits[-1])[0]
     for edge in (200, 800):
         small = camera.resized(edge, edge * camera.height // camera.width)
-        times = _alternate({"numba": lambda c=small: model.render(c)}, 5)  # type: ignore[misc]
+        times = alternate({"numba": lambda c=small: model.render(c)}, 5)  # type: ignore[misc]
         pixels = small.width * small.height
         seconds = times["numba"]
         size = f"{data}, {small.width}x{small.height}"
@@ -236,6 +207,7 @@ def lookups() -> Iterator[Row]:
 KERNELS: dict[str, Callable[[], Iterator[Row]]] = {
     "hash-grid": hash_grid,
     "mlp": small_mlp,
+    "linear": wide_linear,
     "bank": bank,
     "lookups": lookups,
     "image-step": image_step,
@@ -249,7 +221,7 @@ class Flags:
     """Time kernels and steps, fast against plain torch, in one process."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
-    """hash-grid, mlp, bank, lookups, image-step, scene-step, render; all if none is given."""
+    """hash-grid, mlp, linear, bank, lookups, image-step, scene-step, render; all if none given."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write the rows there."""
     data: str = "demo"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from polyfield.apps.bench import Row, _alternate, _rows
+from polyfield.apps.timing import Row, alternate, timed
 from polyfield.fields.kernels.bank import bank, group, layers, size
 from polyfield.fields.octaves import octaves
 
@@ -98,9 +98,9 @@ def _measure(n: int, generator: torch.Generator) -> Iterator[Row]:
             {"reference": both(loop, leaves, 1), "numba": both(kernel, stacked, CALLS)},
         ),
     ):
-        times = _alternate(runs, 5)
+        times = alternate(runs, 5)
         times["numba"] /= CALLS
-        yield from _rows(op, label, n, times)
+        yield from timed(op, label, n, times)
 
 
 def rows() -> Iterator[Row]:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from polyfield.apps.bench import POINTS, Row, _alternate, _ray_points, _rows
+from polyfield.apps.bench import POINTS
+from polyfield.apps.timing import Row, alternate, ray_points, timed
 from polyfield.encodings.kernels.factored import Factors, factored
 
 _PLANES = ((0, 1), (0, 2), (1, 2))
@@ -64,7 +65,7 @@ def _runs(x: Tensor, factors: Factors) -> dict[str, Callable[[], object]]:
 def lookups() -> Iterator[Row]:
     """Planes, lines, their products and voxels; the reference is grid_sample."""
     torch.manual_seed(0)
-    x = _ray_points(POINTS, 3)
+    x = ray_points(POINTS, 3)
     for name, (shape, factors) in _CASES.items():
         size = f"{shape}, {POINTS} points on rays, against grid_sample"
-        yield from _rows(f"{name} lookup", size, POINTS, _alternate(_runs(x, factors), 3))
+        yield from timed(f"{name} lookup", size, POINTS, alternate(_runs(x, factors), 3))

@@ -13,10 +13,13 @@ from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.factored import CP, TriPlane, VectorMatrix
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.rbf import Rbf
+from polyfield.fields.deep_radiance import DeepRadiance
 from polyfield.fields.factored_radiance import FactoredRadiance
 from polyfield.fields.fit import FitConfig
 from polyfield.fields.kernel_radiance import KernelRadiance
+from polyfield.fields.kilo import KiloBank
 from polyfield.fields.modulated_radiance import ModulatedRadiance
+from polyfield.fields.plain_nerf import PlainNerf
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.voxels import Voxels
 from polyfield.renderers.objectives import Photometric
@@ -151,6 +154,46 @@ def _rbf() -> SceneRun:
     )
 
 
+def _mlp() -> SceneRun:
+    """PVD's deep network before the heads of `hash`, so with 32 outputs in place of 28.
+
+    Its own numbers are 40,000 steps of 8192 rays at 1e-3, falling to a tenth. A CPU has ten million
+    samples in two minutes: half the steps along a ray, and batches so small that there are many.
+    """
+    return SceneRun(
+        DeepRadiance(out=32),
+        OccupancyGrid(resolution=64, steps=128, threshold=0.02, sweep=64, points=4096),
+        Photometric(samples=2048, loss="mse"),
+        FitConfig(rates={"network": 1e-3}, warm_up=0.02, final=0.1),
+    )
+
+
+def _nerf() -> SceneRun:
+    """NeRF's network, once, on a CPU's budget as `mlp`.
+
+    KiloNeRF's teacher takes 600,000 steps of 1024 rays at 5e-4.
+    """
+    return SceneRun(
+        PlainNerf(),
+        OccupancyGrid(resolution=64, steps=128, threshold=0.02, sweep=128, points=4096),
+        Photometric(samples=2048, loss="mse"),
+        FitConfig(rates={"network": 1e-3}, warm_up=0.02, final=0.1),
+    )
+
+
+def _kilo() -> SceneRun:
+    """KiloNeRF's bank with half of the cells an axis, from pictures alone.
+
+    Published: 16 cells, distilled from NeRF, then a million steps of 8192 rays at a rate of 1e-3.
+    """
+    return SceneRun(
+        KiloBank(cells=8),
+        OccupancyGrid(resolution=64, steps=256, sweep=256, points=8192),
+        Photometric(samples=16384, loss="mse"),
+        FitConfig(rates={"table": 5e-3}, warm_up=0.02, final=0.1),
+    )
+
+
 _PRESETS: dict[str, Callable[[], SceneRun]] = {
     "hash": _hash,
     "cam": _cam,
@@ -161,6 +204,9 @@ _PRESETS: dict[str, Callable[[], SceneRun]] = {
     "vm": _vm,
     "cp": _cp,
     "voxels": _voxels,
+    "mlp": _mlp,
+    "nerf": _nerf,
+    "kilo": _kilo,
 }
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from polyfield.encodings.errors import InputError
-from polyfield.encodings.hash_grid import HashGridEncoding
-from polyfield.encodings.kernels.hash_grid import Levels
+from polyfield.encodings.hash_grid import HashGridEncoding, grids
 
 MOST = 1 << 27
 """Most values of a dense grid: half a gigabyte, and three times that for the optimiser."""
@@ -30,25 +29,9 @@ class DenseGrid:
 
     def build(self, in_dim: int) -> HashGridEncoding:
         """The module for d = in_dim in 2, 3, 4."""
-        if in_dim not in (2, 3, 4):
-            raise InputError(
-                "2, 3 or 4 coordinates for DenseGrid", str(in_dim), "use another encoding"
-            )
-        if self.features not in (1, 2, 4, 8):
-            raise InputError("features of 1, 2, 4 or 8", str(self.features), "pick one of these")
-        if self.levels < 1:
-            raise InputError("levels >= 1", str(self.levels), "raise it")
-        if not 1 <= self.base_resolution <= self.finest_resolution:
-            raise InputError(
-                "1 <= base_resolution <= finest_resolution",
-                f"{self.base_resolution} and {self.finest_resolution}",
-                "change them",
-            )
-        growth = 1.0
-        if self.levels > 1:
-            growth = (self.finest_resolution / self.base_resolution) ** (1 / (self.levels - 1))
         # A cap that no level below MOST reaches.
-        levels = Levels.make(in_dim, self.levels, self.base_resolution, growth, 31)
+        resolutions = (self.base_resolution, self.finest_resolution)
+        levels = grids(in_dim, self.levels, self.features, resolutions, 31)
         if levels.entries * self.features > MOST or any(levels.hashed):
             raise InputError(
                 f"a dense grid of at most {MOST} values",

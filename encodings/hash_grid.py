@@ -39,29 +39,34 @@ class HashGrid:
 
     def build(self, in_dim: int) -> HashGridEncoding:
         """The module for d = in_dim in 2, 3, 4."""
-        if in_dim not in (2, 3, 4):
-            raise InputError(
-                "2, 3 or 4 coordinates for HashGrid", str(in_dim), "use another encoding"
-            )
-        if self.features not in (1, 2, 4, 8):
-            raise InputError("features of 1, 2, 4 or 8", str(self.features), "pick one of these")
-        if self.levels < 1 or not 1 <= self.log2_size <= 24:
-            raise InputError(
-                "levels >= 1 and log2_size from 1 to 24",
-                f"levels {self.levels}, log2_size {self.log2_size}",
-                "change them",
-            )
-        if not 1 <= self.base_resolution <= self.finest_resolution:
-            raise InputError(
-                "1 <= base_resolution <= finest_resolution",
-                f"{self.base_resolution} and {self.finest_resolution}",
-                "change them",
-            )
-        growth = 1.0
-        if self.levels > 1:
-            growth = (self.finest_resolution / self.base_resolution) ** (1 / (self.levels - 1))
-        levels = Levels.make(in_dim, self.levels, self.base_resolution, growth, self.log2_size)
+        if not 1 <= self.log2_size <= 24:
+            raise InputError("log2_size from 1 to 24", str(self.log2_size), "change it")
+        resolutions = (self.base_resolution, self.finest_resolution)
+        levels = grids(in_dim, self.levels, self.features, resolutions, self.log2_size)
         return HashGridEncoding(levels, self.features, self.interpolation == "smoothstep")
+
+
+def grids(
+    in_dim: int, count: int, features: int, resolutions: tuple[int, int], log2_size: int
+) -> Levels:
+    """Grids of growing resolution, from the coarsest to the finest by equal factors.
+
+    Raises:
+        InputError: the kernels have no such grids.
+    """
+    if in_dim not in (2, 3, 4):
+        raise InputError("2, 3 or 4 coordinates for a grid", str(in_dim), "use another encoding")
+    if features not in (1, 2, 4, 8):
+        raise InputError("features of 1, 2, 4 or 8", str(features), "pick one of these")
+    if count < 1:
+        raise InputError("levels >= 1", str(count), "raise it")
+    coarsest, finest = resolutions
+    if not 1 <= coarsest <= finest:
+        raise InputError(
+            "1 <= base_resolution <= finest_resolution", f"{coarsest} and {finest}", "change them"
+        )
+    growth = (finest / coarsest) ** (1 / (count - 1)) if count > 1 else 1.0
+    return Levels.make(in_dim, count, coarsest, growth, log2_size)
 
 
 class HashGridEncoding(Encoding):

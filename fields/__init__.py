@@ -5,16 +5,28 @@ World points (and directions) -> a signal or radiance. The unions below are the 
 
 from polyfield.fields.base import RadianceField, RadianceSample, SignalField
 from polyfield.fields.coordinate import Coordinate
+from polyfield.fields.deep_radiance import DeepRadiance
 from polyfield.fields.factored_radiance import FactoredRadiance
 from polyfield.fields.functional import Functional
 from polyfield.fields.kernel_radiance import KernelRadiance
+from polyfield.fields.kilo import KiloBank
 from polyfield.fields.modulated import Modulated
 from polyfield.fields.modulated_radiance import ModulatedRadiance
+from polyfield.fields.plain_nerf import PlainNerf
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.voxels import Voxels
 
 SignalFieldConfig = Coordinate | Functional | Modulated
-RadianceFieldConfig = FactoredRadiance | KernelRadiance | ModulatedRadiance | Radiance | Voxels
+RadianceFieldConfig = (
+    DeepRadiance
+    | FactoredRadiance
+    | KernelRadiance
+    | KiloBank
+    | ModulatedRadiance
+    | PlainNerf
+    | Radiance
+    | Voxels
+)
 FieldConfig = SignalFieldConfig | RadianceFieldConfig
 
 __all__ = [

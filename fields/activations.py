@@ -25,3 +25,46 @@ class _TruncatedExp(torch.autograd.Function):
 def truncated_exp(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """Exp(x) with the gradient of exp(clamp(x, -15, 15)): one bad sample can't blow up a step."""
     return _TruncatedExp.apply(x)
+
+
+LEAK = 0.01
+"""Slope that a negative density is trained with (released code of KiloNeRF, where it distils)."""
+LEAST = 1e-6
+"""Densities below it count as it where a logarithm is asked for."""
+
+
+class _LeakyDensity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(x)
+        return x.clamp(min=0)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        (x,) = ctx.saved_tensors
+        return torch.where(x > 0, grad, grad * LEAK)
+
+
+def leaky_density(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Max(x, 0) with the gradient of a leaky ReLU: what has become empty can fill again."""
+    return _LeakyDensity.apply(x)
+
+
+class _LogDensity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(x)
+        return x.clamp(min=LEAST).log()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        (x,) = ctx.saved_tensors
+        return grad / x.clamp(min=1)
+
+
+def log_density(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Log(max(x, LEAST)), with the gradient of the logarithm above 1 and of x below.
+
+    At 0 a logarithm has no slope that can be used; below it there would be none.
+    """
+    return _LogDensity.apply(x)

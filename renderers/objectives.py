@@ -94,7 +94,8 @@ class PhotometricObjective:
         self.config, self.scene, self.field, self.renderer = config, scene, field, renderer
         self.background, self.carve = background, carve
         self.generator = torch.Generator().manual_seed(seed)
-        self.rays = 1024
+        # A ray through nothing but fog has about as many samples.
+        self.rays = max(64, min(1024, config.samples // 64))
         self.placed = False
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:

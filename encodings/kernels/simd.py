@@ -179,14 +179,14 @@ def to_int(typingctx: Any, a: Any) -> Any:
 
 
 @intrinsic
-def positive(typingctx: Any, a: Any, keep: Any) -> Any:
-    """`keep` in the lanes where a > 0, else 0. With keep = a this is ReLU."""
+def rectified(typingctx: Any, a: Any) -> Any:
+    """Max(a, 0), lane by lane; a NaN stays one."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         zero = ir.Constant(_ir_vector(a), [0.0] * a.lanes)
-        return builder.select(builder.fcmp_ordered(">", args[0], zero), args[1], zero)
+        return builder.select(builder.fcmp_ordered(">", zero, args[0]), zero, args[0])
 
-    return a(a, a), codegen
+    return a(a), codegen
 
 
 @intrinsic

@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from polyfield.encodings.kernels import backends
-from polyfield.encodings.kernels.simd import LANES, floor, fma, load, positive, splat, store
+from polyfield.encodings.kernels.simd import LANES, floor, fma, load, rectified, splat, store
 from polyfield.fields.kernels.gemm import product, product_add, product_mask, product_relu
 
 CHUNK = 96
@@ -197,7 +197,7 @@ def _layer(weights, at, tails, tail, n_in, n_out, source, start, row, column, fr
 def _relu(values, start, count):
     for i in range(start, start + count, LANES):
         value = load(values, i, LANES)
-        store(values, i, positive(value, value))
+        store(values, i, rectified(value))
 
 
 @njit(cache=True, nogil=True)

@@ -145,7 +145,8 @@ def _tile(
                 value = results[i * n_vectors + j]
                 place = builder.add(c_rows[i], column(j))
                 if how == RELU:
-                    value = builder.select(builder.fcmp_ordered(">", value, zero), value, zero)
+                    # In this order a NaN stays one, and it is still a single instruction.
+                    value = builder.select(builder.fcmp_ordered(">", zero, value), zero, value)
                 elif how == MASK:
                     gate = builder.load(address(mask_data, place), align=4)
                     value = builder.select(builder.fcmp_ordered(">", gate, zero), value, zero)

@@ -22,10 +22,12 @@ def _inputs(counts: list[int]) -> tuple[list[Tensor], Tensor]:
     return [x, extra, weights], offsets
 
 
-def _outcome(backend: str, inputs: list[Tensor], offsets: Tensor) -> list[Tensor]:
+def _outcome(
+    backend: str, inputs: list[Tensor], offsets: Tensor, widths: list[int] = WIDTHS
+) -> list[Tensor]:
     leaves = [t.clone().requires_grad_() for t in inputs]
     with backends.force(backend):
-        y = bank(*leaves, offsets, WIDTHS, OCTAVES)
+        y = bank(*leaves, offsets, widths, OCTAVES)
     cotangent = torch.randn(y.shape, generator=torch.Generator().manual_seed(9))
     return [y, *torch.autograd.grad(y, leaves, cotangent)]
 
@@ -42,6 +44,43 @@ def test_parity(counts: list[int]) -> None:
         )
     idle = torch.tensor(counts) == 0
     assert (found[3][idle] == 0).all()
+
+
+@pytest.mark.parametrize("widths", [[26, 3], [26, 7, 1], [26, 33, 16, 16, 5]])
+def test_parity_of_other_depths(widths: list[int]) -> None:
+    (x, extra, _), offsets = _inputs([3, 0, 90])
+    weights = torch.randn(3, size(widths), generator=torch.Generator().manual_seed(2)) * 0.3
+    inputs = [x, extra, weights]
+    wanted, found = (_outcome(name, inputs, offsets, widths) for name in ("reference", "numba"))
+    for one, two in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_not_a_number_stays_in_its_network() -> None:
+    """A bad row shows, and spoils nobody else's values or gradients."""
+    inputs, offsets = _inputs([40, 30, 20])
+    inputs[0][45] = torch.nan
+    y, dx, _, dw = _outcome("numba", inputs, offsets)
+    assert y[45].isnan().all() and dw[1].isnan().any()
+    assert y[:40].isfinite().all() and dw[[0, 2]].isfinite().all() and dx[70:].isfinite().all()
+
+
+def test_threads_do_not_change_the_numbers() -> None:
+    inputs, offsets = _inputs([200, 3, 0, 77] * 9)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = _outcome("numba", inputs, offsets)
+    finally:
+        torch.set_num_threads(threads)
+    for alone, shared in zip(one, _outcome("numba", inputs, offsets), strict=True):
+        assert torch.equal(alone, shared)
+
+
+def test_the_op_keeps_its_promises() -> None:
+    (x, extra, weights), offsets = _inputs([4, 0, 9])
+    leaves = [t.requires_grad_() for t in (x, extra, weights)]
+    torch.library.opcheck(torch.ops.polyfield.bank.default, (*leaves, offsets, WIDTHS, OCTAVES))
 
 
 def test_stacked_is_separate_and_takes_the_same_step_of_adam() -> None:

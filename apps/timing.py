@@ -1,0 +1,57 @@
+"""Fair timing: what is compared takes turns, and medians are what counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from polyfield.encodings.kernels import backends
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement."""
+
+    op: str
+    backend: str
+    size: str
+    seconds: float
+    per_second: float
+    """Points, samples or pixels a second."""
+    ratio_to_reference: float | None
+    """How many times faster than the reference of the same op; None where there is none."""
+
+
+def alternate(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median seconds of each, taken in turns after one warm-up."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(repeats + 1):
+        for name, run in runs.items():
+            with backends.force("auto" if name == "numba" else "reference"):
+                began = time.perf_counter()
+                run()
+                if turn:
+                    times[name].append(time.perf_counter() - began)
+    return {name: median(found) for name, found in times.items()}
+
+
+def timed(op: str, size: str, count: int, times: dict[str, float]) -> Iterator[Row]:
+    """A row for each backend; the one named "reference" is what ratios are to."""
+    for name, seconds in times.items():
+        yield Row(op, name, size, seconds, count / seconds, times["reference"] / seconds)
+
+
+def ray_points(n: int, dim: int) -> Tensor:
+    """Points of [0,1]^d in runs of 64 along rays, as a renderer asks for them."""
+    generator = torch.Generator().manual_seed(0)
+    rays = n // 64
+    origin = torch.rand(rays, 1, dim, generator=generator) * 0.4 + 0.3
+    direction = torch.randn(rays, 1, dim, generator=generator)
+    direction = direction / direction.norm(dim=-1, keepdim=True)
+    t = torch.linspace(-0.4, 0.4, 64)[None, :, None]
+    return (origin + t * direction).reshape(n, dim).clamp(0, 1)
