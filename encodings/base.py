@@ -28,6 +28,10 @@ class Encoding(nn.Module, ABC):
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
         """Features of x in [0,1]^d; c = out_dim."""
 
+    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """Features [n, k] that it has on its way, shallow ones first; the last are `forward`'s."""
+        return (self(x),)
+
     def tables(self) -> list[nn.Parameter]:
         """Parameters that a batch touches sparsely (grid entries); the rest are network weights."""
         return []

@@ -89,3 +89,9 @@ class HashGridEncoding(Encoding):
             x.reshape(-1, self.in_dim), self.table, self.levels, self.features, self.smooth
         )
         return values.view(*x.shape[:-1], self.out_dim)
+
+    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """The coarser third of the levels, two thirds, all of them."""
+        values, levels = self(x), len(self.levels.scales)
+        counts = dict.fromkeys(max(1, levels * part // 3) for part in (1, 2, 3))
+        return tuple(values[:, : count * self.features] for count in counts)

@@ -68,3 +68,26 @@ def log_density(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     At 0 a logarithm has no slope that can be used; below it there would be none.
     """
     return _LogDensity.apply(x)
+
+
+class _Clip(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, low: float, high: float) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(x)
+        ctx.low, ctx.high = low, high
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
+        (x,) = ctx.saved_tensors
+        # Descent goes against the gradient.
+        away = ((x < ctx.low) & (grad > 0)) | ((x > ctx.high) & (grad < 0))
+        return grad.masked_fill(away, 0), None, None
+
+
+def clip(x: Float[Tensor, "*n"], low: float, high: float) -> Float[Tensor, "*n"]:
+    """The values clipped to [low, high]; beyond it, the gradient that leads back in is kept.
+
+    Without it a vertex whose density has fallen below 0 would stay empty for ever.
+    """
+    return _Clip.apply(x, low, high)

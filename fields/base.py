@@ -47,6 +47,10 @@ class RadianceSample:
     """>= 0, per world unit."""
     rgb: Float[Tensor, "*n 3"]
     """In the colour space of the scene."""
+    log_density: Float[Tensor, "*n"]
+    """As of `geometry`: per `domain.length`."""
+    feature: Float[Tensor, "*n k"] | None = None
+    """As of `geometry`."""
 
 
 class Field(nn.Module, ABC):
@@ -66,7 +70,7 @@ class Field(nn.Module, ABC):
         """Parameters by group ("table", "network", ...); FitConfig has a learning rate for each."""
 
     def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
-        """Intermediate features [n, k] for auxiliary heads."""
+        """Intermediate features [n, k] at world points, shallow ones first: for auxiliary heads."""
         return ()
 
     def set_progress(self, t: float) -> None:  # noqa: B027

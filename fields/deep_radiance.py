@@ -66,5 +66,8 @@ class DeepEncoding(Encoding):
 
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
         """Features of x."""
-        seen = octaves(x.reshape(-1, self.in_dim) * 2 - 1, self.count)
-        return self.trunk(seen).view(*x.shape[:-1], self.out_dim)
+        return self.stages(x.reshape(-1, self.in_dim))[-1].view(*x.shape[:-1], self.out_dim)
+
+    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """The trunk before its skip and at its end."""
+        return self.trunk.stages(octaves(x * 2 - 1, self.count))

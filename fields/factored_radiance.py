@@ -101,6 +101,10 @@ class FactoredRadianceField(RadianceField):
         """The sum f of all factors, shifted, at points of the unit cube."""
         return self.density_factors(v).sum(-1) + self.config.shift
 
+    def _log(self, raw: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """Log-density of a raw sum."""
+        return log_softplus(raw) + math.log(self.config.scale)
+
     def density(self, x: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
         """Density per world unit, without the colour's factors."""
         scale = self.config.scale / self.domain.length
@@ -109,8 +113,7 @@ class FactoredRadianceField(RadianceField):
     def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:
         """Log-density per box length and the colour's feature."""
         v = self.domain(x)
-        log_density = log_softplus(self._raw(v)) + math.log(self.config.scale)
-        return log_density, self.basis(self.color_factors(v))
+        return self._log(self._raw(v)), self.basis(self.color_factors(v))
 
     def forward(
         self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]
@@ -120,4 +123,11 @@ class FactoredRadianceField(RadianceField):
         octaves = self.config.octaves
         seen = [feature, directions, waves(feature, octaves), waves(directions, octaves)]
         rgb = torch.sigmoid(self.network(torch.cat(seen, -1)))
-        return RadianceSample(self.density(x), rgb)
+        raw = self._raw(self.domain(x))
+        density = functional.softplus(raw) * (self.config.scale / self.domain.length)
+        return RadianceSample(density, rgb, self._log(raw), feature)
+
+    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """The factors of the density, then those of the colour."""
+        v = self.domain(x)
+        return self.density_factors(v), self.color_factors(v)

@@ -74,7 +74,12 @@ class KernelRadianceField(RadianceField):
         harmonics = spherical_harmonics(directions.reshape(-1, 3), self.bands)
         harmonics = harmonics.view(*directions.shape[:-1], 1, self.bands**2)
         color = (v[..., 1:].unflatten(-1, (3, self.bands**2)) * harmonics).sum(-1)
-        return RadianceSample(truncated_exp(v[..., 0]) / self.domain.length, torch.sigmoid(color))
+        density = truncated_exp(v[..., 0]) / self.domain.length
+        return RadianceSample(density, torch.sigmoid(color), v[..., 0], v[..., 1:])
+
+    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """What the position encoding has on its way."""
+        return self.position.stages(self.domain(x))
 
     def set_progress(self, t: float) -> None:
         """Hand on to the encoding."""

@@ -139,7 +139,7 @@ class KiloField(RadianceField):
         """Log-density per box length, and g."""
         order, offsets, place = self._sorted(x.reshape(-1, 3))
         h = _back(self._trunk(place, offsets), order)
-        g = h[:, :-1].view(*x.shape[:-1], -1)
+        g = h[:, :-1].view(*x.shape[:-1], h.shape[-1] - 1)
         return log_density(h[:, -1] * 2).view(x.shape[:-1]), g
 
     def forward(
@@ -151,10 +151,17 @@ class KiloField(RadianceField):
         view = _Reorder.apply(directions.reshape(-1, 3), order)
         octaves = self.config.direction_octaves
         rgb = kernel.bank(view, h, self.colors, offsets, self.color_widths, octaves).sigmoid()
-        density = leaky_density(h[:, -1]) * (2 / self.domain.length)
-        return RadianceSample(
-            _back(density, order).view(x.shape[:-1]), _back(rgb, order).view(x.shape)
-        )
+        shape, rows = x.shape[:-1], _back(torch.cat([rgb, h[:, -1:]], -1), order)
+        a = rows[:, 3].view(shape)
+        density = leaky_density(a) * (2 / self.domain.length)
+        feature = _back(h[:, :-1], order).view(*shape, h.shape[-1] - 1)
+        return RadianceSample(density, rows[:, :3].view(x.shape), log_density(a * 2), feature)
+
+    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """G of each point's network."""
+        _, g = self.geometry(x)
+        assert g is not None
+        return (g,)
 
     def draw_points(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 3"]:
         """As many points in each cell, but for what is left over."""

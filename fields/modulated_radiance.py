@@ -132,7 +132,7 @@ class ModulatedRadianceField(RadianceField):
         """Log-density and the feature of colour."""
         h = self._trunk(x.reshape(-1, 3))
         feature = self.feature(h)
-        return self.density_head(h).view(x.shape[:-1]), feature.view(*x.shape[:-1], -1)
+        return self.density_head(h).view(x.shape[:-1]), feature.view(*x.shape[:-1], feature.shape[-1])
 
     def forward(
         self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]
@@ -140,11 +140,18 @@ class ModulatedRadianceField(RadianceField):
         """Density and colour at world points x seen along unit directions."""
         h = self._trunk(x.reshape(-1, 3))
         flat = directions.reshape(-1, 3)
-        seen = torch.cat([self.feature(h), self.direction((flat + 1) / 2)], -1)
+        feature = self.feature(h)
+        seen = torch.cat([feature, self.direction((flat + 1) / 2)], -1)
         scale, shift = self._modulation_of(flat)
         rgb = self.color(torch.addcmul(shift, self.color_hidden(seen), scale).relu()).sigmoid()
-        density = truncated_exp(self.density_head(h)) / self.domain.length
-        return RadianceSample(density.view(x.shape[:-1]), rgb.view(x.shape))
+        s = self.density_head(h).view(x.shape[:-1])
+        density = truncated_exp(s) / self.domain.length
+        feature = feature.view(*x.shape[:-1], feature.shape[-1])
+        return RadianceSample(density, rgb.view(x.shape), s, feature)
+
+    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """The trunk's outputs."""
+        return (self._trunk(x),)
 
     def _modulation_of(
         self, directions: Float[Tensor, "n 3"]

@@ -63,18 +63,17 @@ class PlainNerfField(RadianceField):
     def _trunk(self, x: Float[Tensor, "n 3"]) -> Float[Tensor, "n k"]:
         return self.trunk(octaves(self.domain(x) * 2 - 1, self.config.octaves)).relu()
 
-    def _density(self, h: Float[Tensor, "n k"]) -> Float[Tensor, "n"]:
-        return leaky_density(self.density_head(h)[:, 0]) * (2 / self.domain.length)
-
     def density(self, x: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
         """Density per world unit."""
-        return self._density(self._trunk(x.reshape(-1, 3))).view(x.shape[:-1])
+        a = self.density_head(self._trunk(x.reshape(-1, 3)))[:, 0]
+        return (leaky_density(a) * (2 / self.domain.length)).view(x.shape[:-1])
 
     def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:
         """Log-density per box length, and the feature."""
         h = self._trunk(x.reshape(-1, 3))
         s = log_density(self.density_head(h)[:, 0] * 2)
-        return s.view(x.shape[:-1]), self.feature(h).view(*x.shape[:-1], -1)
+        feature = self.feature(h)
+        return s.view(x.shape[:-1]), feature.view(*x.shape[:-1], feature.shape[-1])
 
     def forward(
         self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]
@@ -82,5 +81,18 @@ class PlainNerfField(RadianceField):
         """Density and colour at world points x seen along unit directions."""
         h = self._trunk(x.reshape(-1, 3))
         view = octaves(directions.reshape(-1, 3), self.config.direction_octaves)
-        rgb = self.color(torch.cat([self.feature(h), view], -1)).sigmoid()
-        return RadianceSample(self._density(h).view(x.shape[:-1]), rgb.view(x.shape))
+        feature, a = self.feature(h), self.density_head(h)[:, 0]
+        rgb = self.color(torch.cat([feature, view], -1)).sigmoid()
+        density = leaky_density(a) * (2 / self.domain.length)
+        shape = x.shape[:-1]
+        return RadianceSample(
+            density.view(shape),
+            rgb.view(x.shape),
+            log_density(a * 2).view(shape),
+            feature.view(*shape, feature.shape[-1]),
+        )
+
+    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """The trunk before its skip and at its end."""
+        before, end = self.trunk.stages(octaves(self.domain(x) * 2 - 1, self.config.octaves))
+        return before, end.relu()

@@ -76,7 +76,13 @@ class RadianceMLPField(RadianceField):
         v = self.density_network(self.position(self.domain(x)))
         view = self.direction((directions + 1) / 2)
         rgb = torch.sigmoid(self.color_network(torch.cat([v, view], -1)))
-        return RadianceSample(truncated_exp(v[..., 0]) / self.domain.length, rgb)
+        density = truncated_exp(v[..., 0]) / self.domain.length
+        return RadianceSample(density, rgb, v[..., 0], v)
+
+    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """What the position encoding has on its way, and the feature v."""
+        *shallow, last = self.position.stages(self.domain(x))
+        return *shallow, last, self.density_network(last)
 
     def set_progress(self, t: float) -> None:
         """Hand on to the encodings."""

@@ -24,6 +24,7 @@ from polyfield.encodings.domain import Domain
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.kernels.factored import Factors, factored
 from polyfield.encodings.kernels.spherical_harmonics import MAX_DEGREE, spherical_harmonics
+from polyfield.fields.activations import clip, log_density
 from polyfield.fields.base import RadianceField, RadianceSample
 
 SCALE = 100.0
@@ -32,8 +33,6 @@ SCALE = 100.0
 Values of density and of colour then are of one size, and one rate suits both: released rates are 30
 for densities of some thousands and 0.01 for colours.
 """
-LEAST = 1e-10
-"""Densities below it count as it where the logarithm is asked for (released threshold)."""
 MOST = 1 << 28
 """Most values of all grids together."""
 
@@ -119,7 +118,11 @@ class VoxelField(RadianceField):
 
     def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:
         """Log-density per box length; there is no feature."""
-        return (self.density(x) * self.domain.length).clamp(min=LEAST).log(), None
+        return self._log(self.density(x)), None
+
+    def _log(self, density: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """Log-density per box length of a density per world unit."""
+        return log_density(density * self.domain.length)
 
     def forward(
         self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]
@@ -130,27 +133,14 @@ class VoxelField(RadianceField):
             -1, 3, harmonics.shape[-1]
         )
         rgb = ((c * harmonics[:, None]).sum(-1) + 0.5).view(x.shape)
-        return RadianceSample(self.density(x), clip(rgb, 0, 1))
+        density = self.density(x)
+        return RadianceSample(density, clip(rgb, 0, 1), self._log(density))
 
-
-class _Clip(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor, low: float, high: float) -> Tensor:  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(x)
-        ctx.low, ctx.high = low, high
-        return x.clamp(low, high)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
-        (x,) = ctx.saved_tensors
-        # Descent goes against the gradient.
-        away = ((x < ctx.low) & (grad > 0)) | ((x > ctx.high) & (grad < 0))
-        return grad.masked_fill(away, 0), None, None
-
-
-def clip(x: Float[Tensor, "*n"], low: float, high: float) -> Float[Tensor, "*n"]:
-    """The values clipped to [low, high]; beyond it, the gradient that leads back in is kept.
-
-    Without it a vertex whose density has fallen below 0 would stay empty for ever.
-    """
-    return _Clip.apply(x, low, high)
+    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """Density and harmonics of each grid that counts so far, coarse ones first."""
+        v = self.domain(x)
+        grids = zip(self.density_grids, self._density, self.color_grids, self._color, strict=True)
+        return tuple(
+            torch.cat([factored(v, one, f), factored(v, two, g)], -1)
+            for one, f, two, g in list(grids)[: self.active]
+        )

@@ -150,7 +150,21 @@ def test_radiance_density_alone(config: Any) -> None:
     torch.testing.assert_close(
         log_density.exp() / field.domain.length, sample.density, rtol=1e-3, atol=1e-6
     )
-    assert feature is None or feature.shape[:-1] == (50,)
+    torch.testing.assert_close(sample.log_density, log_density, rtol=1e-4, atol=1e-4)
+    assert (feature is None) == (sample.feature is None)
+    if feature is not None:
+        assert feature.shape[:-1] == (50,)
+        torch.testing.assert_close(sample.feature, feature, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", RADIANCE)
+def test_radiance_stages(config: Any) -> None:
+    """Features for auxiliary heads, which training can reach."""
+    field = _radiance(config)
+    stages = field.stages(_seen(50)[0])
+    assert stages
+    for stage in stages:
+        assert stage.ndim == 2 and len(stage) == 50 and stage.requires_grad
 
 
 @pytest.mark.parametrize("config", RADIANCE)
