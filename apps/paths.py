@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.encodings.errors import InputError
+from polyfield.scenes.axes import across
 from polyfield.scenes.cameras import Camera
 
 
@@ -57,7 +58,7 @@ def orbit(cameras: Sequence[Camera], bounds: Float[Tensor, "2 3"], frames: int) 
     radius = float(radii.median())
     # The first view is on the first camera's side.
     side = offsets[0] - (offsets[0] @ up) * up
-    east = _unit(side, _across(up))
+    east = _unit(side, across(up))
     north = torch.linalg.cross(up, east)
     lens = cameras[len(cameras) // 2]
     found = []
@@ -99,7 +100,7 @@ def looking_at(
 ) -> Float[Tensor, "4 4"]:
     """A camera-to-world pose in OpenGL axes that looks from one point at another."""
     back = _unit(position - target, up)
-    right = _unit(torch.linalg.cross(up, back), _across(back))
+    right = _unit(torch.linalg.cross(up, back), across(back))
     pose = torch.eye(4, dtype=position.dtype)
     pose[:3, 0] = right
     pose[:3, 1] = torch.linalg.cross(back, right)
@@ -112,14 +113,6 @@ def _unit(vector: Tensor, otherwise: Tensor) -> Tensor:
     """The vector at length 1; `otherwise` where it has no direction."""
     length = float(vector.norm())
     return vector / length if length > 1e-6 else otherwise
-
-
-def _across(vector: Tensor) -> Tensor:
-    """Any unit vector at a right angle."""
-    axis = torch.zeros_like(vector)
-    axis[int(vector.abs().argmin())] = 1
-    crossed = torch.linalg.cross(vector, axis)
-    return crossed / crossed.norm()
 
 
 def _spline(points: Float[Tensor, "n 3"], first: int, t: float) -> Float[Tensor, " 3"]:

@@ -37,6 +37,17 @@ def psnr_of(mse: float) -> float:
     return -10 * math.log10(max(mse, 1e-10))
 
 
+def first_rays(wanted: int) -> int:
+    """How many rays to begin with: one through nothing but fog has about 64 samples."""
+    return max(64, min(1024, wanted // 64))
+
+
+def ray_count(rays: int, samples: int, wanted: int, most: int) -> int:
+    """How many rays to take for as many samples as wanted, after `rays` had `samples`."""
+    found = rays * wanted / max(samples, 1)
+    return int(min(max(64, rays / 2, min(found, rays * 2)), most))
+
+
 @dataclass(frozen=True)
 class Photometric:
     """Rendered colour against the pixels of posed views."""
@@ -94,8 +105,7 @@ class PhotometricObjective:
         self.config, self.scene, self.field, self.renderer = config, scene, field, renderer
         self.background, self.carve = background, carve
         self.generator = torch.Generator().manual_seed(seed)
-        # A ray through nothing but fog has about as many samples.
-        self.rays = max(64, min(1024, config.samples // 64))
+        self.rays = first_rays(config.samples)
         self.placed = False
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
@@ -108,10 +118,7 @@ class PhotometricObjective:
         pixels, samples = self.renderer(self.field, rays, self.generator)
         loss, mse = loss_of(self.config.loss, pixels.over(background) - target)
         numbers = {"psnr": psnr_of(mse), "rays": float(len(rays)), "samples": float(samples)}
-        wanted = self.rays * self.config.samples / max(samples, 1)
-        self.rays = int(
-            min(max(64, self.rays / 2, min(wanted, self.rays * 2)), self.config.max_rays)
-        )
+        self.rays = ray_count(self.rays, samples, self.config.samples, self.config.max_rays)
         return loss, numbers
 
     def _target(self, rgba: Float[Tensor, "n 4"], progress: float) -> tuple[Tensor, Tensor]:

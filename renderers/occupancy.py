@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.errors import InputError
@@ -79,6 +80,7 @@ class OccupancySampler(Sampler):
         self.register_buffer("occupied", torch.ones(cells, dtype=torch.bool))
         self.register_buffer("coarse", coarsen(self.occupied), persistent=False)
         self.register_buffer("steps", self._steps(), persistent=False)
+        self._near: Tensor | None = None
 
     def _steps(self) -> Float[Tensor, "R R R"]:
         """The sampling step in the middle of each cell, world units."""
@@ -89,7 +91,7 @@ class OccupancySampler(Sampler):
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super()._load_from_state_dict(*args, **kwargs)
-        self.coarse = coarsen(self.occupied)
+        self.coarse, self._near = coarsen(self.occupied), None
 
     @property
     def lattice(self) -> Lattice:
@@ -142,6 +144,21 @@ class OccupancySampler(Sampler):
         x = self.domain.inverse((cells + 0.5) / self.config.resolution)
         return x, self.value[tuple(cells.T)]
 
+    def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
+        """Whether a world point's cell, or one that touches it, is occupied."""
+        r = self.config.resolution
+        if self._near is None:
+            near = functional.max_pool3d(self.occupied[None, None].float(), 3, 1, 1)
+            self._near = near[0, 0] > 0
+        cell = (self.domain(x) * r).long().clamp(0, r - 1)
+        return self._near[cell.unbind(1)]
+
+    @torch.no_grad()
+    def adopt(self, value: Float[Tensor, "R R R"]) -> None:
+        """Take over the density of every cell, world units, as if all had been looked at."""
+        self.value.copy_(value)
+        self._decide()
+
     @torch.no_grad()
     def refresh(self, density: Density, step: int) -> None:
         """Look at some cells again, every `every` steps.
@@ -177,8 +194,12 @@ class OccupancySampler(Sampler):
             old = values[cells[part]]
             old = torch.where(old.isinf(), torch.zeros_like(old), old * self.config.decay)
             values[cells[part]] = torch.maximum(old, seen)
+        self._decide()
+
+    def _decide(self) -> None:
+        """Which cells are occupied, by their values."""
         thickness = self.value * self.steps
         known = thickness[self.value.isfinite()]
         mean = float(known.mean()) if known.numel() else 0.0
         self.occupied.copy_(thickness > min(self.config.threshold, mean))
-        self.coarse = coarsen(self.occupied)
+        self.coarse, self._near = coarsen(self.occupied), None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from polyfield.encodings.domain import Domain
@@ -46,6 +46,10 @@ class Sampler(nn.Module, ABC):
     def known(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]] | None:
         """World points and the density seen there, if the sampler keeps such; else None."""
         return None
+
+    def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
+        """Whether there may be something at world points, or next to them."""
+        return torch.ones(len(x), dtype=torch.bool)
 
     def refresh(self, density: Density, step: int) -> None:  # noqa: B027
         """Told before each training step; an occupancy grid keeps itself up to date here."""

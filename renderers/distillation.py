@@ -1,0 +1,404 @@
+"""Distillation as objectives of `fit`: along rays of random poses, in cells, of signals.
+
+The terms at points are in fields/distill.py, PVD-AL's levels in hard_examples.py. Teacher and
+student are asked at the very same points; neither needs a photograph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from polyfield.encodings.errors import InputError
+from polyfield.fields.base import RadianceField, RadianceSample, SignalField
+from polyfield.fields.distill import (
+    Form,
+    PointLoss,
+    feature_term,
+    opacity_loss,
+    point_terms,
+    share_feature,
+    size,
+)
+from polyfield.fields.heads import WithHeads
+from polyfield.renderers.hard_examples import POOL_STEPS, PosePool, RayPool, heavy_points
+from polyfield.renderers.intervals import Intervals
+from polyfield.renderers.kernels import composite as kernel
+from polyfield.renderers.objectives import first_rays, psnr_of, ray_count
+from polyfield.renderers.samplers import Sampler
+from polyfield.renderers.volume import Pixels, composite, points
+from polyfield.scenes.cameras import Cameras
+from polyfield.scenes.random_poses import random_cameras
+from polyfield.scenes.rays import Rays
+
+Level = Literal["poses", "rays", "points"]
+LEVELS: tuple[Level, ...] = ("poses", "rays", "points")
+
+
+@dataclass(frozen=True)
+class PoseDistillation:
+    """PVD: the student sees what the teacher sees from random poses."""
+
+    loss: PointLoss = PointLoss()
+    """Terms at points, and when they count."""
+    rendered: float = 1.0
+    """Weight of the rendered colour in stage 3."""
+    samples: int = 16384
+    """Field evaluations a step aims at; the number of rays follows."""
+    max_rays: int = 4096
+    """Most rays a step; released 4096 of one pose."""
+    poses: int = 48
+    """Random poses an epoch, one a step; released 312, in 96 epochs."""
+    levels: tuple[Level, ...] = ()
+    """PVD-AL's levels in use."""
+
+    def build(
+        self,
+        teacher: RadianceField,
+        student: RadianceField,
+        sampler: Sampler,
+        cameras: Cameras,
+        seed: int,
+        heads: WithHeads | None = None,
+    ) -> PoseObjective:
+        """The objective.
+
+        Args:
+            teacher: Keeps still.
+            student: Learns.
+            sampler: Of the student; its grid keeps still too.
+            cameras: What random poses are like.
+            seed: Of everything random.
+            heads: The student with auxiliary heads, if it has them.
+        """
+        unknown = [level for level in self.levels if level not in LEVELS]
+        if unknown or len(set(self.levels)) < len(self.levels):
+            raise InputError(
+                f"levels among {', '.join(LEVELS)}", ",".join(self.levels), "name each once"
+            )
+        return PoseObjective(self, (teacher, student), sampler, cameras, seed, heads)
+
+
+class PoseObjective:
+    """Draws a pose, marches its rays, asks both fields, compares."""
+
+    def __init__(
+        self,
+        config: PoseDistillation,
+        fields: tuple[RadianceField, RadianceField],
+        sampler: Sampler,
+        cameras: Cameras,
+        seed: int,
+        heads: WithHeads | None,
+    ) -> None:
+        self.config, self.sampler, self.cameras, self.heads = config, sampler, cameras, heads
+        self.teacher, self.student = fields
+        self.shares = share_feature(self.student, self.teacher)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.rays = min(first_rays(config.samples), config.max_rays)
+        self.epoch, self.at = 0, 0
+        self.views = random_cameras(cameras, config.poses, self.generator)
+        self.errors = torch.zeros(config.poses)
+        self.ray_pool = RayPool(POOL_STEPS * config.max_rays if "rays" in config.levels else 0)
+        self.pose_pool = PosePool(config.poses)
+        self.placed = False
+
+    def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
+        """Loss at the rays of one pose."""
+        config = self.config
+        if self.student.places and not self.placed:
+            self._place()
+        rays, fresh = self._rays()
+        # Samples that no light of the teacher's reaches are left out.
+        intervals = self.sampler(rays, self.teacher.density, self.generator)
+        x, directions = points(rays, intervals)
+        numbers = {"rays": float(len(rays)), "samples": float(len(intervals))}
+        if config.loss.stage(progress, self.shares) == 1:
+            with torch.no_grad():
+                wanted = self.teacher.geometry(x)[1]
+            loss = feature_term(config.loss, self.student.geometry(x)[1], wanted, progress)
+        else:
+            with torch.no_grad():
+                theirs = self.teacher(x, directions)
+            ours = self.student(x, directions)
+            loss = self._points(ours, theirs, x, directions, intervals, progress)
+            if config.loss.stage(progress, self.shares) == 3:
+                rendered, mse = self._rendered(rays, ours, theirs, intervals, fresh)
+                loss = loss + config.rendered * rendered
+                numbers["psnr"] = psnr_of(mse)
+                self.errors[self.at] = mse
+        self.at += 1
+        self.rays = ray_count(fresh, len(intervals), config.samples, config.max_rays)
+        return loss, numbers
+
+    def _rays(self) -> tuple[Rays, int]:
+        """Random pixels of the next pose, and hard rays; how many of them are new."""
+        if self.at == len(self.views):
+            self._next_epoch()
+        pose = torch.full((self.rays,), self.at)
+        u = torch.rand(self.rays, 2, generator=self.generator)
+        pixel = (u * self.views.size[self.at]).floor() + 0.5
+        fresh = self.views.rays(pose, pixel)
+        if "rays" not in self.config.levels:
+            return fresh, self.rays
+        hard = self.ray_pool.draw(self.rays, self.generator)
+        return (
+            Rays(
+                torch.cat([fresh.origins, hard[:, :3]]),
+                torch.cat([fresh.directions, hard[:, 3:]]),
+                torch.cat([fresh.near, fresh.near[:1].expand(len(hard))]),
+                torch.cat([fresh.far, fresh.far[:1].expand(len(hard))]),
+                torch.cat([fresh.camera, fresh.camera[:1].expand(len(hard))]),
+            ),
+            self.rays,
+        )
+
+    def _next_epoch(self) -> None:
+        self.epoch, self.at = self.epoch + 1, 0
+        fresh = random_cameras(self.cameras, self.config.poses, self.generator)
+        if "poses" in self.config.levels:
+            poses = self.pose_pool.renew(
+                self.views.poses, self.errors, fresh.poses, self.epoch, self.generator
+            )
+            fresh = Cameras(
+                poses, fresh.focal, fresh.center, fresh.size, fresh.distortion, fresh.near,
+                fresh.far,
+            )  # fmt: skip
+        self.views, self.errors = fresh, torch.zeros(self.config.poses)
+
+    def _points(
+        self,
+        ours: RadianceSample,
+        theirs: RadianceSample,
+        x: Tensor,
+        directions: Tensor,
+        intervals: Intervals,
+        progress: float,
+    ) -> Tensor:
+        """The terms at points, of all of them or of those that matter to one of the two."""
+        loss = self.config.loss
+        if "points" in self.config.levels:
+            keep = self._heavy(ours, intervals) | self._heavy(theirs, intervals)
+            ours, theirs, x, directions = (
+                _at(ours, keep),
+                _at(theirs, keep),
+                x[keep],
+                directions[keep],
+            )
+        total = sum(
+            point_terms(loss, ours, theirs, progress, self.shares).values(), x.new_zeros(())
+        )
+        if self.heads is not None:
+            total = total + self.heads.terms(loss, x, directions, theirs)
+        return total
+
+    @staticmethod
+    def _heavy(sample: RadianceSample, intervals: Intervals) -> Tensor:
+        with torch.no_grad():
+            density = sample.density.detach()
+            weights, light = kernel.weights(density, intervals.length, intervals.offsets)
+            opacity = weights.new_zeros(intervals.n_rays).index_add(0, intervals.ray, weights)
+            return heavy_points(weights, opacity, intervals)
+
+    def _rendered(
+        self,
+        rays: Rays,
+        ours: RadianceSample,
+        theirs: RadianceSample,
+        intervals: Intervals,
+        fresh: int,
+    ) -> tuple[Tensor, float]:
+        """Size of the difference in rendered colour, over random backgrounds; its mean square."""
+        background = torch.rand(len(rays), 3, generator=self.generator)
+        seen = composite(ours.rgb, ours.density, intervals).over(background)
+        with torch.no_grad():
+            wanted: Pixels = composite(theirs.rgb, theirs.density, intervals)
+        residual = seen - wanted.over(background)
+        if "rays" in self.config.levels:
+            both = torch.cat([rays.origins, rays.directions], -1)
+            self.ray_pool.store(both, residual.detach().abs().sum(-1), fresh)
+        return size(self.config.loss.form, residual), residual.detach().square().mean().item()
+
+    @torch.no_grad()
+    def _place(self) -> None:
+        """Tell the student where there is something: the grid knows from the beginning."""
+        known = self.sampler.known()
+        if known is None:
+            x = self.student.draw_points(1 << 16, self.generator)
+            known = x, self.teacher.density(x)
+        self.student.place(*known)
+        self.placed = True
+
+    def state(self) -> dict[str, Tensor]:
+        """Counters, generator, the epoch's poses and errors, and the pools."""
+        return {
+            "numbers": torch.tensor([self.rays, self.epoch, self.at, int(self.placed)]),
+            "generator": self.generator.get_state(),
+            "errors": self.errors,
+            "pose_pool": self.pose_pool.poses,
+            **{f"views.{name}": getattr(self.views, name) for name in _VIEWS},
+            **{f"ray_pool.{name}": tensor for name, tensor in self.ray_pool.state().items()},
+        }
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+        self.rays, self.epoch, self.at, placed = (int(n) for n in state["numbers"])
+        self.placed = bool(placed)
+        self.generator.set_state(state["generator"])
+        self.errors = state["errors"].clone()
+        self.pose_pool.poses = state["pose_pool"].clone()
+        parts = (state[f"views.{name}"] for name in _VIEWS)
+        self.views = Cameras(*parts, self.cameras.near, self.cameras.far)
+        self.ray_pool.load_state(
+            {name: state[f"ray_pool.{name}"] for name in self.ray_pool.state()}
+        )
+
+
+_VIEWS = ("poses", "focal", "center", "size", "distortion")
+
+
+def _at(sample: RadianceSample, keep: Tensor) -> RadianceSample:
+    """Some of the points."""
+    feature = None if sample.feature is None else sample.feature[keep]
+    return RadianceSample(sample.density[keep], sample.rgb[keep], sample.log_density[keep], feature)
+
+
+@dataclass(frozen=True)
+class CellDistillation:
+    """KiloNeRF: colour and opacity at points of space, drawn as the student's cells ask."""
+
+    samples: int = 32768
+    """Points a step; released 128 in each of 512 cells."""
+    everywhere: bool = False
+    """Also where there is nothing, as released: a CPU's time is better spent inside."""
+
+    def build(
+        self, teacher: RadianceField, student: RadianceField, sampler: Sampler, seed: int
+    ) -> CellObjective:
+        """The objective; the sampler's grid says where there is something."""
+        return CellObjective(self, teacher, student, sampler, seed)
+
+
+class CellObjective:
+    """Draws points and directions, asks both fields, compares."""
+
+    def __init__(
+        self,
+        config: CellDistillation,
+        teacher: RadianceField,
+        student: RadianceField,
+        sampler: Sampler,
+        seed: int,
+    ) -> None:
+        self.config, self.teacher, self.student, self.sampler = config, teacher, student, sampler
+        self.generator = torch.Generator().manual_seed(seed)
+        probe = student.draw_points(1 << 14, torch.Generator().manual_seed(seed))
+        share = 1.0 if config.everywhere else float(sampler.near_something(probe).float().mean())
+        self.drawn = int(config.samples / max(share, 0.02))
+
+    def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
+        """Loss at fresh points: nothing is stored, memory stays bounded."""
+        x = self.student.draw_points(self.drawn, self.generator)
+        if not self.config.everywhere:
+            x = x[self.sampler.near_something(x)][: self.config.samples]
+        directions = torch.randn(len(x), 3, generator=self.generator)
+        directions = functional.normalize(directions, dim=-1)
+        with torch.no_grad():
+            wanted = self.teacher(x, directions)
+        loss = opacity_loss(self.student, self.student(x, directions), wanted)
+        return loss, {"psnr": psnr_of(loss.item()), "samples": float(len(x))}
+
+    def state(self) -> dict[str, Tensor]:
+        """The generator."""
+        return {"generator": self.generator.get_state()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+        self.generator.set_state(state["generator"])
+
+
+@dataclass(frozen=True)
+class SignalDistillation:
+    """A signal's values, and its slopes where asked, at random points."""
+
+    batch: int = 16384
+    """Points a step."""
+    form: Form = "mse"
+    """Of the residual."""
+    slopes: float = 0.0
+    """Weight of the slopes: differences over a thousandth of the domain, per domain length."""
+
+    def build(self, teacher: SignalField, student: SignalField, seed: int) -> SignalObjective:
+        """The objective.
+
+        Raises:
+            InputError: the two have different coordinates or channels.
+        """
+        one, two = (
+            (field.domain.dim, field.out_dim, field.domain.bounds.tolist())
+            for field in (teacher, student)
+        )
+        if one != two:
+            raise InputError(f"a student of the teacher's kind {one}", str(two), "change it")
+        return SignalObjective(self, teacher, student, seed)
+
+
+class SignalObjective:
+    """Draws points of the domain, asks both fields, compares."""
+
+    def __init__(
+        self, config: SignalDistillation, teacher: SignalField, student: SignalField, seed: int
+    ) -> None:
+        self.config, self.teacher, self.student = config, teacher, student
+        self.generator = torch.Generator().manual_seed(seed)
+        if student.places:
+            x = self._draw(1 << 16)
+            student.place(x, _slopes(teacher, x).abs().sum((-1, -2)))
+
+    def _draw(self, n: int) -> Float[Tensor, "n d"]:
+        domain = self.student.domain
+        # Neighbours share entries of grids, and so caches: in order of one coordinate.
+        u = torch.rand(n, domain.dim, generator=self.generator)
+        return domain.inverse(u[u[:, -1].argsort()])
+
+    def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
+        """Loss at fresh points."""
+        x = self._draw(self.config.batch)
+        with torch.no_grad():
+            wanted = self.teacher(x)
+        residual = self.student(x) - wanted
+        if self.student.observes:
+            self.student.observe(x, residual.detach().square().mean(-1))
+        loss = size(self.config.form, residual)
+        if self.config.slopes > 0:
+            with torch.no_grad():
+                slopes = _slopes(self.teacher, x)
+            difference = _slopes(self.student, x) - slopes
+            loss = loss + self.config.slopes * size(self.config.form, difference)
+        mse = residual.detach().square().mean().item()
+        return loss, {"psnr": psnr_of(mse), "samples": float(len(x))}
+
+    def state(self) -> dict[str, Tensor]:
+        """The generator."""
+        return {"generator": self.generator.get_state()}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+        self.generator.set_state(state["generator"])
+
+
+STRIDE = 1e-3
+"""Of a slope, over the domain's longest edge: kernels have no second derivatives."""
+
+
+def _slopes(field: SignalField, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d c"]:
+    """Change of the values per domain length, along each axis."""
+    h = STRIDE * field.domain.length
+    steps = torch.eye(x.shape[1], dtype=x.dtype, device=x.device) * (h / 2)
+    return torch.stack([(field(x + s) - field(x - s)) / STRIDE for s in steps], 1)

@@ -1,0 +1,46 @@
+"""A student's occupancy grid out of its teacher (KiloNeRF's, Reiser et al. 2021, released code).
+
+Each cell is looked at on an inclusive lattice of 3 x 3 x 3 points; neighbours share those on their
+faces, and each is asked for once. Where the teacher has a grid of its own, only cells inside its
+occupied cells, and one cell around them, are looked at.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from polyfield.renderers.occupancy import OccupancySampler
+from polyfield.renderers.samplers import Density, Sampler
+
+CHUNK = 1 << 17
+"""Points asked at once."""
+
+
+@torch.no_grad()
+def extract_occupancy(into: OccupancySampler, density: Density, teacher: Sampler) -> None:
+    """Fill a grid: a cell's value is the largest density on its lattice.
+
+    Args:
+        into: The grid to fill; what counts as occupied is its own rule.
+        density: The teacher's.
+        teacher: Its sampler, asked where there may be something.
+    """
+    r = into.config.resolution
+    axis = (torch.arange(r) + 0.5) / r
+    middles = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(-1, 3)
+    wanted = torch.cat(
+        [teacher.near_something(into.domain.inverse(part)) for part in middles.split(CHUNK)]
+    ).view(r, r, r)
+    # The lattice has 2 r + 1 points an axis; those of wanted cells are asked.
+    asked = functional.max_pool3d(
+        functional.interpolate(wanted[None, None].float(), scale_factor=2), 2, 1, 1
+    )[0, 0]
+    places = (asked > 0).nonzero()
+    seen = torch.zeros(asked.shape)
+    for part in places.split(CHUNK):
+        seen[part.unbind(1)] = density(into.domain.inverse(part / (2 * r)))
+    value: Float[Tensor, "R R R"] = functional.max_pool3d(seen[None, None], 3, 2)[0, 0]
+    into.adopt(value * wanted)
