@@ -22,6 +22,7 @@ VERBS = {
     "fit image": ("polyfield.apps.fit_image", "train a picture"),
     "compare image": ("polyfield.apps.compare:main_image", "fit a picture with several presets"),
     "compare scene": ("polyfield.apps.compare:main_scene", "fit a scene with several presets"),
+    "distill": ("polyfield.apps.distill", "turn a run into another architecture"),
     "evaluate": ("polyfield.apps.evaluate", "measure a run on pictures it never saw"),
     "render": ("polyfield.apps.render", "draw a run along a camera path"),
     "info": ("polyfield.apps.info", "say what a run is, or what this machine has"),

@@ -26,6 +26,7 @@ Tree = TypeVar("Tree")
 # What a run's config.yaml says besides the tree of configs; as a --config file it is passed over.
 _FACTS = (
     "polyfield", "kind", "data", "preset", "seed", "threads", "read", "background", "fingerprint",
+    "distilled",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from polyfield.apps.pictures import write_curve, write_preview
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run, check_fingerprint, facts, load, plan, update_metrics
 from polyfield.apps.training import Clock, History, train
-from polyfield.fields.fit import Fit
+from polyfield.fields.fit import Fit, Progress
 from polyfield.fields.serialize import to_tree
 from polyfield.renderers.model import RadianceModel, SignalModel, save_model
 from polyfield.scenes.base import ReadOptions
@@ -80,6 +80,9 @@ class Job(ABC, Generic[Model]):
     def begin(self, run: Run) -> None:
         """Write what is known before training, beside config.yaml."""
 
+    def watch(self, progress: Progress) -> None:  # noqa: B027
+        """Told each step, the clock stopped."""
+
     @abstractmethod
     def measure(self, model: Model, reporter: Reporter) -> Measured:
         """Compare the trained model with the data."""
@@ -138,7 +141,7 @@ def do(job: Job[Model], run: Run | None, reporter: Reporter, way: Way = Way()) -
         if run is not None:
             save_model(run.file("model.safetensors"), model)
 
-    history = train(fit, run, save, reporter, clock, way.every, step == "resume")
+    history = train(fit, run, save, reporter, clock, way.every, step == "resume", job.watch)
     if run is None:
         return model
     try:

@@ -2,7 +2,7 @@
 
 `config.yaml` what was asked; `model.safetensors` the model; `state.safetensors` one checkpoint;
 `cameras.json` poses and lenses; `metrics.json` what was measured, written last; `log/` TensorBoard;
-`preview.png`, `curve.png`, and for pictures `prediction.*`.
+`preview.png`, `curve.png`, and for pictures `prediction.*`; a distilled run has its `report.*`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Plan = Literal["fresh", "resume", "finished"]
 
 _FILES = (
     "model.safetensors", "state.safetensors", "cameras.json", "metrics.json",
-    "preview.png", "curve.png",
+    "preview.png", "curve.png", "curve.json", "report.md", "report.json", "report.png",
 )  # fmt: skip
 # What may differ between a run and the command that resumes it.
 _FREE = ("polyfield", "preset", "threads", "fingerprint")

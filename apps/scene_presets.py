@@ -6,6 +6,7 @@ Numbers are those of the paper or released code; what a CPU's budget changes is 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from polyfield.apps.presets import SceneRun
 from polyfield.encodings.basis_grid import BasisGrid
@@ -213,3 +214,11 @@ _PRESETS: dict[str, Callable[[], SceneRun]] = {
 def scene_presets() -> dict[str, SceneRun]:
     """Presets of `fit scene`, by name."""
     return {name: preset() for name, preset in _PRESETS.items()}
+
+
+def method_of(name: str) -> Literal["pvd", "kilonerf"]:
+    """How a student of this preset learns unless told otherwise: KiloNeRF's own way for its bank.
+
+    The networks of a bank see nothing of each other, and most of them little along a few rays.
+    """
+    return "kilonerf" if name == "kilo" else "pvd"

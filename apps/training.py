@@ -83,6 +83,7 @@ def train(
     clock: Clock,
     every: float,
     resume: bool = False,
+    watch: Callable[[Progress], None] = lambda progress: None,
 ) -> History:
     """Train until the budget is spent, saving as it goes.
 
@@ -94,6 +95,7 @@ def train(
         clock: Gets the time of each phase.
         every: Seconds between two checkpoints.
         resume: Go on from the run's checkpoint.
+        watch: Also told every step, the clock stopped.
 
     Returns:
         The curve.
@@ -135,6 +137,7 @@ def train(
             if history.add(progress):
                 log.write(progress)
             reporter.step(progress)
+            watch(progress)
             stop.check()
             if time.monotonic() >= due:
                 save()

@@ -132,9 +132,8 @@ class ModulatedRadianceField(RadianceField):
         """Log-density and the feature of colour."""
         h = self._trunk(x.reshape(-1, 3))
         feature = self.feature(h)
-        return self.density_head(h).view(x.shape[:-1]), feature.view(
-            *x.shape[:-1], feature.shape[-1]
-        )
+        shape = x.shape[:-1]
+        return self.density_head(h).view(shape), feature.view(*shape, feature.shape[-1])
 
     def forward(
         self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]

@@ -4,6 +4,7 @@
 
     model = polyfield.fit_scene("path/to/capture", seconds=60, out="runs/mine")
     model = polyfield.load("runs/mine")  # the same, later
+    small = polyfield.distill("runs/mine", "mlp", "runs/small")
     pixels = model.render(camera)
 
 Every name is found on first use, so importing this package costs nothing.
@@ -14,6 +15,7 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from polyfield.apps.distill import distill as distill
     from polyfield.apps.fit_image import fit_image as fit_image
     from polyfield.apps.fit_scene import fit_scene as fit_scene
     from polyfield.apps.runs import load as load
@@ -32,12 +34,13 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 _HOMES = {
     "Camera": "polyfield.scenes.cameras",
     "InputError": "polyfield.encodings.errors",
+    "distill": "polyfield.apps.distill",
     "fit_image": "polyfield.apps.fit_image",
     "fit_scene": "polyfield.apps.fit_scene",
     "load": "polyfield.apps.runs",
 }
 
-__all__ = ["Camera", "InputError", "__version__", "fit_image", "fit_scene", "load"]
+__all__ = ["Camera", "InputError", "__version__", "distill", "fit_image", "fit_scene", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ student are asked at the very same points; neither needs a photograph.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -166,10 +166,7 @@ class PoseObjective:
             poses = self.pose_pool.renew(
                 self.views.poses, self.errors, fresh.poses, self.epoch, self.generator
             )
-            fresh = Cameras(
-                poses, fresh.focal, fresh.center, fresh.size, fresh.distortion, fresh.near,
-                fresh.far,
-            )  # fmt: skip
+            fresh = replace(fresh, poses=poses)
         self.views, self.errors = fresh, torch.zeros(self.config.poses)
 
     def _points(
@@ -185,12 +182,8 @@ class PoseObjective:
         loss = self.config.loss
         if "points" in self.config.levels:
             keep = self._heavy(ours, intervals) | self._heavy(theirs, intervals)
-            ours, theirs, x, directions = (
-                _at(ours, keep),
-                _at(theirs, keep),
-                x[keep],
-                directions[keep],
-            )
+            ours, theirs = _at(ours, keep), _at(theirs, keep)
+            x, directions = x[keep], directions[keep]
         total = sum(
             point_terms(loss, ours, theirs, progress, self.shares).values(), x.new_zeros(())
         )
@@ -242,7 +235,10 @@ class PoseObjective:
             "generator": self.generator.get_state(),
             "errors": self.errors,
             "pose_pool": self.pose_pool.poses,
-            **{f"views.{name}": getattr(self.views, name) for name in _VIEWS},
+            "views.poses": self.views.poses,
+            "views.focal": self.views.focal,
+            "views.center": self.views.center,
+            "views.size": self.views.size,
             **{f"ray_pool.{name}": tensor for name, tensor in self.ray_pool.state().items()},
         }
 
@@ -253,14 +249,16 @@ class PoseObjective:
         self.generator.set_state(state["generator"])
         self.errors = state["errors"].clone()
         self.pose_pool.poses = state["pose_pool"].clone()
-        parts = (state[f"views.{name}"] for name in _VIEWS)
-        self.views = Cameras(*parts, self.cameras.near, self.cameras.far)
+        self.views = replace(
+            self.views,
+            poses=state["views.poses"].clone(),
+            focal=state["views.focal"].clone(),
+            center=state["views.center"].clone(),
+            size=state["views.size"].clone(),
+        )
         self.ray_pool.load_state(
             {name: state[f"ray_pool.{name}"] for name in self.ray_pool.state()}
         )
-
-
-_VIEWS = ("poses", "focal", "center", "size", "distortion")
 
 
 def _at(sample: RadianceSample, keep: Tensor) -> RadianceSample:

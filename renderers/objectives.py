@@ -67,12 +67,16 @@ class Photometric:
         background: Float[Tensor, "3"] | None,
         seed: int,
         carve: bool = False,
+        keep_grid: bool = False,
     ) -> PhotometricObjective:
         """The objective; background None draws a new one for each ray.
 
-        With `carve`, pixels of the background's colour are taken as empty in the beginning.
+        With `carve`, pixels of the background's colour are taken as empty in the beginning. With
+        `keep_grid` the sampler stays as it is: fine-tuning knows already where there is something.
         """
-        return PhotometricObjective(self, scene, field, renderer, background, seed, carve)
+        return PhotometricObjective(
+            self, scene, field, renderer, background, seed, carve, keep_grid
+        )
 
 
 CARVE = 0.15
@@ -100,17 +104,19 @@ class PhotometricObjective:
         background: Float[Tensor, "3"] | None,
         seed: int,
         carve: bool = False,
+        keep_grid: bool = False,
     ) -> None:
         assert background is not None or not carve, "carving needs a colour"
         self.config, self.scene, self.field, self.renderer = config, scene, field, renderer
-        self.background, self.carve = background, carve
+        self.background, self.carve, self.keep_grid = background, carve, keep_grid
         self.generator = torch.Generator().manual_seed(seed)
         self.rays = first_rays(config.samples)
         self.placed = False
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss of one batch of rays; also keeps the sampler up to date."""
-        self.renderer.sampler.refresh(self.field.density, step)
+        if not self.keep_grid:
+            self.renderer.sampler.refresh(self.field.density, step)
         if self.field.places and not self.placed and progress >= PLACE:
             self._place(step)
         rays, rgba = self.scene.sample(self.rays, self.generator)

@@ -1,0 +1,92 @@
+"""The curve of a distillation: PSNR on a fixed set of pixels while training, off the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.apps.runs import Run
+from polyfield.encodings.files import read_json, write_json
+from polyfield.fields.fit import Progress
+from polyfield.renderers.metrics import psnr
+from polyfield.renderers.model import RadianceModel
+from polyfield.scenes.base import Scene
+from polyfield.scenes.cameras import Cameras
+from polyfield.scenes.rays import Rays
+
+PIXELS = 1 << 15
+"""Fixed random pixels a curve is measured on."""
+LOOKS = 40
+"""How often, at equal distances in progress."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Rays and the colours they should see."""
+
+    rays: Rays
+    """[n]."""
+    color: Float[Tensor, "n 3"]
+    """In [0, 1], over the model's background."""
+
+
+def photographed(scene: Scene, background: Float[Tensor, "3"]) -> Pixels:
+    """Pixels of photographs."""
+    rays, rgba = scene.sample(PIXELS, torch.Generator().manual_seed(0))
+    color = rgba[:, :3] * rgba[:, 3:] + background * (1 - rgba[:, 3:])
+    return Pixels(rays, color.clamp(0, 1))
+
+
+def imagined(model: RadianceModel, cameras: Cameras) -> Pixels:
+    """Pixels of what a model sees through cameras."""
+    generator = torch.Generator().manual_seed(0)
+    camera = torch.randint(len(cameras), (PIXELS,), generator=generator)
+    u = torch.rand(PIXELS, 2, generator=generator)
+    rays = cameras.rays(camera, (u * cameras.size[camera]).floor() + 0.5)
+    return Pixels(rays, model.render_rays(rays).color.clamp(0, 1))
+
+
+class Curve:
+    """Rows of seconds and PSNR, kept in the run's curve.json so that resuming goes on with them."""
+
+    def __init__(self, run: Run | None, model: RadianceModel, pixels: Pixels) -> None:
+        self._run, self._model, self._pixels = run, model, pixels
+        self.rows: list[dict[str, float]] = []
+        path = None if run is None else run.file("curve.json")
+        if path is not None and path.is_file():
+            self.rows = list(read_json(path)["rows"])
+        self._next = 0.0
+
+    def watch(self, progress: Progress) -> None:
+        """Measure when it is time."""
+        if not self.rows:
+            self._next = 0.0
+        elif self._next == 0.0:
+            self._next = self.rows[-1].get("progress", 0.0) + 1 / LOOKS
+        if progress.fraction < self._next and progress.fraction < 1:
+            return
+        self._next = progress.fraction + 1 / LOOKS
+        seen = self._model.render_rays(self._pixels.rays).color.clamp(0, 1)
+        self.rows.append(
+            {
+                "seconds": round(progress.seconds, 3),
+                "progress": round(progress.fraction, 5),
+                "psnr": round(psnr(seen, self._pixels.color), 3),
+            }
+        )
+        if self._run is not None:
+            write_json(self._run.file("curve.json"), {"rows": self.rows})
+
+
+def seconds_to(rows: list[dict[str, float]], wanted: float) -> float | None:
+    """When a curve first reaches a PSNR; None if it never does."""
+    for before, row in zip([None, *rows], rows, strict=False):
+        if row["psnr"] >= wanted:
+            if before is None or row["psnr"] == before["psnr"]:
+                return row["seconds"]
+            share = (wanted - before["psnr"]) / (row["psnr"] - before["psnr"])
+            return before["seconds"] + share * (row["seconds"] - before["seconds"])
+    return None

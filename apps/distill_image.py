@@ -1,0 +1,101 @@
+"""Distilling a picture's run: by values, anywhere between the pixels too."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from polyfield.apps.background import viewing_background
+from polyfield.apps.distill_scene import Lesson
+from polyfield.apps.evaluate import Measured, evaluate_image
+from polyfield.apps.jobs import Asked, Job
+from polyfield.apps.presets import ImageRun
+from polyfield.apps.progress import Reporter
+from polyfield.apps.runs import Run, load
+from polyfield.encodings.errors import InputError
+from polyfield.fields.fit import Fit
+from polyfield.renderers.distillation import SignalDistillation
+from polyfield.renderers.model import SignalModel
+from polyfield.scenes import open_picture
+from polyfield.scenes.color import from_float
+from polyfield.scenes.picture import Picture
+
+
+class DistillImageJob(Job[SignalModel]):
+    """Teach a student the picture that a run has learned.
+
+    Args:
+        asked: The student's preset, seed and so on; its data is the teacher's.
+        configs: The student, with a budget.
+        lesson: The teacher, and the form of the loss.
+    """
+
+    def __init__(self, asked: Asked, configs: ImageRun, lesson: Lesson) -> None:
+        self._asked, self._configs, self._lesson = asked, configs, lesson
+
+    def tree(self) -> dict[str, Any]:
+        """What config.yaml says."""
+        lesson = {"teacher": self._lesson.teacher, "loss": self._lesson.loss}
+        return {**self._asked.tree("image", self._configs), "distilled": lesson}
+
+    def read(self, reporter: Reporter) -> str:
+        """Load the teacher, and the picture if it is still there."""
+        run = Run(Path(self._lesson.teacher))
+        model = load(run.path)
+        if not isinstance(model, SignalModel):
+            raise InputError("a teacher of a picture", f"a scene's in {run.path}", "change --to")
+        self.teacher = model
+        self.picture = self._open()
+        reporter.say(
+            f"{run.path}: {self._asked.preset} learns from {run.config()['preset']}, "
+            f"{self._asked.threads} threads, seed {self._asked.seed}"
+        )
+        digest = hashlib.sha256(run.file("model.safetensors").read_bytes())
+        return digest.hexdigest()[:16]
+
+    def _open(self) -> Picture | None:
+        try:
+            return open_picture(self._asked.data, self._asked.read)
+        except InputError:
+            return None
+
+    def build(self) -> tuple[SignalModel, Fit]:
+        """The student over the same pixels, and its loop."""
+        torch.manual_seed(self._asked.seed)
+        teacher, configs = self.teacher, self._configs
+        for parameter in teacher.parameters():
+            parameter.requires_grad_(False)
+        self.student = SignalModel(
+            configs.field, teacher.width, teacher.height, teacher.channels, teacher.color_space
+        )
+        pixels = teacher.width * teacher.height
+        config = SignalDistillation(configs.objective.batch or pixels, self._lesson.loss)
+        objective = config.build(teacher.field, self.student.field, self._asked.seed)
+        return self.student, Fit(self.student.field, objective, configs.fit)
+
+    def begin(self, run: Run) -> None:
+        """Nothing more: a picture has no cameras."""
+
+    def measure(self, model: SignalModel, reporter: Reporter) -> Measured:
+        """Compare with the teacher, and with the picture if it is there."""
+        ours, theirs = model.render(), self.teacher.render()
+        background = viewing_background(self._asked.background)
+        # The teacher's picture, stored as pictures of its colour space are.
+        kind = np.dtype(np.uint8 if model.color_space == "srgb" else np.float32)
+        seen = Picture("teacher", from_float(theirs.numpy(), kind))
+        near = evaluate_image(ours, seen, background)
+        found: dict[str, Any] = {"psnr_student_vs_teacher": near.metrics["psnr"]}
+        if self.picture is None:
+            return Measured({**near.metrics, **found}, near.pairs, near.linear)
+        measured = evaluate_image(ours, self.picture, background)
+        found["psnr_student"] = measured.metrics["psnr"]
+        teacher = evaluate_image(theirs, self.picture, background)
+        found["psnr_teacher"] = teacher.metrics["psnr"]
+        return Measured({**measured.metrics, **found}, measured.pairs, measured.linear)
+
+    def finish(self, run: Run, measured: Measured) -> None:
+        """Nothing more."""

@@ -1,0 +1,148 @@
+"""The report of a distillation: report.json, report.md and a picture of the curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from polyfield.apps.distill_curve import seconds_to
+from polyfield.apps.runs import Run
+from polyfield.encodings.files import write_json, write_whole
+
+Rows = Sequence[Mapping[str, float]]
+
+
+def report(
+    run: Run,
+    teacher: Run,
+    speeds: Mapping[str, float],
+    curve: list[dict[str, float]],
+    baseline: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """What report.json says of a finished run.
+
+    Args:
+        run: The student's, measured.
+        teacher: The teacher's.
+        speeds: Points a second that "student" and "teacher" answer.
+        curve: PSNR against training seconds.
+        baseline: The same of students trained from photographs, by name; None if not asked for.
+    """
+    ours, theirs = run.metrics(), teacher.metrics()
+    return {
+        "teacher": teacher.config()["preset"],
+        "student": run.config()["preset"],
+        "method": run.config()["distilled"].get("method", "values"),
+        "psnr_student_vs_teacher": ours["psnr_student_vs_teacher"],
+        "psnr_student": ours.get("psnr_student"),
+        "psnr_teacher": ours.get("psnr_teacher"),
+        "worst_tenth": _worst(ours.get("per_view", [])),
+        "seconds": ours["seconds_training"],
+        "steps": ours["steps"],
+        "seconds_teacher": theirs.get("seconds_training"),
+        "parameters": ours["parameters"],
+        "parameters_teacher": theirs.get("parameters"),
+        "model_bytes": ours["model_bytes"],
+        "model_bytes_teacher": teacher.file("model.safetensors").stat().st_size,
+        "frame_seconds_teacher": ours.get("frame_seconds_teacher"),
+        "frame_seconds_student": ours.get("frame_seconds_student"),
+        "query_points_per_second": speeds["student"],
+        "query_points_per_second_teacher": speeds["teacher"],
+        "curve": curve,
+        "baseline": None if baseline is None else dict(baseline),
+    }
+
+
+def _worst(views: Sequence[Mapping[str, Any]]) -> float | None:
+    """Mean PSNR of the worst tenth of the views, at least one."""
+    if not views:
+        return None
+    scores = sorted(view["psnr"] for view in views)
+    worst = scores[: max(1, len(scores) // 10)]
+    return float(sum(worst) / len(worst))
+
+
+def write_report(run: Run, found: Mapping[str, Any]) -> str:
+    """Write report.json, report.md and, where there is a curve, report.png; returns the text."""
+    text = _text(found)
+    write_json(run.file("report.json"), dict(found))
+    write_whole(run.file("report.md"), lambda path: path.write_text(text))
+    if found["curve"]:
+        write_figure(run, found)
+    return text
+
+
+def _text(found: Mapping[str, Any]) -> str:
+    def row(name: str, one: Any, two: Any) -> str:
+        return f"| {name} | {one} | {two} |"
+
+    def decibels(value: float | None) -> str:
+        return "-" if value is None else f"{value:.2f} dB"
+
+    def number(value: float | None, form: str) -> str:
+        return "-" if value is None else format(value, form)
+
+    lines = [
+        f"# {found['student']} from {found['teacher']} ({found['method']})",
+        "",
+        "| | teacher | student |",
+        "|---|---:|---:|",
+        row("against photographs", decibels(found["psnr_teacher"]),
+            decibels(found["psnr_student"])),
+        row("student against teacher", "", decibels(found["psnr_student_vs_teacher"])),
+        row("training", f"{number(found['seconds_teacher'], '.1f')} s",
+            f"{found['seconds']:.1f} s, {found['steps']} steps"),
+        row("parameters", number(found["parameters_teacher"], ",d"), f"{found['parameters']:,d}"),
+        row("bytes", f"{found['model_bytes_teacher']:,d}", f"{found['model_bytes']:,d}"),
+        row("points a second", f"{found['query_points_per_second_teacher'] / 1e6:.2f} M",
+            f"{found['query_points_per_second'] / 1e6:.2f} M"),
+    ]  # fmt: skip
+    if found["frame_seconds_student"] is not None:
+        lines.append(
+            row(
+                "a frame",
+                f"{found['frame_seconds_teacher']:.3f} s",
+                f"{found['frame_seconds_student']:.3f} s",
+            )
+        )
+    lines += ["", "The teacher's time is not counted in the student's.", ""]
+    if found["baseline"]:
+        lines += [
+            "The same student from photographs:",
+            "",
+            "| budget | against photographs | seconds | steps | distilled reaches it in |"
+            " with the teacher's time |",
+            "|---|---:|---:|---:|---:|---:|",
+        ]
+        for name, other in found["baseline"].items():
+            reached = seconds_to(found["curve"], other["curve"][-1]["psnr"])
+            both = None if reached is None else reached + (found["seconds_teacher"] or 0.0)
+            lines.append(
+                f"| the same {name} | {decibels(other['psnr'])} | {other['seconds']:.1f} | "
+                f"{other['steps']} | {number(reached, '.1f')} s | {number(both, '.1f')} s |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def write_figure(run: Run, found: Mapping[str, Any]) -> None:
+    """PSNR against training time: the student, and students from photographs."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=(7, 4.5), dpi=110, layout="constrained")
+    FigureCanvasAgg(page)
+    axes = page.add_subplot()
+    curves: dict[str, Rows] = {"distilled": found["curve"]}
+    for name, other in (found["baseline"] or {}).items():
+        curves[f"from photographs, same {name}"] = other["curve"]
+    for name, rows in curves.items():
+        axes.plot([r["seconds"] for r in rows], [r["psnr"] for r in rows], label=name)
+    if found["psnr_teacher"] is not None:
+        axes.axhline(found["psnr_teacher"], color="gray", linestyle=":", label="teacher")
+    axes.set_xlabel("training time of the student, s")
+    axes.set_ylabel("PSNR, dB")
+    axes.set_title(f"{found['student']} from {found['teacher']}")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    write_whole(run.file("report.png"), lambda path: page.savefig(path, format="png"))

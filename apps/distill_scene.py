@@ -1,0 +1,271 @@
+"""Distilling a radiance run: the teacher, the student, and what is measured of both."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+import torch
+
+from polyfield.apps.background import training_background
+from polyfield.apps.camera_files import read_cameras
+from polyfield.apps.distill_curve import Curve, imagined, photographed
+from polyfield.apps.evaluate import Measured, evaluate_scene
+from polyfield.apps.jobs import Asked, Job
+from polyfield.apps.pictures import Pair
+from polyfield.apps.presets import SceneRun
+from polyfield.apps.progress import Reporter
+from polyfield.apps.runs import Run, load
+from polyfield.encodings.errors import InputError
+from polyfield.fields.distill import PointLoss, inherit
+from polyfield.fields.fit import Fit, FitConfig, Objective, Progress
+from polyfield.fields.heads import WithHeads
+from polyfield.fields.serialize import from_tree
+from polyfield.renderers.distillation import CellDistillation, Level, PoseDistillation
+from polyfield.renderers.extract_occupancy import extract_occupancy
+from polyfield.renderers.metrics import psnr, ssim
+from polyfield.renderers.model import RadianceModel
+from polyfield.renderers.occupancy import OccupancySampler
+from polyfield.renderers.phases import Phases
+from polyfield.scenes import open_capture
+from polyfield.scenes.base import Capture, ReadOptions
+from polyfield.scenes.cameras import Cameras
+from polyfield.scenes.random_poses import random_cameras
+
+Method = Literal["pvd", "pvd-al", "kilonerf"]
+UNSEEN = 4
+"""New poses from which student and teacher are compared."""
+HEAD_RATE = 1e-2
+"""Learning rate of auxiliary heads."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """How to distil."""
+
+    teacher: str
+    """Path of the teacher's run."""
+    method: Method = "pvd"
+    """Along rays of random poses, the same with hard examples, or at points of cells."""
+    levels: tuple[Level, ...] = ()
+    """PVD-AL's levels."""
+    heads: bool = False
+    """Whether the student has auxiliary heads while it learns."""
+    loss: Literal["norm", "mse"] = "norm"
+    """Form of the residuals."""
+    clamp: bool = True
+    """Whether log-densities are clamped."""
+    stages: bool = True
+    """Whether terms come one after the other."""
+    inherit: bool = True
+    """Whether grid and heads are taken from the teacher."""
+    finetune: str | None = None
+    """Photographs for as much training again."""
+
+
+class DistillJob(Job[RadianceModel]):
+    """Teach a student what a run has learned.
+
+    Args:
+        asked: The student's preset, seed and so on; its data is the teacher's.
+        configs: The student, with a budget.
+        lesson: How.
+        run: Where to; the curve is kept there.
+    """
+
+    def __init__(self, asked: Asked, configs: SceneRun, lesson: Lesson, run: Run | None) -> None:
+        self._asked, self._configs, self._lesson, self._run = asked, configs, lesson, run
+        self.curve: Curve | None = None
+
+    def tree(self) -> dict[str, Any]:
+        """What config.yaml says."""
+        lesson = {**vars(self._lesson), "levels": list(self._lesson.levels)}
+        return {**self._asked.tree("scene", self._configs), "distilled": lesson}
+
+    def read(self, reporter: Reporter) -> str:
+        """Load the teacher and its cameras, and the photographs if they are asked for."""
+        self._teacher = Run(Path(self._lesson.teacher))
+        self.teacher = radiance_teacher(self._teacher)
+        views = read_cameras(self._teacher.file("cameras.json"))
+        if not views.get("train"):
+            raise InputError("a teacher with training cameras", "none", "fit it again")
+        self.cameras = Cameras.stack(views["train"])
+        self.capture = photographs(self._asked)
+        self._finetune = None
+        if self._lesson.finetune is not None:
+            self._finetune = open_capture(self._lesson.finetune, self._asked.read).scene("train")
+        reporter.say(
+            f"{self._teacher.path}: {self._asked.preset} learns from "
+            f"{self._teacher.config()['preset']} by {self._lesson.method}, "
+            f"{self._asked.threads} threads, seed {self._asked.seed}"
+        )
+        digest = hashlib.sha256(self._teacher.file("model.safetensors").read_bytes())
+        return digest.hexdigest()[:16]
+
+    def build(self) -> tuple[RadianceModel, Fit]:
+        """The student in the teacher's world, and its loop."""
+        torch.manual_seed(self._asked.seed)
+        lesson, configs, teacher = self._lesson, self._configs, self.teacher
+        for parameter in teacher.parameters():
+            parameter.requires_grad_(False)
+        sampler = configs.sampler
+        takes_grid = lesson.inherit and lesson.method != "kilonerf"
+        theirs = teacher.renderer.sampler
+        if takes_grid and isinstance(theirs, OccupancySampler):
+            sampler = theirs.config
+        student = RadianceModel(configs.field, sampler, teacher.world)
+        ours = student.renderer.sampler
+        if not isinstance(ours, OccupancySampler):
+            raise InputError("a student with an occupancy grid", type(ours).__name__, "change it")
+        if takes_grid and isinstance(theirs, OccupancySampler):
+            ours.load_state_dict(theirs.state_dict())
+        else:
+            extract_occupancy(ours, teacher.field.density, theirs)
+        if lesson.inherit:
+            inherit(student.field, teacher.field)
+        heads = WithHeads(student.field) if lesson.heads else None
+        self.student = student
+        objective, fit = self._objective(student, heads)
+        unseen = random_cameras(self.cameras, 64, torch.Generator().manual_seed(1))
+        scene = test_scene(self.capture)
+        pixels = (
+            imagined(teacher, unseen) if scene is None else photographed(scene, teacher.background)
+        )
+        self.curve = Curve(self._run, student, pixels)
+        return student, Fit(student.field if heads is None else heads, objective, fit)
+
+    def _objective(
+        self, student: RadianceModel, heads: WithHeads | None
+    ) -> tuple[Objective, FitConfig]:
+        lesson, configs, seed = self._lesson, self._configs, self._asked.seed
+        fit = replace(configs.fit, rates={**configs.fit.rates, "heads": HEAD_RATE})
+        sampler, samples = student.renderer.sampler, configs.objective.samples
+        objective: Objective
+        if lesson.method == "kilonerf":
+            objective = CellDistillation(samples).build(
+                self.teacher.field, student.field, sampler, seed
+            )
+        else:
+            loss = PointLoss(
+                lesson.loss,
+                clamp=PointLoss().clamp if lesson.clamp else None,
+                stages=PointLoss().stages if lesson.stages else (0.0, 0.0),
+            )
+            config = PoseDistillation(loss, samples=samples, levels=lesson.levels)
+            objective = config.build(
+                self.teacher.field, student.field, sampler, self.cameras, seed, heads
+            )
+        if self._finetune is None:
+            return objective, fit
+        background = training_background(self._asked.background)
+        if not self._finetune.has_alpha and not self.teacher.world.unbounded:
+            background = self.teacher.background
+        photographs = configs.objective.build(
+            self._finetune, student.field, student.renderer, background, seed, keep_grid=True
+        )
+        return Phases([(0.5, objective), (1.0, photographs)]), replace(
+            fit,
+            seconds=None if fit.seconds is None else 2 * fit.seconds,
+            steps=None if fit.steps is None else 2 * fit.steps,
+        )
+
+    def begin(self, run: Run) -> None:
+        """The cameras are the teacher's."""
+        shutil.copyfile(self._teacher.file("cameras.json"), run.file("cameras.json"))
+
+    def watch(self, progress: Progress) -> None:
+        """A point of the curve, when it is time."""
+        assert self.curve is not None
+        self.curve.watch(progress)
+
+    def measure(self, model: RadianceModel, reporter: Reporter) -> Measured:
+        """Compare with the teacher from new poses, and with the photographs if they are there."""
+        near = likeness(model, self.teacher, self.cameras)
+        found: dict[str, Any] = {
+            "psnr_student_vs_teacher": near["psnr"],
+            "frame_seconds_teacher": near["seconds_teacher"],
+            "frame_seconds_student": near["seconds_student"],
+        }
+        if self.capture is None:
+            pairs = near["pairs"]
+            facts = {"split": "unseen poses", "views": UNSEEN, "frames_skipped": 0}
+            score = {"psnr": near["psnr"], "ssim": near["ssim"]}
+            return Measured({**found, **facts, **score}, pairs, model.color_space == "linear")
+        measured = evaluate_scene(model, self.capture, "test", reporter)
+        theirs = evaluate_scene(self.teacher, self.capture, "test", reporter)
+        found["psnr_student"] = measured.metrics["psnr"]
+        found["psnr_teacher"] = theirs.metrics["psnr"]
+        found["per_view_teacher"] = theirs.metrics["per_view"]
+        return replace(measured, metrics={**measured.metrics, **found})
+
+    def finish(self, run: Run, measured: Measured) -> None:
+        """The report is written by the verb: it may have baselines to wait for."""
+
+
+def radiance_teacher(run: Run) -> RadianceModel:
+    """The model of a teacher's run.
+
+    Raises:
+        InputError: no run, not trained yet, or a picture's.
+    """
+    run.config()
+    model = load(run.path)
+    if not isinstance(model, RadianceModel):
+        raise InputError("a teacher of a scene", f"a picture's in {run.path}", "give a scene's run")
+    return model
+
+
+def photographs(asked: Asked) -> Capture | None:
+    """The capture the teacher was fitted to, if it is still there and can be read."""
+    try:
+        return open_capture(asked.data, asked.read)
+    except InputError:
+        return None
+
+
+def test_scene(capture: Capture | None) -> Any:
+    """The test split of a capture, or its first one; None where there is no capture."""
+    if capture is None:
+        return None
+    try:
+        return capture.scene("test" if "test" in capture.splits else capture.splits[0])
+    except InputError:
+        return None
+
+
+def likeness(student: RadianceModel, teacher: RadianceModel, cameras: Cameras) -> dict[str, Any]:
+    """PSNR and SSIM of the student against the teacher from new poses, and seconds a frame."""
+    unseen = random_cameras(cameras, UNSEEN, torch.Generator().manual_seed(2))
+    scores, similar, pairs = [], [], []
+    times: dict[str, list[float]] = {"student": [], "teacher": []}
+    for index in range(UNSEEN):
+        rays, frames = unseen.view(index), {}
+        for name, model in (("teacher", teacher), ("student", student)):
+            began = time.perf_counter()
+            frames[name] = model.render_rays(rays).color.clamp(0, 1)
+            times[name].append(time.perf_counter() - began)
+        scores.append(psnr(frames["student"], frames["teacher"]))
+        similar.append(ssim(frames["student"], frames["teacher"]))
+        pairs.append(Pair(frames["teacher"], frames["student"], f"new pose {scores[-1]:.2f} dB"))
+    return {
+        "psnr": sum(scores) / UNSEEN,
+        "ssim": sum(similar) / UNSEEN,
+        "pairs": pairs,
+        "seconds_teacher": median(times["teacher"]),
+        "seconds_student": median(times["student"]),
+    }
+
+
+def asked_of(
+    run: Run, preset: str, seed: int, threads: int, config: Mapping[str, Any] | None = None
+) -> Asked:
+    """What the teacher was asked, for a student of another preset."""
+    tree = config or run.config()
+    read = from_tree(ReadOptions, tree.get("read", {}), "read")
+    return Asked(tree["data"], preset, read, tree.get("background", "random"), seed, threads)
