@@ -77,11 +77,6 @@ class PoseDistillation:
             seed: Of everything random.
             heads: The student with auxiliary heads, if it has them.
         """
-        unknown = [level for level in self.levels if level not in LEVELS]
-        if unknown or len(set(self.levels)) < len(self.levels):
-            raise InputError(
-                f"levels among {', '.join(LEVELS)}", ",".join(self.levels), "name each once"
-            )
         return PoseObjective(self, (teacher, student), sampler, cameras, seed, heads)
 
 

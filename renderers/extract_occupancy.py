@@ -29,18 +29,17 @@ def extract_occupancy(into: OccupancySampler, density: Density, teacher: Sampler
         teacher: Its sampler, asked where there may be something.
     """
     r = into.config.resolution
-    axis = (torch.arange(r) + 0.5) / r
-    middles = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(-1, 3)
-    wanted = torch.cat(
-        [teacher.near_something(into.domain.inverse(part)) for part in middles.split(CHUNK)]
-    ).view(r, r, r)
-    # The lattice has 2 r + 1 points an axis; those of wanted cells are asked.
-    asked = functional.max_pool3d(
-        functional.interpolate(wanted[None, None].float(), scale_factor=2), 2, 1, 1
-    )[0, 0]
-    places = (asked > 0).nonzero()
-    seen = torch.zeros(asked.shape)
-    for part in places.split(CHUNK):
+    points = 2 * r + 1
+    near = torch.zeros(points, points, points)
+    for number, plane in enumerate(near):
+        rest = torch.cartesian_prod(torch.arange(points), torch.arange(points))
+        place = torch.cat([torch.full((len(rest), 1), number), rest], -1) / (2 * r)
+        plane.copy_(teacher.near_something(into.domain.inverse(place)).view(points, points))
+    # A cell is wanted if one of its points is, and then all of them are asked.
+    wanted = functional.max_pool3d(near[None, None], 3, 2)
+    asked = functional.max_pool3d(functional.interpolate(wanted, scale_factor=2), 2, 1, 1)[0, 0]
+    seen = torch.zeros_like(asked)
+    for part in (asked > 0).nonzero().split(CHUNK):
         seen[part.unbind(1)] = density(into.domain.inverse(part / (2 * r)))
     value: Float[Tensor, "R R R"] = functional.max_pool3d(seen[None, None], 3, 2)[0, 0]
-    into.adopt(value * wanted)
+    into.adopt(value * wanted[0, 0])

@@ -1,0 +1,82 @@
+"""PVD-AL's counts and thresholds, as released."""
+
+import torch
+
+from polyfield.renderers.hard_examples import (
+    POOL_STEPS,
+    PosePool,
+    RayPool,
+    hard_count,
+    heavy_points,
+)
+from polyfield.renderers.intervals import Intervals
+
+
+def _rays(n: int, start: int = 0) -> torch.Tensor:
+    return torch.arange(start, start + n).float()[:, None].expand(n, 6).clone()
+
+
+def test_published_counts() -> None:
+    assert hard_count(4096) == 409 and POOL_STEPS * 4096 == 614_400
+    pool = PosePool(312)
+    assert round(pool.limit, 6) == 100
+
+
+def test_rays_fill_the_pool_and_come_back() -> None:
+    """Top tenth of each step until it is full; then the drawn slots get the step's hardest."""
+    pool, generator = RayPool(7), torch.Generator().manual_seed(0)
+    assert len(pool.draw(30, generator)) == 0
+    pool.store(_rays(30), torch.arange(30.0), 30)
+    assert pool.rays[:3, 0].tolist() == [29, 28, 27] and pool.count == 3 and not pool.is_full
+    pool.store(_rays(30, 100), -torch.arange(30.0), 30)
+    pool.store(_rays(30, 200), torch.ones(30), 30)
+    assert pool.is_full and pool.count == 7
+    assert pool.rays[3:6, 0].tolist() == [100, 101, 102]
+    before = pool.rays.clone()
+    drawn = pool.draw(30, generator)
+    assert drawn.shape == (3, 6)
+    batch = torch.cat([_rays(30, 300), drawn])
+    error = torch.zeros(33)
+    error[4] = 2.0
+    error[31] = 1.0
+    pool.store(batch, error, 30)
+    moved = (pool.rays != before).any(1)
+    assert moved.sum() <= 3 and 304 in pool.rays[:, 0].tolist()
+
+
+def test_poses_keep_their_own_errors() -> None:
+    """From the fourth epoch the worst tenth is kept; over 100 of 312, some come back, turned."""
+    generator = torch.Generator().manual_seed(0)
+    pool = PosePool(20)
+    seen = torch.eye(4).repeat(20, 1, 1)
+    seen[:, 0, 3] = torch.arange(20.0)
+    error = torch.zeros(20)
+    error[13], error[4] = 2.0, 1.0
+    fresh = torch.eye(4).repeat(20, 1, 1)
+    fresh[:, 0, 3] = -1
+    assert torch.equal(pool.renew(seen, error, fresh, 3, generator), fresh)
+    assert len(pool.poses) == 0
+    for epoch in range(4, 8):
+        assert torch.equal(pool.renew(seen, error, fresh, epoch, generator), fresh)
+        assert set(pool.poses[:, 0, 3].tolist()) == {13.0, 4.0}
+    assert len(pool.poses) == 8  # more than 20 * 100 / 312
+    found = pool.renew(seen, error, fresh, 8, generator)
+    back = found[:, 0, 3] >= 0
+    assert back.sum() == 2 and not torch.equal(found[back][:, :3, :3], torch.eye(3).repeat(2, 1, 1))
+    assert (found[~back] == fresh[~back]).all() and len(pool.poses) == 8
+
+
+def test_points_of_largest_weight() -> None:
+    """1 + floor(0.3 n) of each ray with an opacity of at least a half."""
+    offsets = torch.tensor([0, 10, 10, 13, 15])
+    intervals = Intervals(offsets, torch.zeros(15), torch.ones(15))
+    weights = torch.tensor([0.0, 0.1, 0.05, 0.2, 0.02, 0.15, 0.01, 0.0, 0.0, 0.0])
+    weights = torch.cat([weights, torch.tensor([0.2, 0.5, 0.1]), torch.tensor([0.2, 0.29])])
+    opacity = torch.tensor([0.53, 0.0, 0.8, 0.49])
+    found = heavy_points(weights, opacity, intervals).nonzero()[:, 0].tolist()
+    assert found == [1, 2, 3, 5, 11]
+
+
+def test_no_points_at_all() -> None:
+    intervals = Intervals(torch.tensor([0, 0]), torch.zeros(0), torch.zeros(0))
+    assert heavy_points(torch.zeros(0), torch.zeros(1), intervals).shape == (0,)
