@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.fields.kernels.waves import wave
 from polyfield.fields.stack import Stack, sine_weights, widths
 
 
@@ -33,7 +34,7 @@ class Finer:
         frequency = self.frequency
 
         def activation(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-            return (frequency * (z.abs() + 1) * z).sin()
+            return wave(z, "finer", frequency)
 
         stack = Stack(widths(in_dim, self.hidden, self.layers, out_dim), activation)
         if self.first_bias > 0:

@@ -23,6 +23,7 @@ from polyfield.encodings.domain import Domain
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.random_fourier import RandomFourier
 from polyfield.fields.base import SignalField
+from polyfield.fields.kernels.modulate import modulate
 from polyfield.fields.linear import Linear
 
 
@@ -111,14 +112,14 @@ class ModulatedField(SignalField):
         """Values at world coordinates."""
         u = self.domain(x).reshape(-1, x.shape[-1])
         h = self.encoding(u)
-        scale, shift = lookup(self.grids[None], u[None, :, self.columns])[0, ..., None].chunk(2)
+        scale, shift = lookup(self.grids[None], u[None, :, self.columns])[0].chunk(2)
         for layer, gamma, beta in zip(self.hidden, scale, shift, strict=True):
             h = layer(h)
-            if self.normalize:
-                h = functional.layer_norm(h, h.shape[-1:])
-            h = torch.addcmul(beta, h, gamma)
             if self.activation == "relu":
-                h = h.relu()
+                h = modulate(h, gamma, beta, self.normalize)
+                continue
+            h = functional.layer_norm(h, h.shape[-1:]) if self.normalize else h
+            h = torch.addcmul(beta[:, None], h, gamma[:, None])
         y = self.last(h)
         y = y.sigmoid() if self.output == "sigmoid" else y
         return y.view(*x.shape[:-1], self.out_dim)

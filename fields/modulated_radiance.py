@@ -27,6 +27,7 @@ from polyfield.encodings.errors import InputError
 from polyfield.encodings.frequency import Frequency
 from polyfield.fields.activations import truncated_exp
 from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.fields.kernels.modulate import modulate
 from polyfield.fields.linear import Linear
 from polyfield.fields.modulated import lookup
 
@@ -117,10 +118,10 @@ class ModulatedRadianceField(RadianceField):
         u = self.domain(x)
         seen = h = self.position(u)
         sides = torch.stack([u[:, axes] for axes in PLANES])
-        scale, shift = lookup(self.planes, sides).prod(0)[..., None].chunk(2)
+        scale, shift = lookup(self.planes, sides).prod(0).chunk(2)
         for i, (layer, gamma, beta) in enumerate(zip(self.trunk, scale, shift, strict=True)):
             h = torch.cat([h, seen], -1) if i == self.skip and i > 0 else h
-            h = torch.addcmul(beta, layer(h), gamma).relu()
+            h = modulate(layer(h), gamma, beta, False)
         return h
 
     def density(self, x: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
@@ -144,7 +145,7 @@ class ModulatedRadianceField(RadianceField):
         feature = self.feature(h)
         seen = torch.cat([feature, self.direction((flat + 1) / 2)], -1)
         scale, shift = self._modulation_of(flat)
-        rgb = self.color(torch.addcmul(shift, self.color_hidden(seen), scale).relu()).sigmoid()
+        rgb = self.color(modulate(self.color_hidden(seen), scale, shift, False)).sigmoid()
         s = self.density_head(h).view(x.shape[:-1])
         density = truncated_exp(s) / self.domain.length
         feature = feature.view(*x.shape[:-1], feature.shape[-1])
@@ -156,14 +157,14 @@ class ModulatedRadianceField(RadianceField):
 
     def _modulation_of(
         self, directions: Float[Tensor, "n 3"]
-    ) -> tuple[Float[Tensor, "n 1"], Float[Tensor, "n 1"]]:
+    ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
         """Gamma and beta of directions; the grid's first azimuth is also the one after its last."""
         x, y, z = directions.unbind(-1)
         azimuth = torch.atan2(y, x) / (2 * math.pi) + 0.5
         elevation = torch.atan2(z, torch.hypot(x, y)) / math.pi + 0.5
         around = torch.cat([self.sphere, self.sphere[:, :1]], 1)
         found = lookup(around[None], torch.stack([azimuth, elevation], -1)[None])[0]
-        return found[0, :, None], found[1, :, None]
+        return found[0], found[1]
 
     def set_progress(self, t: float) -> None:
         """Hand on to the encodings."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from polyfield.fields.kernels.waves import wave
 from polyfield.fields.stack import Stack, sine_weights, widths
 
 
@@ -28,5 +30,9 @@ class Siren:
     def build(self, in_dim: int, out_dim: int) -> Stack:
         """The module."""
         scales = [self.first_frequency, *[self.frequency] * (self.layers - 1)]
-        stack = Stack(widths(in_dim, self.hidden, self.layers, out_dim), torch.sin, scales)
+        stack = Stack(widths(in_dim, self.hidden, self.layers, out_dim), _sine, scales)
         return sine_weights(stack, self.frequency)
+
+
+def _sine(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    return wave(z, "sine")

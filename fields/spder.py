@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.fields.kernels.waves import wave
 from polyfield.fields.stack import Stack, sine_weights, widths
-
-TINY = 1e-30
-"""Least |z| under a root: its square root is a normal float32."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +33,6 @@ class Spder:
         return sine_weights(stack, self.frequency)
 
 
-class _DampedSine(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, z: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(z)
-        return z.sin() * z.abs().sqrt()
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-        (z,) = ctx.saved_tensors
-        root = z.abs().clamp(min=TINY).sqrt()
-        return grad * (z.cos() * root + z.sin() * z.sign() / (2 * root))
-
-
 def damped_sine(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """Sin(z) sqrt|z|, its gradient finite everywhere."""
-    return _DampedSine.apply(z)
+    return wave(z, "damped")

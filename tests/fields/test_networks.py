@@ -15,6 +15,7 @@ from polyfield.fields.fan import Fan
 from polyfield.fields.finer import Finer
 from polyfield.fields.gauss import Gauss
 from polyfield.fields.kan import ChebyshevKan, SplineKan, b_splines, chebyshev
+from polyfield.fields.kernels.mlp import layers
 from polyfield.fields.relu import Relu
 from polyfield.fields.siren import Siren
 from polyfield.fields.spder import Spder, damped_sine

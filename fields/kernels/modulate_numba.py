@@ -1,0 +1,112 @@
+"""The CPU kernel of `modulate`: a row at a time, while it is in the nearest cache."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, prange
+from torch import Tensor
+
+from polyfield.encodings.kernels import backends
+from polyfield.encodings.kernels.simd import (
+    LANES,
+    fma,
+    load,
+    rectified,
+    splat,
+    store,
+    total,
+    where_nonzero,
+)
+from polyfield.fields.kernels.modulate import EPS
+
+CHUNK = 256
+_EPS = np.float32(EPS)
+
+
+@njit(inline="always")
+def _moments(h, at, width, like):
+    """Mean of a row, and one over its spread."""
+    zero = splat(np.float32(0), like)
+    sums = zero
+    for c in range(0, width, len(like)):
+        sums = sums + load(h, at + c, like)
+    mean = total(sums) / np.float32(width)
+    middle, squares = splat(mean, like), zero
+    for c in range(0, width, len(like)):
+        off = load(h, at + c, like) - middle
+        squares = fma(off, off, squares)
+    return mean, np.float32(1) / np.sqrt(total(squares) / np.float32(width) + _EPS)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _forward(h, gamma, beta, y, width, normalize, like):
+    n = gamma.size
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        for row in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
+            at = row * width
+            mean, rate = np.float32(0), np.float32(1)
+            if normalize:
+                mean, rate = _moments(h, at, width, like)
+            # gamma (h - mean) rate + beta
+            scale = gamma[row] * rate
+            slope, shift = splat(scale, like), splat(beta[row] - scale * mean, like)
+            for c in range(0, width, len(like)):
+                store(y, at + c, rectified(fma(load(h, at + c, like), slope, shift)))
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _backward(grad, h, gamma, beta, dh, dgamma, dbeta, width, normalize, like):
+    n = gamma.size
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        zero = splat(np.float32(0), like)
+        for row in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
+            at = row * width
+            mean, rate = np.float32(0), np.float32(1)
+            if normalize:
+                mean, rate = _moments(h, at, width, like)
+            scale = gamma[row] * rate
+            slope, shift = splat(scale, like), splat(beta[row] - scale * mean, like)
+            middle, steep = splat(mean, like), splat(rate, like)
+            sums, products = zero, zero
+            for c in range(0, width, len(like)):
+                value = load(h, at + c, like)
+                gate = rectified(fma(value, slope, shift))
+                g = where_nonzero(gate, load(grad, at + c, like), zero)
+                sums = sums + g
+                products = fma(g, (value - middle) * steep, products)
+            dbeta[row], dgamma[row] = total(sums), total(products)
+            flat, tilt = zero, zero
+            if normalize:
+                flat = splat(dbeta[row] / np.float32(width), like)
+                tilt = splat(dgamma[row] / np.float32(width), like)
+            for c in range(0, width, len(like)):
+                value = load(h, at + c, like)
+                gate = rectified(fma(value, slope, shift))
+                g = where_nonzero(gate, load(grad, at + c, like), zero)
+                store(dh, at + c, slope * (g - flat - (value - middle) * steep * tilt))
+
+
+def _like(width: int) -> tuple[int, ...]:
+    return (0,) * math.gcd(width, LANES)
+
+
+def forward(h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool) -> Tensor:
+    """See `modulate.modulate`."""
+    y = backends.new(*h.shape)
+    if y.numel():
+        arrays = [backends.flat(t) for t in (h, gamma, beta, y)]
+        backends.call(_forward, *arrays, h.shape[1], normalize, _like(h.shape[1]))
+    return y
+
+
+def backward(
+    grad: Tensor, h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `modulate._modulate_backward`."""
+    dh, dgamma, dbeta = backends.new(*h.shape), backends.new(len(h)), backends.new(len(h))
+    if dh.numel():
+        arrays = [backends.flat(t) for t in (grad, h, gamma, beta, dh, dgamma, dbeta)]
+        backends.call(_backward, *arrays, h.shape[1], normalize, _like(h.shape[1]))
+    return dh, dgamma, dbeta

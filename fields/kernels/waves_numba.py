@@ -1,0 +1,82 @@
+"""The CPU kernel of `waves`: one pass over the values in either direction."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, prange
+from torch import Tensor
+
+from polyfield.encodings.kernels import backends
+from polyfield.encodings.kernels.simd import LANES, fma, load, rectified, splat, sqrt, store
+from polyfield.encodings.kernels.sine import cosine, sine
+from polyfield.fields.kernels.waves import TINY
+
+CHUNK = 1 << 14
+KINDS = {"sine": 0, "damped": 1, "finer": 2}
+_TINY = np.float32(TINY)
+
+
+@njit(inline="always")
+def _size(z, like):
+    """|z|."""
+    return rectified(z) + rectified(splat(np.float32(0), like) - z)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _forward(z, y, kind, w, like):
+    n = z.size
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        for at in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK), len(like)):
+            value = load(z, at, like)
+            if kind == 0:
+                store(y, at, sine(value, like))
+            elif kind == 1:
+                store(y, at, sine(value, like) * sqrt(_size(value, like) + splat(_TINY, like)))
+            else:
+                turn = (_size(value, like) + splat(np.float32(1), like)) * splat(w, like)
+                store(y, at, sine(turn * value, like))
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _backward(grad, z, dz, kind, w, like):
+    n = z.size
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        one, half = splat(np.float32(1), like), splat(np.float32(0.5), like)
+        for at in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK), len(like)):
+            value, g = load(z, at, like), load(grad, at, like)
+            if kind == 0:
+                store(dz, at, g * cosine(value, like))
+            elif kind == 1:
+                size = _size(value, like) + splat(_TINY, like)
+                root = sqrt(size)
+                # z / (2 |z| sqrt|z|), and 0 at 0.
+                slope = half * (value / (size * root))
+                store(dz, at, g * fma(cosine(value, like), root, sine(value, like) * slope))
+            else:
+                size, turn = _size(value, like), splat(w, like)
+                slope = turn * (size + size + one)
+                store(dz, at, g * slope * cosine((size + one) * turn * value, like))
+
+
+def _like(count: int) -> tuple[int, ...]:
+    return (0,) * math.gcd(count, LANES)
+
+
+def forward(z: Tensor, kind: str, w: float) -> Tensor:
+    """See `waves.wave`."""
+    y = backends.new(*z.shape)
+    if y.numel():
+        arrays = [backends.flat(t) for t in (z, y)]
+        backends.call(_forward, *arrays, KINDS[kind], np.float32(w), _like(z.numel()))
+    return y
+
+
+def backward(grad: Tensor, z: Tensor, kind: str, w: float) -> Tensor:
+    """See `waves._wave_backward`."""
+    dz = backends.new(*z.shape)
+    if dz.numel():
+        arrays = [backends.flat(t) for t in (grad, z, dz)]
+        backends.call(_backward, *arrays, KINDS[kind], np.float32(w), _like(z.numel()))
+    return dz
