@@ -1,0 +1,47 @@
+#!/bin/sh
+# The distillations behind benchmarks/README.md, one claim at a time:
+#     sh benchmarks/distil.sh CLAIM DATA OUT
+# CLAIM is teacher (first), mlp-600, mlp-300, grids, kilo, frames, al, ablations or matrix; DATA is a
+# capture. Each student's report.json lies in OUT; what is finished is not done again.
+set -eu
+here=$(dirname "$0")
+claim=$1 data=$2 out=$3
+teacher=$out/hash
+
+# to PRESET NAME FLAG ...: one student in OUT/NAME.
+to() {
+    preset=$1 name=$2
+    shift 2
+    polyfield distill "$teacher" --to "$preset" --out "$out/$name" --resume --quiet "$@"
+}
+
+case $claim in
+teacher)
+    polyfield fit scene "$data" --seconds 120 --background white --resume --quiet --out "$teacher"
+    ;;
+mlp-600) to mlp mlp-600 --seconds 600 --baseline ;;
+mlp-300) to mlp mlp-300 --seconds 300 --baseline ;;
+grids) for name in vm triplane voxels; do to "$name" "$name-120" --seconds 120 --baseline; done ;;
+kilo) to kilo kilo-300 --seconds 300 --finetune "$data" ;;
+frames)
+    to nerf nerf-120 --seconds 120
+    python "$here/frames.py" "$out/kilo-300" "$out/nerf-120"
+    ;;
+al)
+    for method in pvd pvd-al; do to mlp "mlp-$method" --steps 2000 --method "$method"; done
+    for level in poses rays points; do
+        to mlp "mlp-al-$level" --steps 2000 --method pvd-al --al "$level"
+    done
+    ;;
+ablations)
+    to mlp mlp-120 --seconds 120
+    for flag in no-clamp no-stages no-inherit heads; do
+        to mlp "mlp-120-$flag" --seconds 120 "--$flag"
+    done
+    ;;
+matrix) polyfield distill --matrix "$data" --seconds 60 --out "$out/matrix" ;;
+*)
+    echo "no claim $claim" >&2
+    exit 2
+    ;;
+esac

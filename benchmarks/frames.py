@@ -1,0 +1,84 @@
+"""Time frames of two runs' fields along the same rays, in the same occupancy grid.
+
+python benchmarks/frames.py BANK_RUN MLP_RUN    # grid, step and early stop of the second
+
+Then the same against dense samples: 384 on each ray, none left out, as KiloNeRF's teacher renders.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from polyfield.apps.camera_files import read_cameras
+from polyfield.apps.runs import load
+from polyfield.encodings.domain import domain
+from polyfield.renderers.model import RadianceModel
+from polyfield.renderers.renderer import VolumeRenderer
+from polyfield.renderers.samplers import Uniform
+from polyfield.renderers.volume import composite, points
+from polyfield.scenes.rays import Rays
+
+TURNS = 5
+DENSE = 384
+ROWS = 10
+"""Rows of pixels that the dense picture is measured on; it takes minutes."""
+
+
+def seconds(runs: dict[str, object]) -> dict[str, float]:
+    """Median seconds of each, in turns after one warm-up."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(TURNS + 1):
+        for name, run in runs.items():
+            began = time.perf_counter()
+            run()  # type: ignore[operator]
+            if turn:
+                times[name].append(time.perf_counter() - began)
+    return {name: median(found) for name, found in times.items()}
+
+
+@torch.no_grad()
+def dense(model: RadianceModel, rays: Rays) -> None:
+    """Every sample of every ray."""
+    sampler = Uniform(DENSE).build(domain(model.world.bounds, False))
+    for at in range(0, len(rays), 200):
+        part = rays[slice(at, at + 200)]
+        intervals = sampler(part, model.field.density)
+        sample = model.field(*points(part, intervals))
+        composite(sample.rgb, sample.density, intervals)
+
+
+def main(bank_run: str, mlp_run: str) -> None:
+    """Print the times and their ratios."""
+    bank, mlp = load(bank_run), load(mlp_run)
+    assert isinstance(bank, RadianceModel) and isinstance(mlp, RadianceModel)
+    views = read_cameras(Path(mlp_run) / "cameras.json")
+    camera = (views.get("test") or views["train"])[0]
+    rays = camera.rays()
+    shared = VolumeRenderer(mlp.renderer.sampler)
+    found = seconds(
+        {
+            "bank": lambda: shared.picture(bank.field, rays),
+            "mlp": lambda: shared.picture(mlp.field, rays),
+        }
+    )
+    size = f"{camera.width}x{camera.height}"
+    print(f"frame {size}: bank {found['bank']:.3f} s, 8x256 {found['mlp']:.3f} s, "
+          f"{found['mlp'] / found['bank']:.1f}x")  # fmt: skip
+    middle = rays[slice(camera.height // 2 - ROWS // 2, camera.height // 2 + ROWS // 2)].flatten()
+    share = camera.height / ROWS
+    began = time.perf_counter()
+    dense(mlp, middle)
+    whole = (time.perf_counter() - began) * share
+    print(f"8x256, {DENSE} dense samples a ray: {whole:.1f} s a frame, "
+          f"{whole / found['bank']:.0f}x the bank's in its grid")  # fmt: skip
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
