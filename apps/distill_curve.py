@@ -52,23 +52,18 @@ def imagined(model: RadianceModel, cameras: Cameras) -> Pixels:
 class Curve:
     """Rows of seconds and PSNR, kept in the run's curve.json so that resuming goes on with them."""
 
-    def __init__(self, run: Run | None, model: RadianceModel, pixels: Pixels) -> None:
-        self._run, self._model, self._pixels = run, model, pixels
-        self.rows: list[dict[str, float]] = []
-        path = None if run is None else run.file("curve.json")
-        if path is not None and path.is_file():
-            self.rows = list(read_json(path)["rows"])
-        self._next = 0.0
+    def __init__(self, run: Run, model: RadianceModel, pixels: Pixels, looks: int = LOOKS) -> None:
+        self._path, self._model, self._pixels = run.file("curve.json"), model, pixels
+        self._every, self._next = 1 / looks, 0.0
+        self.rows = curve_of(run)
 
     def watch(self, progress: Progress) -> None:
         """Measure when it is time."""
-        if not self.rows:
-            self._next = 0.0
-        elif self._next == 0.0:
-            self._next = self.rows[-1].get("progress", 0.0) + 1 / LOOKS
+        if self._next == 0.0 and self.rows:
+            self._next = self.rows[-1]["progress"] + self._every
         if progress.fraction < self._next and progress.fraction < 1:
             return
-        self._next = progress.fraction + 1 / LOOKS
+        self._next = progress.fraction + self._every
         seen = self._model.render_rays(self._pixels.rays).color.clamp(0, 1)
         self.rows.append(
             {
@@ -77,8 +72,13 @@ class Curve:
                 "psnr": round(psnr(seen, self._pixels.color), 3),
             }
         )
-        if self._run is not None:
-            write_json(self._run.file("curve.json"), {"rows": self.rows})
+        write_json(self._path, {"rows": self.rows})
+
+
+def curve_of(run: Run) -> list[dict[str, float]]:
+    """The curve a run has so far."""
+    path = run.file("curve.json")
+    return list(read_json(path)["rows"]) if path.is_file() else []
 
 
 def seconds_to(rows: list[dict[str, float]], wanted: float) -> float | None:

@@ -82,7 +82,7 @@ def matrix(
         teacher, run = Run(out / "teachers" / one), Run(out / "pairs" / f"{one}-{two}")
         lesson = Lesson(os.path.abspath(teacher.path), method_of(two))
         asked = asked_of(teacher, two, seed, threads)
-        distill_scene(lesson, asked, configs[two], run, reporter, way)
+        distill_scene(lesson, asked, configs[two], run, reporter, way, looks=0)
         found = read_json(run.file("report.json"))
         rows.append({key: found[key] for key in KEYS})
         write_json(path, {"rows": rows})

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from polyfield.apps.distill_curve import Curve, photographed
+from polyfield.apps.distill_curve import LOOKS, Curve, curve_of, photographed
 from polyfield.apps.distill_image import DistillImageJob
 from polyfield.apps.distill_report import report, write_report
 from polyfield.apps.distill_scene import DistillJob, Lesson, photographs, test_scene
@@ -17,7 +17,6 @@ from polyfield.apps.progress import Reporter
 from polyfield.apps.query import query_speed
 from polyfield.apps.runs import Run, load
 from polyfield.encodings.errors import InputError
-from polyfield.encodings.files import read_json
 from polyfield.fields.fit import Fit, Progress
 from polyfield.renderers.model import RadianceModel, SignalModel
 
@@ -39,6 +38,7 @@ def distill_scene(
     reporter: Reporter,
     way: Way,
     baseline: bool = False,
+    looks: int = LOOKS,
 ) -> RadianceModel:
     """Teach a student a scene.
 
@@ -50,6 +50,7 @@ def distill_scene(
         reporter: What the user sees.
         way: Fresh, resuming or anew.
         baseline: Whether to train the same student from photographs, too.
+        looks: Points of the curve; 0 for none.
 
     Raises:
         InputError: something asked for can't be done.
@@ -58,7 +59,7 @@ def distill_scene(
         raise InputError(
             "the photographs for --baseline", f"{asked.data}, which can't be read", "drop it"
         )
-    model = do(DistillJob(asked, configs, lesson, run), run, reporter, way)
+    model = do(DistillJob(asked, configs, lesson, run, looks), run, reporter, way)
     found = _baselines(asked, configs, run, reporter, way) if baseline else None
     _report(lesson, run, found, reporter)
     return model
@@ -67,12 +68,7 @@ def distill_scene(
 def _report(lesson: Lesson, run: Run, baseline: dict[str, Any] | None, reporter: Reporter) -> None:
     teacher = Run(Path(lesson.teacher))
     speeds = {"student": query_speed(load(run.path)), "teacher": query_speed(load(teacher.path))}
-    reporter.say(write_report(run, report(run, teacher, speeds, _rows(run), baseline)))
-
-
-def _rows(run: Run) -> list[dict[str, float]]:
-    path = run.file("curve.json")
-    return list(read_json(path)["rows"]) if path.is_file() else []
+    reporter.say(write_report(run, report(run, teacher, speeds, curve_of(run), baseline)))
 
 
 class _Scratch(SceneJob):
@@ -115,6 +111,6 @@ def _baselines(
             "psnr": own["psnr"],
             "seconds": own["seconds_training"],
             "steps": own["steps"],
-            "curve": _rows(scratch),
+            "curve": curve_of(scratch),
         }
     return found

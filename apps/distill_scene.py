@@ -15,7 +15,7 @@ import torch
 
 from polyfield.apps.background import training_background
 from polyfield.apps.camera_files import read_cameras
-from polyfield.apps.distill_curve import Curve, imagined, photographed
+from polyfield.apps.distill_curve import LOOKS, Curve, Pixels, imagined, photographed
 from polyfield.apps.evaluate import Measured, evaluate_scene
 from polyfield.apps.jobs import Asked, Job
 from polyfield.apps.pictures import Pair
@@ -77,10 +77,14 @@ class DistillJob(Job[RadianceModel]):
         configs: The student, with a budget.
         lesson: How.
         run: Where to; the curve is kept there.
+        looks: Points of the curve; 0 for none.
     """
 
-    def __init__(self, asked: Asked, configs: SceneRun, lesson: Lesson, run: Run | None) -> None:
-        self._asked, self._configs, self._lesson, self._run = asked, configs, lesson, run
+    def __init__(
+        self, asked: Asked, configs: SceneRun, lesson: Lesson, run: Run, looks: int = LOOKS
+    ) -> None:
+        self._asked, self._configs, self._lesson = asked, configs, lesson
+        self._run, self._looks = run, looks
         self.curve: Curve | None = None
 
     def tree(self) -> dict[str, Any]:
@@ -130,15 +134,18 @@ class DistillJob(Job[RadianceModel]):
         if lesson.inherit:
             inherit(student.field, teacher.field)
         heads = WithHeads(student.field) if lesson.heads else None
-        self.student = student
         objective, fit = self._objective(student, heads)
-        unseen = random_cameras(self.cameras, 64, torch.Generator().manual_seed(1))
-        scene = test_scene(self.capture)
-        pixels = (
-            imagined(teacher, unseen) if scene is None else photographed(scene, teacher.background)
-        )
-        self.curve = Curve(self._run, student, pixels)
+        if self._looks:
+            self.curve = Curve(self._run, student, self._pixels(), self._looks)
         return student, Fit(student.field if heads is None else heads, objective, fit)
+
+    def _pixels(self) -> Pixels:
+        """What the curve is measured on: photographs, or what the teacher sees from new poses."""
+        scene = test_scene(self.capture)
+        if scene is not None:
+            return photographed(scene, self.teacher.background)
+        unseen = random_cameras(self.cameras, 64, torch.Generator().manual_seed(1))
+        return imagined(self.teacher, unseen)
 
     def _objective(
         self, student: RadianceModel, heads: WithHeads | None
@@ -181,8 +188,8 @@ class DistillJob(Job[RadianceModel]):
 
     def watch(self, progress: Progress) -> None:
         """A point of the curve, when it is time."""
-        assert self.curve is not None
-        self.curve.watch(progress)
+        if self.curve is not None:
+            self.curve.watch(progress)
 
     def measure(self, model: RadianceModel, reporter: Reporter) -> Measured:
         """Compare with the teacher from new poses, and with the photographs if they are there."""
@@ -198,10 +205,11 @@ class DistillJob(Job[RadianceModel]):
             score = {"psnr": near["psnr"], "ssim": near["ssim"]}
             return Measured({**found, **facts, **score}, pairs, model.color_space == "linear")
         measured = evaluate_scene(model, self.capture, "test", reporter)
-        theirs = evaluate_scene(self.teacher, self.capture, "test", reporter)
+        theirs = self._teacher.metrics()
+        if "psnr" not in theirs or theirs.get("split") != measured.metrics["split"]:
+            theirs = evaluate_scene(self.teacher, self.capture, "test", reporter).metrics
         found["psnr_student"] = measured.metrics["psnr"]
-        found["psnr_teacher"] = theirs.metrics["psnr"]
-        found["per_view_teacher"] = theirs.metrics["per_view"]
+        found["psnr_teacher"] = theirs["psnr"]
         return replace(measured, metrics={**measured.metrics, **found})
 
     def finish(self, run: Run, measured: Measured) -> None:
