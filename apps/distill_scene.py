@@ -23,6 +23,7 @@ from polyfield.apps.presets import SceneRun
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run, load
 from polyfield.encodings.errors import InputError
+from polyfield.encodings.files import write_whole
 from polyfield.fields.distill import PointLoss, inherit
 from polyfield.fields.fit import Fit, FitConfig, Objective, Progress
 from polyfield.fields.heads import WithHeads
@@ -184,7 +185,8 @@ class DistillJob(Job[RadianceModel]):
 
     def begin(self, run: Run) -> None:
         """The cameras are the teacher's."""
-        shutil.copyfile(self._teacher.file("cameras.json"), run.file("cameras.json"))
+        source = self._teacher.file("cameras.json")
+        write_whole(run.file("cameras.json"), lambda path: shutil.copyfile(source, path))
 
     def watch(self, progress: Progress) -> None:
         """A point of the curve, when it is time."""

@@ -3,6 +3,7 @@
 python benchmarks/family.py crop SIZE FOLDER OUT    # the centre of every picture of a folder
 python benchmarks/family.py svd RANK FOLDER         # PSNR of the truncated SVD of each channel
 python benchmarks/family.py gather OUT FILE.json    # all compare.json below OUT in one file
+python benchmarks/family.py table FILE.json         # that file as Markdown, means over the pictures
 """
 
 from __future__ import annotations
@@ -62,6 +63,42 @@ def gather(out: Path, target: Path) -> None:
     target.write_text(json.dumps(found, indent=1) + "\n")
 
 
+def table(file: Path) -> None:
+    """Print each claim's presets with their means over pictures and seeds."""
+    for claim, pictures in json.loads(file.read_text()).items():
+        # Scenes have presets where pictures have names.
+        if not any(name.startswith("psnr") for runs in _runs(pictures) for name in runs[1]):
+            continue
+        rows: dict[str, list[dict[str, float]]] = {}
+        for preset, figures in _runs(pictures):
+            rows.setdefault(preset, []).append(figures)
+        print(f"\n### {claim}\n")
+        print("| preset | held out | fitted | all | SSIM | trainable | stored | runs |")
+        print("|---|---:|---:|---:|---:|---:|---:|---:|")
+        for preset, found in rows.items():
+            cells = [_mean(found, key, 2) for key in ("psnr_heldout", "psnr_fitted", "psnr")]
+            cells.append(_mean(found, "ssim", 4))
+            cells += [f"{found[0][f'parameters_{k}']:,}" for k in ("trainable", "stored")]
+            print(f"| {preset} | {' | '.join(cells)} | {len(found)} |")
+
+
+def _runs(tree: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """(preset, figures) of every run below a claim."""
+    found = []
+    for name, branch in tree.items():
+        for key, leaf in branch.items():
+            if "ssim" in leaf:
+                found.append((name, leaf))
+            else:
+                found += [(key, figures) for figures in leaf.values()]
+    return found
+
+
+def _mean(rows: list[dict[str, float]], key: str, digits: int) -> str:
+    values = [row[key] for row in rows if key in row]
+    return f"{sum(values) / len(values):.{digits}f}" if values else "-"
+
+
 def main(arguments: list[str]) -> None:
     """The command line above."""
     match arguments:
@@ -71,6 +108,8 @@ def main(arguments: list[str]) -> None:
             svd(int(rank), Path(folder))
         case ["gather", out, target]:
             gather(Path(out), Path(target))
+        case ["table", file]:
+            table(Path(file))
         case _:
             sys.exit(__doc__)
 
