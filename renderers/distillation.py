@@ -109,7 +109,7 @@ class PoseObjective:
         config = self.config
         if self.student.places and not self.placed:
             self._place()
-        rays, fresh = self._rays()
+        rays, fresh = self._rays(progress)
         # Samples that no light of the teacher's reaches are left out.
         intervals = self.sampler(rays, self.teacher.density, self.generator)
         x, directions = points(rays, intervals)
@@ -132,7 +132,7 @@ class PoseObjective:
         self.rays = ray_count(fresh, len(intervals), config.samples, config.max_rays)
         return loss, numbers
 
-    def _rays(self) -> tuple[Rays, int]:
+    def _rays(self, progress: float) -> tuple[Rays, int]:
         """Random pixels of the next pose, and hard rays; how many of them are new."""
         if self.at == len(self.views):
             self._next_epoch()
@@ -142,7 +142,7 @@ class PoseObjective:
         fresh = self.views.rays(pose, pixel)
         if "rays" not in self.config.levels:
             return fresh, self.rays
-        hard = self.ray_pool.draw(self.rays, self.generator)
+        hard = self.ray_pool.draw(self.rays, progress, self.generator)
         return (
             Rays(
                 torch.cat([fresh.origins, hard[:, :3]]),

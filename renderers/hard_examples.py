@@ -9,6 +9,8 @@ poses are random ones; here each pose keeps its own error.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -20,6 +22,8 @@ SHARE = 0.1
 """Of rays and poses that count as hard."""
 POOL_STEPS = 150
 """The pool of rays holds as many as so many steps have: 614,400 for 4096."""
+POOL_OPENS = 1503 / 30_000
+"""Progress after which rays come back, however full the pool is: the released one is full then."""
 POINTS = 0.3
 """Of a ray's points that are kept, and one more."""
 SOLID = 0.5
@@ -31,22 +35,25 @@ POOL_POSES = 100 / 312
 
 
 class RayPool:
-    """Rays that were hard; once it is full, some of them come back at every step."""
+    """Rays that were hard; once it is open, some of them come back at every step.
+
+    It takes as many steps to fill as the released one. Where a budget has fewer, it opens after as
+    much progress, with what it has by then.
+    """
 
     def __init__(self, capacity: int) -> None:
-        self.capacity, self.count = capacity, 0
+        self.capacity, self.count, self.is_open = capacity, 0, False
+        self.began = math.inf
         self.rays = torch.zeros(capacity, 6)
         self._drawn = torch.zeros(0, dtype=torch.int64)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether rays come back from now on."""
-        return self.count >= self.capacity
-
-    def draw(self, rays: int, generator: torch.Generator) -> Float[Tensor, "k 6"]:
+    def draw(self, rays: int, progress: float, generator: torch.Generator) -> Float[Tensor, "k 6"]:
         """Origins and directions for a step of so many rays: a tenth of them, or none."""
-        n = hard_count(rays) if self.is_full else 0
-        self._drawn = torch.randint(self.capacity, (n,), generator=generator)
+        self.began = min(self.began, progress) if self.count else math.inf
+        ripe = self.count >= self.capacity or progress >= self.began + POOL_OPENS
+        self.is_open = self.count > 0 and (self.is_open or ripe)
+        n = hard_count(rays) if self.is_open else 0
+        self._drawn = torch.randint(max(1, self.count), (n,), generator=generator)
         return self.rays[self._drawn]
 
     def store(self, rays: Float[Tensor, "n 6"], error: Float[Tensor, "n"], batch: int) -> None:
@@ -58,7 +65,7 @@ class RayPool:
             batch: Rays the step has without those that came back.
         """
         hard = error.topk(min(hard_count(batch), len(error))).indices
-        if self.is_full:
+        if self.is_open:
             hard = hard[: len(self._drawn)]
             self.rays[self._drawn[: len(hard)]] = rays[hard]
             return
@@ -68,11 +75,17 @@ class RayPool:
 
     def state(self) -> dict[str, Tensor]:
         """What resuming needs."""
-        return {"rays": self.rays, "count": torch.tensor(self.count)}
+        return {
+            "rays": self.rays,
+            "count": torch.tensor(self.count),
+            "open": torch.tensor(self.is_open),
+            "began": torch.tensor(self.began),
+        }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take over what `state` gave."""
         self.rays, self.count = state["rays"].clone(), int(state["count"])
+        self.is_open, self.began = bool(state["open"]), float(state["began"])
 
 
 def hard_count(rays: int) -> int:
@@ -127,7 +140,7 @@ def heavy_points(
     """The points of largest weight on rays that are solid.
 
     The first 1 + floor(0.3 n) of a ray's n points in order of weight, none if its opacity is below
-    a half.
+    a half. Points that no light reaches count among the n, and are never among the first.
     """
     ray = intervals.ray
     # Sorted by ray, heavy ones first: the rank is the place behind the ray's beginning.
@@ -135,6 +148,6 @@ def heavy_points(
     order = order[ray[order].argsort(stable=True)]
     rank: Int64[Tensor, "n"] = torch.empty_like(order)
     rank[order] = torch.arange(len(order)) - intervals.offsets[ray[order]]
-    counts = intervals.offsets.diff()
+    counts = intervals.offsets.diff() if intervals.marched is None else intervals.marched
     most = (POINTS * counts).floor().long()
     return (rank <= most[ray]) & (opacity[ray] >= SOLID)

@@ -25,6 +25,8 @@ class Intervals:
     """t where the interval begins, world units."""
     end: Float[Tensor, "n"]
     """t where it ends."""
+    marched: Int64[Tensor, "r"] | None = None
+    """Samples each ray had before those without light were left out; None if none were."""
 
     def __len__(self) -> int:
         return len(self.start)

@@ -8,7 +8,7 @@ cell is occupied if value * s > min(threshold, mean of value * s).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -115,7 +115,8 @@ class OccupancySampler(Sampler):
             return found
         with torch.no_grad():
             seen = density(points(rays, found)[0])
-            return found.keep(transmittance(seen, found) > self.config.prune)
+            lit = found.keep(transmittance(seen, found) > self.config.prune)
+            return replace(lit, marched=found.offsets.diff())
 
     def some(
         self, rays: Rays, begin: Float[Tensor, "r"], limit: int, density: Density

@@ -25,15 +25,19 @@ def test_published_counts() -> None:
 def test_rays_fill_the_pool_and_come_back() -> None:
     """Top tenth of each step until it is full; then the drawn slots get the step's hardest."""
     pool, generator = RayPool(7), torch.Generator().manual_seed(0)
-    assert len(pool.draw(30, generator)) == 0
+    assert len(pool.draw(30, 0.0, generator)) == 0
     pool.store(_rays(30), torch.arange(30.0), 30)
-    assert pool.rays[:3, 0].tolist() == [29, 28, 27] and pool.count == 3 and not pool.is_full
+    assert (
+        pool.rays[:3, 0].tolist() == [29, 28, 27]
+        and pool.count == 3
+        and len(pool.draw(30, 0.04, generator)) == 0
+    )
     pool.store(_rays(30, 100), -torch.arange(30.0), 30)
     pool.store(_rays(30, 200), torch.ones(30), 30)
-    assert pool.is_full and pool.count == 7
+    assert pool.count == 7
     assert pool.rays[3:6, 0].tolist() == [100, 101, 102]
     before = pool.rays.clone()
-    drawn = pool.draw(30, generator)
+    drawn = pool.draw(30, 0.04, generator)
     assert drawn.shape == (3, 6)
     batch = torch.cat([_rays(30, 300), drawn])
     error = torch.zeros(33)
@@ -42,6 +46,22 @@ def test_rays_fill_the_pool_and_come_back() -> None:
     pool.store(batch, error, 30)
     moved = (pool.rays != before).any(1)
     assert moved.sum() <= 3 and 304 in pool.rays[:, 0].tolist()
+
+
+def test_the_pool_opens_early_where_steps_are_few() -> None:
+    """After as much progress as the released one, with what it has; there is no way back."""
+    pool, generator = RayPool(1000), torch.Generator().manual_seed(0)
+    assert len(pool.draw(30, 0.5, generator)) == 0
+    for progress in (0.5, 0.54, 0.55):
+        pool.store(_rays(30), torch.arange(30.0), 30)
+        assert len(pool.draw(30, progress, generator)) == 0
+    assert pool.count == 9
+    assert set(pool.draw(30, 0.551, generator)[:, 0].tolist()) <= {27.0, 28.0, 29.0}
+    pool.store(_rays(33, 50), torch.arange(33.0), 30)
+    assert pool.count == 9 and pool.rays[:9, 0].max() == 82
+    other = RayPool(1000)
+    other.load_state(pool.state())
+    assert len(other.draw(30, 0.0, generator)) == 3
 
 
 def test_poses_keep_their_own_errors() -> None:
@@ -75,6 +95,15 @@ def test_points_of_largest_weight() -> None:
     opacity = torch.tensor([0.53, 0.0, 0.8, 0.49])
     found = heavy_points(weights, opacity, intervals).nonzero()[:, 0].tolist()
     assert found == [1, 2, 3, 5, 11]
+
+
+def test_points_in_the_dark_count_among_a_rays() -> None:
+    """Of 10 marched points, three of which are left: the four heaviest, so all three."""
+    intervals = Intervals(torch.tensor([0, 3]), torch.zeros(3), torch.ones(3), torch.tensor([10]))
+    weights = torch.tensor([0.3, 0.2, 0.4])
+    assert heavy_points(weights, torch.ones(1), intervals).all()
+    few = Intervals(torch.tensor([0, 3]), torch.zeros(3), torch.ones(3))
+    assert heavy_points(weights, torch.ones(1), few).tolist() == [False, False, True]
 
 
 def test_no_points_at_all() -> None:
