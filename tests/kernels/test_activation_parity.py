@@ -70,7 +70,7 @@ def _rows(n: int, width: int) -> tuple[list[Tensor], Tensor]:
 
 
 @pytest.mark.parametrize("normalize", [True, False])
-@pytest.mark.parametrize(("n", "width"), [(300, 64), (5, 24), (7, 33), (0, 16), (600, 256)])
+@pytest.mark.parametrize(("n", "width"), [(300, 64), (7, 33), (0, 16), (600, 256)])
 def test_modulation(n: int, width: int, normalize: bool) -> None:
     leaves, cotangent = _rows(n, width)
     wanted, found = (

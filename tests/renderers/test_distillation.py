@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -104,8 +104,15 @@ def test_the_kinds_are_those_of_the_presets() -> None:
     assert set(KINDS) == set(scene_presets())
 
 
+@pytest.fixture
+def plain() -> Iterator[None]:
+    """The reference: kernels are compared with it elsewhere, and each would have to be compiled."""
+    with backends.force("reference"):
+        yield
+
+
 @pytest.mark.parametrize("student", KINDS)
-def test_any_to_any(student: str) -> None:
+def test_any_to_any(student: str, plain: None) -> None:
     """From every teacher three steps of each stage; the teacher keeps still."""
     sampler = _sampler()
     for teacher in KINDS:
@@ -274,7 +281,7 @@ class _Sphere(SignalField):
 
 
 @pytest.mark.parametrize("slopes", [0.0, 0.1])
-def test_a_distance_field_learns_a_sphere(slopes: float) -> None:
+def test_a_distance_field_learns_a_sphere(slopes: float, plain: None) -> None:
     torch.manual_seed(0)
     student = Coordinate(Identity(centered=True), Siren(32, 2, 3.0, 3.0)).build(Box(CUBE), 1)
     config = SignalDistillation(batch=256, slopes=slopes)
