@@ -26,7 +26,7 @@ demo: .venv/demo.stamp
 	@echo "next        $(BIN)/polyfield fit scene YOUR_FOLDER --out runs/mine"
 
 test: .venv/test.stamp lint types contracts
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 bench: .venv/demo.stamp
 	$(BIN)/polyfield bench
