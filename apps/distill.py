@@ -22,8 +22,8 @@ from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run
 from polyfield.apps.scene_presets import method_of, scene_presets
 from polyfield.encodings.errors import InputError
-from polyfield.renderers.distillation import LEVELS, Level
 from polyfield.renderers.model import RadianceModel, SignalModel
+from polyfield.renderers.pose_distillation import LEVELS, Level
 
 
 @dataclass(frozen=True)

@@ -53,26 +53,28 @@ class Curve:
     """Rows of seconds and PSNR, kept in the run's curve.json so that resuming goes on with them."""
 
     def __init__(self, run: Run, model: RadianceModel, pixels: Pixels, looks: int = LOOKS) -> None:
-        self._path, self._model, self._pixels = run.file("curve.json"), model, pixels
+        self._run, self._model, self._pixels = run, model, pixels
         self._every, self._next = 1 / looks, 0.0
-        self.rows = curve_of(run)
+        # Read with the first step: only then is it known whether the run is a new one.
+        self._rows: list[dict[str, float]] | None = None
 
     def watch(self, progress: Progress) -> None:
         """Measure when it is time."""
-        if self._next == 0.0 and self.rows:
-            self._next = self.rows[-1]["progress"] + self._every
+        if self._rows is None:
+            self._rows = [r for r in curve_of(self._run) if r["progress"] <= progress.fraction]
+            self._next = self._rows[-1]["progress"] + self._every if self._rows else 0.0
         if progress.fraction < self._next and progress.fraction < 1:
             return
         self._next = progress.fraction + self._every
         seen = self._model.render_rays(self._pixels.rays).color.clamp(0, 1)
-        self.rows.append(
+        self._rows.append(
             {
                 "seconds": round(progress.seconds, 3),
                 "progress": round(progress.fraction, 5),
                 "psnr": round(psnr(seen, self._pixels.color), 3),
             }
         )
-        write_json(self._path, {"rows": self.rows})
+        write_json(self._run.file("curve.json"), {"rows": self._rows})
 
 
 def curve_of(run: Run) -> list[dict[str, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ from polyfield.apps.evaluate import Measured, evaluate_image
 from polyfield.apps.jobs import Asked, Job
 from polyfield.apps.presets import ImageRun
 from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run, load
+from polyfield.apps.runs import Run, load, model_fingerprint
 from polyfield.encodings.errors import InputError
 from polyfield.fields.fit import Fit
-from polyfield.renderers.distillation import SignalDistillation
 from polyfield.renderers.model import SignalModel
+from polyfield.renderers.signal_distillation import SignalDistillation
 from polyfield.scenes import open_picture
 from polyfield.scenes.color import from_float
 from polyfield.scenes.picture import Picture
@@ -54,8 +53,7 @@ class DistillImageJob(Job[SignalModel]):
             f"{run.path}: {self._asked.preset} learns from {run.config()['preset']}, "
             f"{self._asked.threads} threads, seed {self._asked.seed}"
         )
-        digest = hashlib.sha256(run.file("model.safetensors").read_bytes())
-        return digest.hexdigest()[:16]
+        return model_fingerprint(run)
 
     def _open(self) -> Picture | None:
         try:

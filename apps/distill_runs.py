@@ -9,7 +9,7 @@ from typing import Any
 from polyfield.apps.distill_curve import LOOKS, Curve, curve_of, photographed
 from polyfield.apps.distill_image import DistillImageJob
 from polyfield.apps.distill_report import report, write_report
-from polyfield.apps.distill_scene import DistillJob, Lesson, photographs, test_scene
+from polyfield.apps.distill_scene import DistillJob, Lesson, held_out, photographs
 from polyfield.apps.fit_scene import SceneJob
 from polyfield.apps.jobs import Asked, Way, do
 from polyfield.apps.presets import ImageRun, SceneRun
@@ -82,8 +82,9 @@ class _Scratch(SceneJob):
     def build(self) -> tuple[RadianceModel, Fit]:
         """The model, its loop and its curve."""
         model, fit = super().build()
-        pixels = photographed(test_scene(photographs(self._asked)), model.background)
-        self._curve = Curve(self._watched, model, pixels)
+        scene = held_out(photographs(self._asked))
+        assert scene is not None, "checked before the student learned"
+        self._curve = Curve(self._watched, model, photographed(scene, model.background))
         return model, fit
 
     def watch(self, progress: Progress) -> None:

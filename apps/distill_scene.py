@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -21,21 +19,22 @@ from polyfield.apps.jobs import Asked, Job
 from polyfield.apps.pictures import Pair
 from polyfield.apps.presets import SceneRun
 from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run, load
+from polyfield.apps.runs import Run, load, model_fingerprint
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.files import write_whole
 from polyfield.fields.distill import PointLoss, inherit
 from polyfield.fields.fit import Fit, FitConfig, Objective, Progress
 from polyfield.fields.heads import WithHeads
 from polyfield.fields.serialize import from_tree
-from polyfield.renderers.distillation import CellDistillation, Level, PoseDistillation
+from polyfield.renderers.cell_distillation import CellDistillation
 from polyfield.renderers.extract_occupancy import extract_occupancy
 from polyfield.renderers.metrics import psnr, ssim
 from polyfield.renderers.model import RadianceModel
 from polyfield.renderers.occupancy import OccupancySampler
 from polyfield.renderers.phases import Phases
+from polyfield.renderers.pose_distillation import Level, PoseDistillation
 from polyfield.scenes import open_capture
-from polyfield.scenes.base import Capture, ReadOptions
+from polyfield.scenes.base import Capture, ReadOptions, Scene
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.random_poses import random_cameras
 
@@ -110,8 +109,7 @@ class DistillJob(Job[RadianceModel]):
             f"{self._teacher.config()['preset']} by {self._lesson.method}, "
             f"{self._asked.threads} threads, seed {self._asked.seed}"
         )
-        digest = hashlib.sha256(self._teacher.file("model.safetensors").read_bytes())
-        return digest.hexdigest()[:16]
+        return model_fingerprint(self._teacher)
 
     def build(self) -> tuple[RadianceModel, Fit]:
         """The student in the teacher's world, and its loop."""
@@ -142,7 +140,7 @@ class DistillJob(Job[RadianceModel]):
 
     def _pixels(self) -> Pixels:
         """What the curve is measured on: photographs, or what the teacher sees from new poses."""
-        scene = test_scene(self.capture)
+        scene = held_out(self.capture)
         if scene is not None:
             return photographed(scene, self.teacher.background)
         unseen = random_cameras(self.cameras, 64, torch.Generator().manual_seed(1))
@@ -239,7 +237,7 @@ def photographs(asked: Asked) -> Capture | None:
         return None
 
 
-def test_scene(capture: Capture | None) -> Any:
+def held_out(capture: Capture | None) -> Scene | None:
     """The test split of a capture, or its first one; None where there is no capture."""
     if capture is None:
         return None
@@ -272,10 +270,8 @@ def likeness(student: RadianceModel, teacher: RadianceModel, cameras: Cameras) -
     }
 
 
-def asked_of(
-    run: Run, preset: str, seed: int, threads: int, config: Mapping[str, Any] | None = None
-) -> Asked:
+def asked_of(run: Run, preset: str, seed: int, threads: int) -> Asked:
     """What the teacher was asked, for a student of another preset."""
-    tree = config or run.config()
+    tree = run.config()
     read = from_tree(ReadOptions, tree.get("read", {}), "read")
     return Asked(tree["data"], preset, read, tree.get("background", "random"), seed, threads)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -174,6 +175,11 @@ def check_fingerprint(run: Run, fingerprint: str) -> None:
             "other pixels or cameras under the same path",
             "give --overwrite or another --out",
         )
+
+
+def model_fingerprint(run: Run) -> str:
+    """What a run's model is recognised by: a digest of its file."""
+    return hashlib.sha256(run.file("model.safetensors").read_bytes()).hexdigest()[:16]
 
 
 def load(path: str | os.PathLike[str], device: str = "cpu") -> RadianceModel | SignalModel:

@@ -27,17 +27,29 @@ class Row:
     """How many times faster than the reference of the same op; None where there is none."""
 
 
-def alternate(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def in_turns(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Median seconds of each, taken in turns after one warm-up."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():
-            with backends.force("auto" if name == "numba" else "reference"):
-                began = time.perf_counter()
-                run()
-                if turn:
-                    times[name].append(time.perf_counter() - began)
+            began = time.perf_counter()
+            run()
+            if turn:
+                times[name].append(time.perf_counter() - began)
     return {name: median(found) for name, found in times.items()}
+
+
+def alternate(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """The same of backends: "numba" runs with kernels, anything else without."""
+
+    def forced(name: str, run: Callable[[], object]) -> Callable[[], object]:
+        def measured() -> None:
+            with backends.force("auto" if name == "numba" else "reference"):
+                run()
+
+        return measured
+
+    return in_turns({name: forced(name, run) for name, run in runs.items()}, repeats)
 
 
 def timed(op: str, size: str, count: int, times: dict[str, float]) -> Iterator[Row]:

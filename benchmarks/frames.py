@@ -10,12 +10,12 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from statistics import median
 
 import torch
 
 from polyfield.apps.camera_files import read_cameras
 from polyfield.apps.runs import load
+from polyfield.apps.timing import in_turns
 from polyfield.encodings.domain import domain
 from polyfield.renderers.model import RadianceModel
 from polyfield.renderers.renderer import VolumeRenderer
@@ -27,18 +27,6 @@ TURNS = 5
 DENSE = 384
 ROWS = 10
 """Rows of pixels that the dense picture is measured on; it takes minutes."""
-
-
-def seconds(runs: dict[str, object]) -> dict[str, float]:
-    """Median seconds of each, in turns after one warm-up."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(TURNS + 1):
-        for name, run in runs.items():
-            began = time.perf_counter()
-            run()  # type: ignore[operator]
-            if turn:
-                times[name].append(time.perf_counter() - began)
-    return {name: median(found) for name, found in times.items()}
 
 
 @torch.no_grad()
@@ -60,11 +48,12 @@ def main(bank_run: str, mlp_run: str) -> None:
     camera = (views.get("test") or views["train"])[0]
     rays = camera.rays()
     shared = VolumeRenderer(mlp.renderer.sampler)
-    found = seconds(
+    found = in_turns(
         {
             "bank": lambda: shared.picture(bank.field, rays),
             "mlp": lambda: shared.picture(mlp.field, rays),
-        }
+        },
+        TURNS,
     )
     size = f"{camera.width}x{camera.height}"
     print(f"frame {size}: bank {found['bank']:.3f} s, 8x256 {found['mlp']:.3f} s, "

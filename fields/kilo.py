@@ -133,12 +133,12 @@ class KiloField(RadianceField):
         order, offsets, place = self._sorted(x.reshape(-1, 3))
         a = self._trunk(place, offsets)[:, -1]
         found = leaky_density(a) * (2 / self.domain.length)
-        return _back(found, order).view(x.shape[:-1])
+        return _Back.apply(found, order).view(x.shape[:-1])
 
     def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:
         """Log-density per box length, and g."""
         order, offsets, place = self._sorted(x.reshape(-1, 3))
-        h = _back(self._trunk(place, offsets), order)
+        h = _Back.apply(self._trunk(place, offsets), order)
         g = h[:, :-1].view(*x.shape[:-1], h.shape[-1] - 1)
         return log_density(h[:, -1] * 2).view(x.shape[:-1]), g
 
@@ -151,10 +151,10 @@ class KiloField(RadianceField):
         view = _Reorder.apply(directions.reshape(-1, 3), order)
         octaves = self.config.direction_octaves
         rgb = kernel.bank(view, h, self.colors, offsets, self.color_widths, octaves).sigmoid()
-        shape, rows = x.shape[:-1], _back(torch.cat([rgb, h[:, -1:]], -1), order)
+        shape, rows = x.shape[:-1], _Back.apply(torch.cat([rgb, h[:, -1:]], -1), order)
         a = rows[:, 3].view(shape)
         density = leaky_density(a) * (2 / self.domain.length)
-        feature = _back(h[:, :-1], order).view(*shape, h.shape[-1] - 1)
+        feature = _Back.apply(h[:, :-1], order).view(*shape, h.shape[-1] - 1)
         return RadianceSample(density, rows[:, :3].view(x.shape), log_density(a * 2), feature)
 
     def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
@@ -176,7 +176,7 @@ class KiloField(RadianceField):
 
 
 class _Reorder(torch.autograd.Function):
-    """Rows in another order; the gradient goes back row by row, where torch would add."""
+    """rows[order], an order being a permutation: the gradient is moved, where torch would add."""
 
     @staticmethod
     def forward(ctx, rows: Tensor, order: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
@@ -189,8 +189,15 @@ class _Reorder(torch.autograd.Function):
         return torch.empty_like(grad).index_copy_(0, order, grad), None
 
 
-def _back(rows: Float[Tensor, "n *c"], order: Int64[Tensor, "n"]) -> Float[Tensor, "n *c"]:
-    """Undo an order."""
-    inverse = torch.empty_like(order)
-    inverse[order] = torch.arange(len(order), device=order.device)
-    return _Reorder.apply(rows, inverse)
+class _Back(torch.autograd.Function):
+    """Undoes `_Reorder`."""
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, order: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(order)
+        return torch.empty_like(rows).index_copy_(0, order, rows)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
+        (order,) = ctx.saved_tensors
+        return grad.index_select(0, order), None

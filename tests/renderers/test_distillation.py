@@ -33,15 +33,12 @@ from polyfield.fields.plain_nerf import PlainNerf
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.siren import Siren
 from polyfield.fields.voxels import Voxels
-from polyfield.renderers.distillation import (
-    CellDistillation,
-    PoseDistillation,
-    PoseObjective,
-    SignalDistillation,
-)
+from polyfield.renderers.cell_distillation import CellDistillation
 from polyfield.renderers.extract_occupancy import extract_occupancy
 from polyfield.renderers.occupancy import OccupancyGrid, OccupancySampler
 from polyfield.renderers.phases import Phases
+from polyfield.renderers.pose_distillation import PoseDistillation, PoseObjective
+from polyfield.renderers.signal_distillation import SignalDistillation
 from polyfield.scenes.cameras import Camera, Cameras
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])

@@ -1,4 +1,4 @@
-"""Distillation as objectives of `fit`: along rays of random poses, in cells, of signals.
+"""Distillation along the rays of random poses (PVD, PVD-AL), as an objective of `fit`.
 
 The terms at points are in fields/distill.py, PVD-AL's levels in hard_examples.py. Teacher and
 student are asked at the very same points; neither needs a photograph.
@@ -11,17 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
-from polyfield.encodings.errors import InputError
-from polyfield.fields.base import RadianceField, RadianceSample, SignalField
+from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.fields.distill import (
-    Form,
     PointLoss,
     feature_term,
-    opacity_loss,
     point_terms,
     share_feature,
     size,
@@ -260,138 +255,3 @@ def _at(sample: RadianceSample, keep: Tensor) -> RadianceSample:
     """Some of the points."""
     feature = None if sample.feature is None else sample.feature[keep]
     return RadianceSample(sample.density[keep], sample.rgb[keep], sample.log_density[keep], feature)
-
-
-@dataclass(frozen=True)
-class CellDistillation:
-    """KiloNeRF: colour and opacity at points of space, drawn as the student's cells ask."""
-
-    samples: int = 32768
-    """Points a step; released 128 in each of 512 cells."""
-    everywhere: bool = False
-    """Also where there is nothing, as released: a CPU's time is better spent inside."""
-
-    def build(
-        self, teacher: RadianceField, student: RadianceField, sampler: Sampler, seed: int
-    ) -> CellObjective:
-        """The objective; the sampler's grid says where there is something."""
-        return CellObjective(self, teacher, student, sampler, seed)
-
-
-class CellObjective:
-    """Draws points and directions, asks both fields, compares."""
-
-    def __init__(
-        self,
-        config: CellDistillation,
-        teacher: RadianceField,
-        student: RadianceField,
-        sampler: Sampler,
-        seed: int,
-    ) -> None:
-        self.config, self.teacher, self.student, self.sampler = config, teacher, student, sampler
-        self.generator = torch.Generator().manual_seed(seed)
-        probe = student.draw_points(1 << 14, torch.Generator().manual_seed(seed))
-        share = 1.0 if config.everywhere else float(sampler.near_something(probe).float().mean())
-        self.drawn = int(config.samples / max(share, 0.02))
-
-    def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        """Loss at fresh points: nothing is stored, memory stays bounded."""
-        x = self.student.draw_points(self.drawn, self.generator)
-        if not self.config.everywhere:
-            x = x[self.sampler.near_something(x)][: self.config.samples]
-        directions = torch.randn(len(x), 3, generator=self.generator)
-        directions = functional.normalize(directions, dim=-1)
-        with torch.no_grad():
-            wanted = self.teacher(x, directions)
-        loss = opacity_loss(self.student, self.student(x, directions), wanted)
-        return loss, {"psnr": psnr_of(loss.item()), "samples": float(len(x))}
-
-    def state(self) -> dict[str, Tensor]:
-        """The generator."""
-        return {"generator": self.generator.get_state()}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what `state` gave."""
-        self.generator.set_state(state["generator"])
-
-
-@dataclass(frozen=True)
-class SignalDistillation:
-    """A signal's values, and its slopes where asked, at random points."""
-
-    batch: int = 16384
-    """Points a step."""
-    form: Form = "mse"
-    """Of the residual."""
-    slopes: float = 0.0
-    """Weight of the slopes: differences over a thousandth of the domain, per domain length."""
-
-    def build(self, teacher: SignalField, student: SignalField, seed: int) -> SignalObjective:
-        """The objective.
-
-        Raises:
-            InputError: the two have different coordinates or channels.
-        """
-        one, two = (
-            (field.domain.dim, field.out_dim, field.domain.bounds.tolist())
-            for field in (teacher, student)
-        )
-        if one != two:
-            raise InputError(f"a student of the teacher's kind {one}", str(two), "change it")
-        return SignalObjective(self, teacher, student, seed)
-
-
-class SignalObjective:
-    """Draws points of the domain, asks both fields, compares."""
-
-    def __init__(
-        self, config: SignalDistillation, teacher: SignalField, student: SignalField, seed: int
-    ) -> None:
-        self.config, self.teacher, self.student = config, teacher, student
-        self.generator = torch.Generator().manual_seed(seed)
-        if student.places:
-            x = self._draw(1 << 16)
-            student.place(x, _slopes(teacher, x).abs().sum((-1, -2)))
-
-    def _draw(self, n: int) -> Float[Tensor, "n d"]:
-        domain = self.student.domain
-        # Neighbours share entries of grids, and so caches: in order of one coordinate.
-        u = torch.rand(n, domain.dim, generator=self.generator)
-        return domain.inverse(u[u[:, -1].argsort()])
-
-    def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        """Loss at fresh points."""
-        x = self._draw(self.config.batch)
-        with torch.no_grad():
-            wanted = self.teacher(x)
-        residual = self.student(x) - wanted
-        if self.student.observes:
-            self.student.observe(x, residual.detach().square().mean(-1))
-        loss = size(self.config.form, residual)
-        if self.config.slopes > 0:
-            with torch.no_grad():
-                slopes = _slopes(self.teacher, x)
-            difference = _slopes(self.student, x) - slopes
-            loss = loss + self.config.slopes * size(self.config.form, difference)
-        mse = residual.detach().square().mean().item()
-        return loss, {"psnr": psnr_of(mse), "samples": float(len(x))}
-
-    def state(self) -> dict[str, Tensor]:
-        """The generator."""
-        return {"generator": self.generator.get_state()}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what `state` gave."""
-        self.generator.set_state(state["generator"])
-
-
-STRIDE = 1e-3
-"""Of a slope, over the domain's longest edge: kernels have no second derivatives."""
-
-
-def _slopes(field: SignalField, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d c"]:
-    """Change of the values per domain length, along each axis."""
-    h = STRIDE * field.domain.length
-    steps = torch.eye(x.shape[1], dtype=x.dtype, device=x.device) * (h / 2)
-    return torch.stack([(field(x + s) - field(x - s)) / STRIDE for s in steps], 1)
