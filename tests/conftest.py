@@ -8,7 +8,11 @@ from beartype import BeartypeConf, beartype
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-import polyfield  # noqa: F401  # before torch: it says how torch's threads are to wait
+# Without a GPU, Triton's kernels run in its interpreter; it reads this when they are defined.
+if not any(Path("/dev").glob("nvidia[0-9]*")):
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
+import polyfield  # noqa: E402, F401  # before torch: it says how torch's threads are to wait
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -40,7 +44,7 @@ def _checked() -> list[str]:
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for folder in ("encodings", "fields", "scenes", "renderers", "apps")
         for path in (ROOT / folder).rglob("*.py")
-        if path.stem != "__init__" and not path.stem.endswith("_numba")
+        if path.stem != "__init__" and not path.stem.endswith(("_numba", "_triton"))
     ]
     return [f"polyfield.{name}" for name in names if name not in UNCHECKED]
 

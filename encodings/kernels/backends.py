@@ -2,11 +2,15 @@
 
 An op has one `reference` in plain torch and may have a fast kernel of the same numbers.
 `POLYFIELD_BACKEND` is read once: `auto` (the fast kernel wherever there is one), `reference`
-(never), `numba` (the CPU kernel or an error).
+(never), `numba` (the CPU kernel or an error), `triton` (the GPU kernel or an error; CPU tensors as
+with `auto`).
+
+The kernels of an op `x.py` are the modules `x_numba.py` and, where it has one, `x_triton.py`.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import threading
@@ -21,8 +25,9 @@ import torch
 from torch import Tensor
 
 from polyfield.encodings.errors import InputError
+from polyfield.encodings.kernels import gpu
 
-CHOICES = ("auto", "reference", "numba")
+CHOICES = ("auto", "reference", "numba", "triton")
 
 _forced: list[str] = []
 _lock = threading.Lock()
@@ -46,7 +51,18 @@ def chosen() -> str:
         raise InputError(
             "the numba package for POLYFIELD_BACKEND=numba", "none", "pip install numba"
         )
+    if value == "triton" and not gpu.interpreting() and (reason := gpu.why_not(0)):
+        raise InputError(
+            "a GPU that Triton kernels run on for POLYFIELD_BACKEND=triton",
+            reason,
+            "unset it or mend that",
+        )
     return value
+
+
+def current() -> str:
+    """What is forced, else what was chosen."""
+    return _forced[-1] if _forced else chosen()
 
 
 @cache
@@ -56,7 +72,7 @@ def _numba_found() -> bool:
 
 @contextmanager
 def force(backend: str) -> Iterator[None]:
-    """Use `backend` ("reference", "numba" or "auto") inside a `with` block, whatever was chosen."""
+    """Use `backend`, one of CHOICES, inside a `with` block, whatever was chosen."""
     assert backend in CHOICES, backend
     _forced.append(backend)
     try:
@@ -67,12 +83,40 @@ def force(backend: str) -> Iterator[None]:
 
 def use_numba(*tensors: Tensor) -> bool:
     """True if the numba kernel is to run on these tensors: float32 on the CPU."""
-    backend = _forced[-1] if _forced else chosen()
+    backend = current()
     return (
         backend != "reference"
+        and not (backend == "triton" and gpu.interpreting())
         and _numba_found()
         and all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
     )
+
+
+def use_triton(op: str, *tensors: Tensor) -> bool:
+    """True if the Triton kernel of `op` is to run on these tensors: float32 on a CUDA device.
+
+    Triton's interpreter runs it on CPU tensors, where that is forced.
+
+    Raises:
+        InputError: POLYFIELD_BACKEND is triton and the kernel can't run.
+    """
+    backend = current()
+    if backend in ("reference", "numba") or any(t.dtype != torch.float32 for t in tensors):
+        return False
+    device = tensors[0].device
+    if device.type != "cuda":
+        return backend == "triton" and device.type == "cpu" and gpu.interpreting()
+    return gpu.ready(op, device.index or 0, backend == "triton")
+
+
+def fast(op: str, *tensors: Tensor) -> bool:
+    """True if one of the kernels of `op`, the module of its reference, is to run."""
+    return use_numba(*tensors) or use_triton(op, *tensors)
+
+
+def kernel(op: str, *tensors: Tensor) -> Any:
+    """The module of the kernel that `fast` promised."""
+    return importlib.import_module(f"{op}_{'numba' if use_numba(*tensors) else 'triton'}")
 
 
 def call(kernel: Callable[..., Any], *arguments: Any) -> Any:
@@ -117,6 +161,13 @@ class Backend:
     """What it is used for, or why it is off and how to turn it on."""
 
 
+def _triton_row() -> Backend:
+    if chosen() in ("reference", "numba"):
+        return Backend("triton", False, f"POLYFIELD_BACKEND={chosen()}; unset it")
+    reason = gpu.why_not(0)
+    return Backend("triton", reason is None, reason or gpu.describe(0))
+
+
 def report() -> list[Backend]:
     """The backends this machine could use, which are used, and why the others are not."""
     rows = [Backend("reference", True, "plain torch, any dtype and device")]
@@ -132,11 +183,7 @@ def report() -> list[Backend]:
         rows.append(
             Backend("numba", True, f"{numba.__version__}, CPU, float32, {LANES} lanes a vector")
         )
-    rows.append(
-        Backend("cuda", False, "found, but the GPU kernels are not part of this version")
-        if torch.cuda.is_available()
-        else Backend("cuda", False, "no CUDA device in this PyTorch")
-    )
+    rows.append(_triton_row())
     for package in ("tinycudann", "nerfacc"):
         found = importlib.util.find_spec(package) is not None
         why = "found, not used by this version" if found else "not installed; optional"

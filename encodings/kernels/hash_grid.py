@@ -122,7 +122,7 @@ def hash_grid(
     Returns:
         [n, L * F].
     """
-    if not backends.use_numba(x, table):
+    if levels.dim > 3 and x.is_cuda or not backends.fast(__name__, x, table):
         return reference(x, table, levels, features, smooth)
     return _hash_grid(
         x,
@@ -135,7 +135,7 @@ def hash_grid(
     )
 
 
-@torch.library.custom_op("polyfield::hash_grid", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("polyfield::hash_grid", mutates_args=())
 def _hash_grid(
     x: Tensor,
     table: Tensor,
@@ -145,10 +145,8 @@ def _hash_grid(
     features: int,
     smooth: bool,
 ) -> Tensor:
-    from polyfield.encodings.kernels import hash_grid_numba
-
     levels = Levels(x.shape[1], tuple(scales), tuple(resolutions), tuple(sizes))
-    return hash_grid_numba.forward(x, table, levels, features, smooth)
+    return backends.kernel(__name__, x, table).forward(x, table, levels, features, smooth)
 
 
 @_hash_grid.register_fake
@@ -164,7 +162,7 @@ def _(
     return x.new_empty(x.shape[0], len(scales) * features)
 
 
-@torch.library.custom_op("polyfield::hash_grid_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("polyfield::hash_grid_backward", mutates_args=())
 def _hash_grid_backward(
     grad: Tensor,
     x: Tensor,
@@ -178,13 +176,12 @@ def _hash_grid_backward(
     need_table: bool,
 ) -> tuple[Tensor, Tensor]:
     """Gradients in x [n, d] and in the table [p]; an empty tensor for one that isn't needed."""
-    from polyfield.encodings.kernels import hash_grid_numba
-
+    kernel = backends.kernel(__name__, x, table)
     levels = Levels(x.shape[1], tuple(scales), tuple(resolutions), tuple(sizes))
     empty = x.new_empty(0)
     return (
-        hash_grid_numba.backward_x(grad, x, table, levels, features, smooth) if need_x else empty,
-        hash_grid_numba.backward_table(grad, x, table, levels, features, smooth)
+        kernel.backward_x(grad, x, table, levels, features, smooth) if need_x else empty,
+        kernel.backward_table(grad, x, table, levels, features, smooth)
         if need_table
         else empty.clone(),
     )

@@ -79,8 +79,6 @@ def adam(
     skip: bool,
 ) -> None:
     """Step `param`, `first`, `second` and `count` in place; all of one shape and contiguous."""
-    if not backends.use_numba(param, grad, first, second):
+    if not backends.fast(__name__, param, grad, first, second):
         return reference(param, grad, first, second, count, numbers, skip)
-    from polyfield.fields.kernels import adam_numba
-
-    return adam_numba.step(param, grad, first, second, count, numbers, skip)
+    return backends.kernel(__name__, param).step(param, grad, first, second, count, numbers, skip)

@@ -52,9 +52,10 @@ def group(
     """
     if fast and network.device.type == "cpu":
         return _group(network, count)
-    offsets = torch.zeros(count + 1, dtype=torch.int64, device=network.device)
-    offsets[1:] = network.bincount(minlength=count).cumsum(0)
-    return network.argsort(stable=True), offsets
+    # Searched, not counted: torch's bincount makes the host wait for a GPU.
+    ranked, order = network.sort(stable=True)
+    bounds = torch.arange(count + 1, device=network.device)
+    return order, torch.searchsorted(ranked, bounds)
 
 
 @torch.library.custom_op("polyfield::bank_group", mutates_args=(), device_types="cpu")
@@ -95,6 +96,13 @@ def reference(
     return torch.cat(outputs)
 
 
+def _on_gpu(x: Tensor, weights: Tensor, widths: list[int]) -> bool:
+    """Whether the GPU kernel runs: it takes hidden layers of one width."""
+    return backends.use_triton(__name__, x, weights) and backends.kernel(__name__, x, weights).fits(
+        widths
+    )
+
+
 def bank(
     x: Float[Tensor, "n d"],
     extra: Float[Tensor, "n e"] | None,
@@ -118,17 +126,17 @@ def bank(
         [n, widths[-1]].
     """
     extra = x.new_empty(x.shape[0], 0) if extra is None else extra
-    run = _bank if backends.use_numba(x, extra, weights) else reference
-    return run(x, extra, weights, offsets, widths, octaves)
+    if backends.use_numba(x, extra, weights) or _on_gpu(x, weights, widths):
+        return _bank(x, extra, weights, offsets, widths, octaves)
+    return reference(x, extra, weights, offsets, widths, octaves)
 
 
-@torch.library.custom_op("polyfield::bank", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("polyfield::bank", mutates_args=())
 def _bank(
     x: Tensor, extra: Tensor, weights: Tensor, offsets: Tensor, widths: list[int], octaves: int
 ) -> Tensor:
-    from polyfield.fields.kernels import bank_numba
-
-    return bank_numba.forward(x, extra, weights, offsets, widths, octaves)
+    kernel = backends.kernel(__name__, x, weights)
+    return kernel.forward(x, extra, weights, offsets, widths, octaves)
 
 
 @_bank.register_fake
@@ -138,7 +146,7 @@ def _(
     return x.new_empty(x.shape[0], widths[-1])
 
 
-@torch.library.custom_op("polyfield::bank_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("polyfield::bank_backward", mutates_args=())
 def _bank_backward(
     grad: Tensor,
     x: Tensor,
@@ -151,11 +159,8 @@ def _bank_backward(
     need_extra: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients in x, extra (an empty tensor for one that isn't needed) and weights."""
-    from polyfield.fields.kernels import bank_numba
-
-    return bank_numba.backward(
-        grad, x, extra, weights, offsets, widths, octaves, need_x, need_extra
-    )
+    kernel = backends.kernel(__name__, x, weights)
+    return kernel.backward(grad, x, extra, weights, offsets, widths, octaves, need_x, need_extra)
 
 
 @_bank_backward.register_fake

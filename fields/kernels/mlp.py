@@ -48,6 +48,13 @@ def reference(
     return functional.linear(x, matrix, offset)
 
 
+def _on_gpu(x: Tensor, weights: Tensor, widths: list[int]) -> bool:
+    """Whether the GPU kernel runs: wide layers are faster as torch's own products."""
+    return backends.use_triton(__name__, x, weights) and backends.kernel(__name__, x, weights).fits(
+        widths
+    )
+
+
 def mlp(
     x: Float[Tensor, "n i"], weights: Float[Tensor, "p"], widths: list[int], bias: bool = False
 ) -> Float[Tensor, "n o"]:
@@ -62,16 +69,14 @@ def mlp(
     Returns:
         [n, widths[-1]].
     """
-    if backends.use_numba(x, weights):
+    if backends.use_numba(x, weights) or _on_gpu(x, weights, widths):
         return _mlp(x, weights, widths, bias)
     return reference(x, weights, widths, bias)
 
 
-@torch.library.custom_op("polyfield::mlp", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("polyfield::mlp", mutates_args=())
 def _mlp(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor:
-    from polyfield.fields.kernels import mlp_numba
-
-    return mlp_numba.forward(x, weights, widths, bias)
+    return backends.kernel(__name__, x, weights).forward(x, weights, widths, bias)
 
 
 @_mlp.register_fake
@@ -79,14 +84,13 @@ def _(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor:
     return x.new_empty(x.shape[0], widths[-1])
 
 
-@torch.library.custom_op("polyfield::mlp_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("polyfield::mlp_backward", mutates_args=())
 def _mlp_backward(
     grad: Tensor, x: Tensor, weights: Tensor, widths: list[int], bias: bool, need_x: bool
 ) -> tuple[Tensor, Tensor]:
     """Gradients of sum(grad * mlp(x)) in x ([n, i], or empty unless need_x) and in weights [p]."""
-    from polyfield.fields.kernels import mlp_numba
-
-    return mlp_numba.backward(grad, x, weights, widths, bias, need_x)
+    kernel = backends.kernel(__name__, x, weights)
+    return kernel.backward(grad, x, weights, widths, bias, need_x)
 
 
 @_mlp_backward.register_fake

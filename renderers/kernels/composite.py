@@ -66,18 +66,16 @@ def composite(
     Returns:
         (blended values [r, c], opacity [r] in [0, 1]).
     """
-    if length.requires_grad or not backends.use_numba(values, density, length):
+    if length.requires_grad or not backends.fast(__name__, values, density, length):
         return reference(values, density, length, offsets)
     return _composite(values, density, length, offsets)
 
 
-@torch.library.custom_op("polyfield::composite", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("polyfield::composite", mutates_args=())
 def _composite(
     values: Tensor, density: Tensor, length: Tensor, offsets: Tensor
 ) -> tuple[Tensor, Tensor]:
-    from polyfield.renderers.kernels import composite_numba
-
-    return composite_numba.forward(values, density, length, offsets)
+    return backends.kernel(__name__, values, density).forward(values, density, length, offsets)
 
 
 @_composite.register_fake
@@ -86,7 +84,7 @@ def _(values: Tensor, density: Tensor, length: Tensor, offsets: Tensor) -> tuple
     return values.new_empty(rays, values.shape[1]), values.new_empty(rays)
 
 
-@torch.library.custom_op("polyfield::composite_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("polyfield::composite_backward", mutates_args=())
 def _composite_backward(
     grad: Tensor,
     grad_opacity: Tensor,
@@ -96,9 +94,8 @@ def _composite_backward(
     offsets: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Gradients in values [n, c] and density [n]."""
-    from polyfield.renderers.kernels import composite_numba
-
-    return composite_numba.backward(grad, grad_opacity, values, density, length, offsets)
+    kernel = backends.kernel(__name__, values, density)
+    return kernel.backward(grad, grad_opacity, values, density, length, offsets)
 
 
 @_composite_backward.register_fake

@@ -137,8 +137,7 @@ def march(
     Returns:
         (offsets [r + 1], starts [n], ends [n]).
     """
-    if not backends.use_numba(origins, directions, jitter):
+    if not backends.fast(__name__, origins, directions, jitter):
         return reference(origins, directions, bounds, jitter, cells, domain, lattice)
-    from polyfield.renderers.kernels import march_numba
-
-    return march_numba.march(origins, directions, bounds, jitter, cells, domain, lattice)
+    kernel = backends.kernel(__name__, origins)
+    return kernel.march(origins, directions, bounds, jitter, cells, domain, lattice)

@@ -61,7 +61,7 @@ def _by_hand(
     return kept, doubtful
 
 
-@pytest.fixture(params=["numba", "reference"])
+@pytest.fixture(params=["numba", "triton", "reference"])
 def backend(request: pytest.FixtureRequest):  # noqa: ANN201
     with backends.force(request.param):
         yield request.param

@@ -22,7 +22,7 @@ def intervals(counts: list[int], start: Tensor, length: Tensor) -> Intervals:
     return Intervals(offsets, start, start + length)
 
 
-@pytest.fixture(params=["numba", "reference"])
+@pytest.fixture(params=["numba", "triton", "reference"])
 def backend(request: pytest.FixtureRequest):  # noqa: ANN201
     with backends.force(request.param):
         yield request.param
