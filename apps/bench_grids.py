@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from polyfield.apps.bench import POINTS
+from polyfield.apps.bench_cpu import POINTS
 from polyfield.apps.timing import Row, alternate, ray_points, timed
 from polyfield.encodings.kernels.factored import Factors, factored
 

@@ -13,6 +13,7 @@ import tyro
 from polyfield.apps import flags
 from polyfield.apps.compare_pictures import Crop, write_plots, write_sheet
 from polyfield.apps.compare_table import Row, write_table
+from polyfield.apps.devices import resolve
 from polyfield.apps.evaluate import FITTED_VIEWS, evaluate_scene
 from polyfield.apps.fit_image import ImageJob
 from polyfield.apps.fit_scene import SceneJob
@@ -54,6 +55,8 @@ class CompareFlags:
     """Shrink pictures by this whole factor."""
     threads: int | None = None
     """CPU threads; default as PyTorch chooses, one per core."""
+    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda[:N]")] = "auto"
+    """Where to compute; auto is an NVIDIA GPU where there is one. A run may go on elsewhere."""
     resume: bool = False
     """Go on with DIR: runs that are finished are taken as they are."""
     overwrite: bool = False
@@ -139,16 +142,19 @@ def main_scene(arguments: Sequence[str]) -> None:
     _compare(given.compare, _asked(given.data, read, given.background), job, measure, configs)
 
 
-def _asked(data: str, read: ReadOptions, background: str) -> Callable[[str, int, int], Asked]:
-    def asked(preset: str, seed: int, threads: int) -> Asked:
-        return Asked(data, preset, read, background, seed, threads)
+AskedBy = Callable[[str, int, int, torch.device], Asked]
+
+
+def _asked(data: str, read: ReadOptions, background: str) -> AskedBy:
+    def asked(preset: str, seed: int, threads: int, device: torch.device) -> Asked:
+        return Asked(data, preset, read, background, seed, threads, device)
 
     return asked
 
 
 def _compare(
     given: CompareFlags,
-    asked: Callable[[str, int, int], Asked],
+    asked: AskedBy,
     job: Callable[[Asked, str], Any],
     measure: Callable[[Row, Any, bool], list[Crop]],
     configs: Callable[[str], object],
@@ -157,7 +163,7 @@ def _compare(
 
     Args:
         given: The flags.
-        asked: (preset, seed, threads) -> what a fit is asked.
+        asked: (preset, seed, threads, device) -> what a fit is asked.
         job: (what is asked, item of --presets) -> the fit.
         measure: (row to fill, model, whether to show it) -> what is shown.
         configs: Item -> its configs; all are looked at before anything is trained.
@@ -173,7 +179,7 @@ def _compare(
     check_seed(given.seeds - 1)
     for item in items:
         configs(item)
-    threads = use_threads(given.threads)
+    threads, device = use_threads(given.threads), resolve(given.device)
     if given.out.exists() and not (given.resume or given.overwrite):
         raise InputError(
             "a new folder for --out",
@@ -191,7 +197,7 @@ def _compare(
                 way = Way(given.resume, given.overwrite)
                 # Whatever the order of the presets, each begins from the same state.
                 torch.manual_seed(seed)
-                model = do(job(asked(name, seed, threads), item), run, reporter, way)
+                model = do(job(asked(name, seed, threads, device), item), run, reporter, way)
                 row = Row.of(name, seed, run.metrics(), model.field.size())
                 crops += measure(row, model, seed == 0)
                 rows.append(row)

@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
+import torch
 import tyro
 
 from polyfield.apps import flags
+from polyfield.apps.devices import resolve
 from polyfield.apps.distill_matrix import matrix
 from polyfield.apps.distill_runs import distill_image, distill_scene
 from polyfield.apps.distill_scene import Lesson, Method, asked_of
 from polyfield.apps.fitting import check_seed, configured, with_budget
 from polyfield.apps.image_presets import image_presets
-from polyfield.apps.jobs import Way
+from polyfield.apps.jobs import Asked, Way
 from polyfield.apps.machine import use_threads
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run
@@ -66,6 +68,8 @@ class Flags:
     """Seed of everything random."""
     threads: int | None = None
     """CPU threads; default as PyTorch chooses, one per core."""
+    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda[:N]")] = "auto"
+    """Where to compute; auto is an NVIDIA GPU where there is one. A run may go on elsewhere."""
     resume: bool = False
     """Go on with RUN2 where it stopped."""
     overwrite: bool = False
@@ -80,13 +84,14 @@ def main(arguments: Sequence[str]) -> None:
     if given.out is None:
         raise InputError("--out", "none", "name a folder for the student")
     check_seed(given.seed)
-    threads = use_threads(given.threads)
+    threads, device = use_threads(given.threads), resolve(given.device)
     with Reporter(given.quiet) as reporter:
         if given.matrix is not None:
             if given.run is not None or given.to is not None:
                 raise InputError("--matrix without RUN and --to", "both", "drop one of them")
             budget = (given.seconds, given.steps)
-            matrix(given.matrix, given.presets, budget, given.out, given.seed, threads, reporter)
+            base = Asked(given.matrix, seed=given.seed, threads=threads, device=device)
+            matrix(base, given.presets, budget, given.out, reporter)
             return
         if given.run is None or given.to is None:
             raise InputError(
@@ -108,7 +113,7 @@ def main(arguments: Sequence[str]) -> None:
             given.finetune,
         )
         budget = (given.seconds, given.steps)
-        _distill(lesson, given, budget, run, threads, reporter, way)
+        _distill(lesson, given, budget, run, (threads, device), reporter, way)
 
 
 def _levels(given: Flags) -> tuple[Level, ...]:
@@ -127,15 +132,15 @@ def _distill(
     given: Flags,
     budget: tuple[float | None, int | None],
     run: Run,
-    threads: int,
+    machine: tuple[int, torch.device],
     reporter: Reporter,
     way: Way,
 ) -> RadianceModel | SignalModel:
-    """One student, of a picture or of a scene."""
+    """One student, of a picture or of a scene; `machine` is the threads and the device."""
     teacher = Run(Path(lesson.teacher))
     config = teacher.config()
     assert given.to is not None
-    asked = asked_of(teacher, given.to, given.seed, threads)
+    asked = asked_of(teacher, given.to, given.seed, *machine)
     if config["kind"] == "image":
         if given.method or given.heads or given.finetune or given.baseline:
             raise InputError(
@@ -164,6 +169,7 @@ def distill(
     steps: int | None = None,
     method: Method | None = None,
     seed: int = 0,
+    device: str = "auto",
 ) -> RadianceModel | SignalModel:
     """Turn a trained run into a model of another architecture.
 
@@ -175,17 +181,17 @@ def distill(
         steps: Training steps, instead of `seconds`.
         method: pvd, pvd-al or kilonerf; None for what suits the preset.
         seed: Of everything random.
+        device: auto for a GPU where there is one; cpu, cuda or cuda:N.
 
     Returns:
-        The student.
+        The student, on that device.
 
     Raises:
-        InputError: the teacher, the folder or a value can't be used.
+        InputError: the teacher, the folder, the device or a value can't be used.
     """
     check_seed(seed)
     given = Flags(run=Path(run), out=Path(out), to=to, method=method, seed=seed)
     lesson = Lesson(os.path.abspath(run), method or "pvd", _levels(given))
-    return _distill(
-        lesson, given, (seconds, steps), Run(Path(out)), use_threads(None), Reporter(quiet=True),
-        Way(),
-    )  # fmt: skip
+    machine = use_threads(None), resolve(device)
+    budget = (seconds, steps)
+    return _distill(lesson, given, budget, Run(Path(out)), machine, Reporter(quiet=True), Way())

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from polyfield.apps.background import viewing_background
+from polyfield.apps.devices import describe
 from polyfield.apps.distill_scene import Lesson
 from polyfield.apps.evaluate import Measured, evaluate_image
 from polyfield.apps.jobs import Asked, Job
@@ -35,6 +36,7 @@ class DistillImageJob(Job[SignalModel]):
 
     def __init__(self, asked: Asked, configs: ImageRun, lesson: Lesson) -> None:
         self._asked, self._configs, self._lesson = asked, configs, lesson
+        self.device = asked.device
 
     def tree(self) -> dict[str, Any]:
         """What config.yaml says."""
@@ -47,11 +49,11 @@ class DistillImageJob(Job[SignalModel]):
         model = load(run.path)
         if not isinstance(model, SignalModel):
             raise InputError("a teacher of a picture", f"a scene's in {run.path}", "change --to")
-        self.teacher = model
+        self.teacher = model.to(self.device)
         self.picture = self._open()
         reporter.say(
             f"{run.path}: {self._asked.preset} learns from {run.config()['preset']}, "
-            f"{self._asked.threads} threads, seed {self._asked.seed}"
+            f"{describe(self.device)}, {self._asked.threads} threads, seed {self._asked.seed}"
         )
         return model_fingerprint(run)
 
@@ -69,7 +71,7 @@ class DistillImageJob(Job[SignalModel]):
             parameter.requires_grad_(False)
         self.student = SignalModel(
             configs.field, teacher.width, teacher.height, teacher.channels, teacher.color_space
-        )
+        ).to(self.device)
         pixels = teacher.width * teacher.height
         config = SignalDistillation(configs.objective.batch or pixels, self._lesson.loss)
         objective = config.build(teacher.field, self.student.field, self._asked.seed)

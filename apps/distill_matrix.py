@@ -31,12 +31,10 @@ KEYS = (
 
 
 def matrix(
-    data: str,
+    base: Asked,
     presets: str | None,
     budget: tuple[float | None, int | None],
     out: Path,
-    seed: int,
-    threads: int,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
     """Fit a teacher of each preset, and distil each into every other.
@@ -44,12 +42,10 @@ def matrix(
     Teachers and pairs that are finished are taken as they are; matrix.json is written after each.
 
     Args:
-        data: A capture, or "demo".
+        base: The capture, the seed, threads and device of all runs.
         presets: Names with commas between; None for all.
         budget: Seconds or steps of every teacher and every student.
         out: Folder of the table; runs go below it.
-        seed: Of everything random.
-        threads: In use.
         reporter: What the user sees.
 
     Returns:
@@ -74,14 +70,13 @@ def matrix(
     for name in names:
         run = Run(out / "teachers" / name)
         reporter.say(f"teacher {name}")
-        asked = Asked(data, name, seed=seed, threads=threads)
-        do(SceneJob(asked, configs[name]), run, reporter, way)
+        do(SceneJob(replace(base, preset=name), configs[name]), run, reporter, way)
     for one, two in itertools.permutations(names, 2):
         if (one, two) in done:
             continue
         teacher, run = Run(out / "teachers" / one), Run(out / "pairs" / f"{one}-{two}")
         lesson = Lesson(os.path.abspath(teacher.path), method_of(two))
-        asked = asked_of(teacher, two, seed, threads)
+        asked = asked_of(teacher, two, base.seed, base.threads, base.device)
         distill_scene(lesson, asked, configs[two], run, reporter, way, looks=0)
         found = read_json(run.file("report.json"))
         rows.append({key: found[key] for key in KEYS})

@@ -26,7 +26,7 @@ def distill_image(
 ) -> SignalModel:
     """Teach a student a picture."""
     model = do(DistillImageJob(asked, configs, lesson), run, reporter, way)
-    _report(lesson, run, None, reporter)
+    _report(lesson, asked, run, None, reporter)
     return model
 
 
@@ -61,13 +61,18 @@ def distill_scene(
         )
     model = do(DistillJob(asked, configs, lesson, run, looks), run, reporter, way)
     found = _baselines(asked, configs, run, reporter, way) if baseline else None
-    _report(lesson, run, found, reporter)
+    _report(lesson, asked, run, found, reporter)
     return model
 
 
-def _report(lesson: Lesson, run: Run, baseline: dict[str, Any] | None, reporter: Reporter) -> None:
+def _report(
+    lesson: Lesson, asked: Asked, run: Run, baseline: dict[str, Any] | None, reporter: Reporter
+) -> None:
     teacher = Run(Path(lesson.teacher))
-    speeds = {"student": query_speed(load(run.path)), "teacher": query_speed(load(teacher.path))}
+    speeds = {
+        name: query_speed(load(one.path).to(asked.device))
+        for name, one in (("student", run), ("teacher", teacher))
+    }
     reporter.say(write_report(run, report(run, teacher, speeds, curve_of(run), baseline)))
 
 

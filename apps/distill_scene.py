@@ -13,6 +13,7 @@ import torch
 
 from polyfield.apps.background import training_background
 from polyfield.apps.camera_files import read_cameras
+from polyfield.apps.devices import describe
 from polyfield.apps.distill_curve import LOOKS, Curve, Pixels, imagined, photographed
 from polyfield.apps.evaluate import Measured, evaluate_scene
 from polyfield.apps.jobs import Asked, Job
@@ -84,6 +85,7 @@ class DistillJob(Job[RadianceModel]):
         self, asked: Asked, configs: SceneRun, lesson: Lesson, run: Run, looks: int = LOOKS
     ) -> None:
         self._asked, self._configs, self._lesson = asked, configs, lesson
+        self.device = asked.device
         self._run, self._looks = run, looks
         self.curve: Curve | None = None
 
@@ -95,7 +97,7 @@ class DistillJob(Job[RadianceModel]):
     def read(self, reporter: Reporter) -> str:
         """Load the teacher and its cameras, and the photographs if they are asked for."""
         self._teacher = Run(Path(self._lesson.teacher))
-        self.teacher = radiance_teacher(self._teacher)
+        self.teacher = radiance_teacher(self._teacher).to(self.device)
         views = read_cameras(self._teacher.file("cameras.json"))
         if not views.get("train"):
             raise InputError("a teacher with training cameras", "none", "fit it again")
@@ -107,7 +109,7 @@ class DistillJob(Job[RadianceModel]):
         reporter.say(
             f"{self._teacher.path}: {self._asked.preset} learns from "
             f"{self._teacher.config()['preset']} by {self._lesson.method}, "
-            f"{self._asked.threads} threads, seed {self._asked.seed}"
+            f"{describe(self.device)}, {self._asked.threads} threads, seed {self._asked.seed}"
         )
         return model_fingerprint(self._teacher)
 
@@ -122,7 +124,7 @@ class DistillJob(Job[RadianceModel]):
         theirs = teacher.renderer.sampler
         if takes_grid and isinstance(theirs, OccupancySampler):
             sampler = theirs.config
-        student = RadianceModel(configs.field, sampler, teacher.world)
+        student = RadianceModel(configs.field, sampler, teacher.world).to(self.device)
         ours = student.renderer.sampler
         if not isinstance(ours, OccupancySampler):
             raise InputError("a student with an occupancy grid", type(ours).__name__, "change it")
@@ -132,7 +134,7 @@ class DistillJob(Job[RadianceModel]):
             extract_occupancy(ours, teacher.field.density, theirs)
         if lesson.inherit:
             inherit(student.field, teacher.field)
-        heads = WithHeads(student.field) if lesson.heads else None
+        heads = WithHeads(student.field).to(self.device) if lesson.heads else None
         objective, fit = self._objective(student, heads)
         if self._looks:
             self.curve = Curve(self._run, student, self._pixels(), self._looks)
@@ -173,7 +175,12 @@ class DistillJob(Job[RadianceModel]):
         if not self._finetune.has_alpha and not self.teacher.world.unbounded:
             background = self.teacher.background
         photographs = configs.objective.build(
-            self._finetune, student.field, student.renderer, background, seed, keep_grid=True
+            self._finetune.to(self.device),
+            student.field,
+            student.renderer,
+            background,
+            seed,
+            keep_grid=True,
         )
         return Phases([(0.5, objective), (1.0, photographs)]), replace(
             fit,
@@ -270,8 +277,9 @@ def likeness(student: RadianceModel, teacher: RadianceModel, cameras: Cameras) -
     }
 
 
-def asked_of(run: Run, preset: str, seed: int, threads: int) -> Asked:
+def asked_of(run: Run, preset: str, seed: int, threads: int, device: torch.device) -> Asked:
     """What the teacher was asked, for a student of another preset."""
     tree = run.config()
     read = from_tree(ReadOptions, tree.get("read", {}), "read")
-    return Asked(tree["data"], preset, read, tree.get("background", "random"), seed, threads)
+    background = tree.get("background", "random")
+    return Asked(tree["data"], preset, read, background, seed, threads, device)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from polyfield.apps import flags
 from polyfield.apps.background import viewing_background
+from polyfield.apps.devices import resolve
 from polyfield.apps.machine import use_threads
 from polyfield.apps.pictures import Pair
 from polyfield.apps.progress import Reporter
@@ -150,10 +151,11 @@ def main(arguments: Sequence[str]) -> None:
     """The command line."""
     given = flags.parse(Flags, arguments, "evaluate")
     use_threads(given.threads)
+    device = resolve(given.device)
     reporter = Reporter(given.quiet)
     run = Run(given.run)
     config = run.config()
-    model = load(run.path)
+    model = load(run.path).to(device)
     data = given.data or config["data"]
     read = from_tree(ReadOptions, config["read"], "read")
     if isinstance(model, SignalModel):
@@ -189,6 +191,8 @@ class Flags:
     """Which part of the data: test, train, val."""
     threads: int | None = None
     """CPU threads."""
+    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda[:N]")] = "auto"
+    """Where to compute; auto is an NVIDIA GPU where there is one."""
     overwrite: bool = False
     """Write metrics.json anew, without what earlier evaluations left in it."""
     quiet: bool = False

@@ -14,6 +14,7 @@ import torch
 import tyro
 
 from polyfield.apps.background import viewing_background
+from polyfield.apps.devices import describe, resolve
 from polyfield.apps.evaluate import Measured, evaluate_image
 from polyfield.apps.fitting import (
     FitFlags,
@@ -48,7 +49,7 @@ class ImageJob(Job[SignalModel]):
     """
 
     def __init__(self, asked: Asked, configs: ImageRun, array: np.ndarray | None = None) -> None:
-        self._asked, self._configs = asked, configs
+        self._asked, self._configs, self.device = asked, configs, asked.device
         self._source = asked.data if array is None else array
         self._background = viewing_background(asked.background)
 
@@ -62,7 +63,8 @@ class ImageJob(Job[SignalModel]):
         height, width, channels = self._picture.pixels.shape
         reporter.say(
             f"{self._picture.name}: {width}x{height}, {channels} channels of "
-            f"{self._picture.dtype.name}, {self._asked.threads} threads, seed {self._asked.seed}"
+            f"{self._picture.dtype.name}, {describe(self.device)}, {self._asked.threads} threads, "
+            f"seed {self._asked.seed}"
         )
         pixels = self._picture.pixels.contiguous().numpy().tobytes()
         return hashlib.sha256(pixels).hexdigest()[:16]
@@ -73,8 +75,10 @@ class ImageJob(Job[SignalModel]):
         picture, configs = self._picture, self._configs
         height, width, channels = picture.pixels.shape
         model = SignalModel(configs.field, width, height, channels, picture.color_space)
+        model.to(self.device)
         kept = self._kept = kept_pixels(width, height, self._asked.read.holdout)
-        objective = configs.objective.build(picture, model.field, self._asked.seed, kept)
+        pixels = picture.to(self.device)
+        objective = configs.objective.build(pixels, model.field, self._asked.seed, kept)
         return model, Fit(model.field, objective, configs.fit)
 
     def begin(self, run: Run) -> None:
@@ -111,6 +115,7 @@ def fit_image(
     seconds: float | None = None,
     steps: int | None = None,
     seed: int = 0,
+    device: str = "auto",
 ) -> SignalModel:
     """Train a field to be a picture.
 
@@ -121,19 +126,21 @@ def fit_image(
         seconds: Training time; 60 where neither this nor `steps` is given.
         steps: Training steps, instead of `seconds`.
         seed: Of everything random.
+        device: auto for a GPU where there is one; cpu, cuda or cuda:N.
 
     Returns:
-        The trained model: `.field`, `.bounds`, `.render(width, height)`.
+        The trained model, on that device: `.field`, `.bounds`, `.render(width, height)`.
 
     Raises:
-        InputError: the picture, the folder or a value can't be used.
+        InputError: the picture, the folder, the device or a value can't be used.
     """
     check_seed(seed)
     configs = configured(image_presets(), preset)
     configs = replace(configs, fit=with_budget(configs.fit, seconds, steps))
     array = picture if isinstance(picture, np.ndarray) else None
     data = "array" if isinstance(picture, np.ndarray) else os.fspath(picture)
-    asked = Asked(data, preset, seed=seed, threads=use_threads(None))
+    threads, place = use_threads(None), resolve(device)
+    asked = Asked(data, preset, seed=seed, threads=threads, device=place)
     run = None if out is None else Run(Path(out))
     return do(ImageJob(asked, configs, array), run, Reporter(quiet=True))
 
@@ -160,8 +167,8 @@ def main(arguments: Sequence[str]) -> None:
     check_seed(fit.seed)
     configs = replace(configs, fit=with_budget(configs.fit, fit.seconds, fit.steps))
     read = ReadOptions(flags.downscale, holdout=flags.holdout)
-    threads = use_threads(fit.threads)
-    asked = Asked(flags.data, fit.preset, read, flags.background, fit.seed, threads)
+    threads, device = use_threads(fit.threads), resolve(fit.device)
+    asked = Asked(flags.data, fit.preset, read, flags.background, fit.seed, threads, device)
     way = way_of(fit)
     with Reporter(fit.quiet) as reporter:
         do(ImageJob(asked, configs), Run(fit.out), reporter, way)

@@ -13,6 +13,7 @@ import tyro
 
 from polyfield.apps.background import training_background, viewing_background
 from polyfield.apps.camera_files import fingerprint, write_cameras
+from polyfield.apps.devices import describe, resolve
 from polyfield.apps.evaluate import Measured, evaluate_scene
 from polyfield.apps.fitting import (
     FitFlags,
@@ -44,7 +45,7 @@ class SceneJob(Job[RadianceModel]):
     """
 
     def __init__(self, asked: Asked, configs: SceneRun) -> None:
-        self._asked, self._configs = asked, configs
+        self._asked, self._configs, self.device = asked, configs, asked.device
         self._viewing = viewing_background(asked.background)
         self._training = training_background(asked.background)
         self._carve = False
@@ -62,7 +63,7 @@ class SceneJob(Job[RadianceModel]):
         self._scene = self._capture.scene("train")
         reporter.say(
             f"{self._capture.name}: {len(self._scene)} training views, "
-            f"{asked.threads} threads, seed {asked.seed}"
+            f"{describe(self.device)}, {asked.threads} threads, seed {asked.seed}"
         )
         opaque = not self._scene.has_alpha and not self._capture.unbounded
         found = backdrop(self._scene) if opaque and asked.background == "random" else None
@@ -77,9 +78,9 @@ class SceneJob(Job[RadianceModel]):
         torch.manual_seed(self._asked.seed)
         capture, configs = self._capture, self._configs
         world = World(capture.bounds, capture.unbounded, capture.color_space, self._viewing)
-        model = RadianceModel(configs.field, configs.sampler, world)
+        model = RadianceModel(configs.field, configs.sampler, world).to(self.device)
         objective = configs.objective.build(
-            self._scene,
+            self._scene.to(self.device),
             model.field,
             model.renderer,
             self._training,
@@ -108,6 +109,7 @@ def fit_scene(
     seconds: float | None = None,
     steps: int | None = None,
     seed: int = 0,
+    device: str = "auto",
 ) -> RadianceModel:
     """Train a radiance field from posed pictures.
 
@@ -118,17 +120,19 @@ def fit_scene(
         seconds: Training time; 60 where neither this nor `steps` is given.
         steps: Training steps, instead of `seconds`.
         seed: Of everything random.
+        device: auto for a GPU where there is one; cpu, cuda or cuda:N.
 
     Returns:
-        The trained model: `.field`, `.bounds`, `.render(camera)`.
+        The trained model, on that device: `.field`, `.bounds`, `.render(camera)`.
 
     Raises:
-        InputError: the data, the folder or a value can't be used.
+        InputError: the data, the folder, the device or a value can't be used.
     """
     check_seed(seed)
     configs = configured(scene_presets(), preset)
     configs = replace(configs, fit=with_budget(configs.fit, seconds, steps))
-    asked = Asked(os.fspath(data), preset, seed=seed, threads=use_threads(None))
+    threads, place = use_threads(None), resolve(device)
+    asked = Asked(os.fspath(data), preset, seed=seed, threads=threads, device=place)
     run = None if out is None else Run(Path(out))
     return do(SceneJob(asked, configs), run, Reporter(quiet=True))
 
@@ -159,8 +163,8 @@ def main(arguments: Sequence[str]) -> None:
     check_seed(fit.seed)
     configs = replace(configs, fit=with_budget(configs.fit, fit.seconds, fit.steps))
     read = ReadOptions(flags.downscale, flags.strict, flags.test_every, flags.bounds)
-    threads = use_threads(fit.threads)
-    asked = Asked(flags.data, fit.preset, read, flags.background, fit.seed, threads)
+    threads, device = use_threads(fit.threads), resolve(fit.device)
+    asked = Asked(flags.data, fit.preset, read, flags.background, fit.seed, threads, device)
     way = way_of(fit)
     with Reporter(fit.quiet) as reporter:
         do(SceneJob(asked, configs), Run(fit.out), reporter, way)

@@ -48,6 +48,8 @@ class FitFlags:
     """Seed of everything random."""
     threads: int | None = None
     """CPU threads; default as PyTorch chooses, one per core."""
+    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda[:N]")] = "auto"
+    """Where to compute; auto is an NVIDIA GPU where there is one. A run may go on elsewhere."""
     resume: bool = False
     """Go on with RUN where it stopped; begin it where there is none."""
     overwrite: bool = False

@@ -7,6 +7,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import torch
+
+from polyfield.apps.devices import CPU
 from polyfield.apps.evaluate import Measured
 from polyfield.apps.machine import versions
 from polyfield.apps.pictures import write_curve, write_preview
@@ -40,6 +43,8 @@ class Asked:
     """Of everything random."""
     threads: int = 1
     """In use."""
+    device: torch.device = CPU
+    """Where it is computed; not in config.yaml, so that a run may go on elsewhere."""
 
     def tree(self, kind: str, configs: Any) -> dict[str, Any]:
         """What config.yaml says.
@@ -64,6 +69,9 @@ class Asked:
 class Job(ABC, Generic[Model]):
     """What differs between kinds of fit. The methods are called in their order here."""
 
+    device: torch.device
+    """Where the model is trained."""
+
     @abstractmethod
     def tree(self) -> dict[str, Any]:
         """What config.yaml says."""
@@ -74,7 +82,10 @@ class Job(ABC, Generic[Model]):
 
     @abstractmethod
     def build(self) -> tuple[Model, Fit]:
-        """The model with its first parameters, and the loop that trains it."""
+        """The model with its first parameters, and the loop that trains it.
+
+        Modules are built on the CPU and moved: their first values are the same on every device.
+        """
 
     @abstractmethod
     def begin(self, run: Run) -> None:
@@ -124,7 +135,7 @@ def do(job: Job[Model], run: Run | None, reporter: Reporter, way: Way = Way()) -
     step = "fresh" if run is None else plan(run, job.tree(), way.resume, way.overwrite)
     if run is not None and step == "finished":
         reporter.say(f"{run.path} is finished; nothing to do")
-        model: Any = load(run.path)
+        model: Any = load(run.path).to(job.device)
         return model
     clock = Clock()
     with clock.phase("reading"):

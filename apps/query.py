@@ -7,6 +7,7 @@ from statistics import median
 
 import torch
 
+from polyfield.encodings.devices import wait
 from polyfield.renderers.model import RadianceModel, SignalModel
 
 POINTS = 1 << 16
@@ -22,13 +23,16 @@ def query_speed(model: RadianceModel | SignalModel) -> float:
     low, high = model.bounds
     x = low + torch.rand(POINTS, len(low), generator=generator) * (high - low)
     directions = torch.nn.functional.normalize(torch.randn(POINTS, 3, generator=generator), dim=-1)
+    x, directions = x.to(model.device), directions.to(model.device)
     times = []
     for turn in range(TURNS + 1):
+        wait(model.device)
         began = time.perf_counter()
         if isinstance(model, RadianceModel):
             model.field(x, directions)
         else:
             model.field(x)
+        wait(model.device)
         if turn:
             times.append(time.perf_counter() - began)
     return POINTS / median(times)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from polyfield.apps import flags, paths
 from polyfield.apps.camera_files import read_cameras, read_path
+from polyfield.apps.devices import resolve
 from polyfield.apps.machine import use_threads
 from polyfield.apps.pictures import depth_picture, depth_range, to_bytes, write_video
 from polyfield.apps.progress import Reporter
@@ -55,6 +56,8 @@ class Flags:
     """Frames per second of a video."""
     threads: int | None = None
     """CPU threads."""
+    device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda[:N]")] = "auto"
+    """Where to compute; auto is an NVIDIA GPU where there is one."""
     overwrite: bool = False
     """Replace what is at --out."""
     quiet: bool = False
@@ -65,6 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     """The command line."""
     given = flags.parse(Flags, arguments, "render")
     use_threads(given.threads)
+    device = resolve(given.device)
     size = _size(given.size)
     _check_out(given.out, given.overwrite)
     if given.frames is not None and given.frames < 1:
@@ -73,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
         raise InputError("fps between 1 and 240", str(given.fps), "change --fps")
     run = Run(given.run)
     config = run.config()
-    model = load(run.path)
+    model = load(run.path).to(device)
     with Reporter(given.quiet) as reporter:
         if isinstance(model, SignalModel):
             pictures, total = iter([_picture(model, size)]), 1

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from polyfield.apps.devices import resolve
 from polyfield.apps.machine import peak_memory, versions
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.files import TEMPORARY, read_json, read_yaml, write_json, write_yaml
@@ -187,13 +188,14 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> RadianceModel | S
 
     Args:
         path: A RUN folder, or a model.safetensors alone.
-        device: Where the model goes.
+        device: Where the model goes: auto, cpu, cuda or cuda:N. What it is asked must lie there;
+            what it renders is on the CPU.
 
     Returns:
         A model with `.field`, `.bounds` and `.render`.
 
     Raises:
-        InputError: no model there, or a file that is damaged, foreign or newer.
+        InputError: no model there, a file that is damaged, foreign or newer, or no such device.
     """
     place = Path(path)
     file = place / "model.safetensors" if place.is_dir() else place
@@ -203,7 +205,9 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> RadianceModel | S
             f"{path}",
             "check the path, or fit a model first",
         )
-    return load_model(file, device)
+    model = load_model(file)
+    # What is read onto the CPU may go on to a GPU: that much is possible with every backend.
+    return model if device == "cpu" else model.to(resolve(device))
 
 
 def update_metrics(run: Run, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,6 +236,7 @@ def facts(run: Run, model: nn.Module) -> dict[str, Any]:
         "peak_memory_bytes": peak_memory(),
         "seed": config["seed"],
         "threads": config["threads"],
+        "device": meta.get("device", "cpu"),
         "versions": versions(),
     }
 

@@ -25,6 +25,8 @@ class Row:
     """Points, samples or pixels a second."""
     ratio_to_reference: float | None
     """How many times faster than the reference of the same op; None where there is none."""
+    share_of_bound: float | None = None
+    """The least time that memory allows, over this; None where it isn't known."""
 
 
 def in_turns(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
@@ -32,19 +34,27 @@ def in_turns(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str
     times: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():
+            _settle()
             began = time.perf_counter()
             run()
+            _settle()
             if turn:
                 times[name].append(time.perf_counter() - began)
     return {name: median(found) for name, found in times.items()}
 
 
+def _settle() -> None:
+    """Let a GPU finish, if one is in use."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
 def alternate(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """The same of backends: "numba" runs with kernels, anything else without."""
+    """The same of backends: "numba" and "triton" run with kernels, anything else without."""
 
     def forced(name: str, run: Callable[[], object]) -> Callable[[], object]:
         def measured() -> None:
-            with backends.force("auto" if name == "numba" else "reference"):
+            with backends.force("auto" if name in ("numba", "triton") else "reference"):
                 run()
 
         return measured

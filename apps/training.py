@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from polyfield.apps.devices import describe
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run
 from polyfield.apps.stops import deferred
@@ -167,6 +168,7 @@ def _save_state(fit: Fit, run: Run, history: History) -> None:
         "seconds": progress.seconds,
         "samples": progress.samples,
         "spent": progress.fraction >= 1,
+        "device": describe(fit.device),
         "history": history.rows,
     }
     run.save_state(fit.state(), meta)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The comparisons behind benchmarks/README.md, one claim at a time:
 #     sh benchmarks/family.sh CLAIM DATA OUT
-# CLAIM is sape, cam, cam-unseen, sines, gnf, rbf, cp (DATA: a folder of pictures) or scenes (DATA: a
-# capture). Every DIR/compare.json is {"rows": [...]}; benchmarks/family.py gathers them. A run that
+# CLAIM is sape, cam, cam-unseen, cam-tries, sines, gnf, rbf, cp (DATA: a folder of pictures) or scenes
+# (DATA: a capture). Every DIR/compare.json is {"rows": [...]}; benchmarks/family.py gathers them. A run that
 # was cut off goes on where it was. FLAGS adds flags, for instance FLAGS="--threads 1".
 set -eu
 here=$(dirname "$0")
@@ -36,6 +36,11 @@ sape)
     ;;
 cam) each "$(list ffn cam-16)" --downscale 3 --batch all --steps 1000 ;;
 cam-unseen) each "$(list ffn cam-16)" --downscale 3 --holdout lattice --batch all --steps 1000 ;;
+# What else was tried where CAM falls short.
+cam-tries)
+    each "$(list ffn-sigma-5 cam-sigma-5 cam-8 cam-32)" \
+        --downscale 3 --holdout lattice --batch all --steps 1000
+    ;;
 # DATA: centres of 256x256 (benchmarks/family.py crop).
 sines) each "$(list relu-3x256 siren-3x256 spder-3x256)" --batch all --steps 500 ;;
 gnf) each "$(list gnf gnf-32 gnf-mlp gnf-mlp-calm)" --steps 1500 ;;

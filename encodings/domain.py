@@ -23,6 +23,15 @@ class Domain(nn.Module, ABC):
     def __init__(self, bounds: Float[Tensor, "2 d"]) -> None:
         super().__init__()
         self.register_buffer("bounds", bounds.to(torch.float32).clone())
+        self._measure()
+
+    def _measure(self) -> None:
+        # A plain number: reading it from a buffer would make the host wait for a GPU.
+        self._length = float((self.bounds[1] - self.bounds[0]).max())
+
+    def _load_from_state_dict(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
+        super()._load_from_state_dict(*args, **kwargs)
+        self._measure()
 
     @property
     def dim(self) -> int:
@@ -35,7 +44,7 @@ class Domain(nn.Module, ABC):
 
         Densities are exp(.) per this length, so that units cancel.
         """
-        return float((self.bounds[1] - self.bounds[0]).max())
+        return self._length
 
     @property
     @abstractmethod

@@ -9,3 +9,7 @@ class InputError(ValueError):
 
     def __init__(self, expected: str, got: str, mend: str) -> None:
         super().__init__(f"expected {expected}; got {got}; {mend}")
+
+
+class MissingBackend(InputError):
+    """What was asked for needs an optional package or a device that isn't there."""

@@ -39,11 +39,15 @@ class HashGrid:
 
     def build(self, in_dim: int) -> HashGridEncoding:
         """The module for d = in_dim in 2, 3, 4."""
+        levels = self.geometry(in_dim)
+        return HashGridEncoding(levels, self.features, self.interpolation == "smoothstep")
+
+    def geometry(self, in_dim: int) -> Levels:
+        """The levels for d = in_dim."""
         if not 1 <= self.log2_size <= 24:
             raise InputError("log2_size from 1 to 24", str(self.log2_size), "change it")
         resolutions = (self.base_resolution, self.finest_resolution)
-        levels = grids(in_dim, self.levels, self.features, resolutions, self.log2_size)
-        return HashGridEncoding(levels, self.features, self.interpolation == "smoothstep")
+        return grids(in_dim, self.levels, self.features, resolutions, self.log2_size)
 
 
 def grids(

@@ -9,6 +9,7 @@ from polyfield.encodings.identity import Identity
 from polyfield.encodings.random_fourier import RandomFourier
 from polyfield.encodings.rbf import Rbf
 from polyfield.encodings.spherical_harmonics import SphericalHarmonics
+from polyfield.encodings.tcnn import TcnnHashGrid
 
 PlainEncodingConfig = (
     BasisGrid
@@ -20,6 +21,7 @@ PlainEncodingConfig = (
     | RandomFourier
     | Rbf
     | SphericalHarmonics
+    | TcnnHashGrid
     | TriPlane
     | VectorMatrix
 )

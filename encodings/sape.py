@@ -99,6 +99,8 @@ class SapeEncoding(Encoding):
         self.register_buffer("mask", torch.zeros(cells, blocks), persistent=False)
         block = (torch.arange(inner.out_dim) // (inner.out_dim // blocks)).clamp(max=blocks - 1)
         self.register_buffer("block", block, persistent=False)
+        # A plain copy of `revealed`: looking at that at each step, the host would wait for a GPU.
+        self._done = 0
 
     def tables(self) -> list[nn.Parameter]:
         """Those of the inner encoding."""
@@ -148,7 +150,7 @@ class SapeEncoding(Encoding):
     def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Add the errors to the cells around the samples."""
         self.inner.observe(x, error)
-        if int(self.revealed) == self.blocks:
+        if self._done == self.blocks:
             return
         cells, weights = self._corners(x)
         self.loss.index_add_(0, cells.flatten(), (weights * error[:, None]).flatten())
@@ -159,7 +161,7 @@ class SapeEncoding(Encoding):
         """Reveal the blocks that are due."""
         self.inner.set_progress(t)
         self.progress.fill_(t)
-        done, due = int(self.revealed), min(int(t * 2 * self.blocks), self.blocks)
+        done, due = self._done, min(int(t * 2 * self.blocks), self.blocks)
         if due <= done:
             return
         growing = self.count == done
@@ -167,6 +169,7 @@ class SapeEncoding(Encoding):
             growing &= self._error() > self.eps
         self.count[growing] = due
         self.revealed.fill_(due)
+        self._done = due
         self.mask[:, done:due] = self._blurred(growing.to(self.mask.dtype))[:, None]
         self.loss.zero_()
         self.weight.zero_()
@@ -202,5 +205,6 @@ class SapeEncoding(Encoding):
     def _load_from_state_dict(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super()._load_from_state_dict(*args, **kwargs)
         self.mask.zero_()
-        for b in range(int(self.revealed)):
+        self._done = int(self.revealed)
+        for b in range(self._done):
             self.mask[:, b] = self._blurred((self.count > b).to(self.mask.dtype))

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.encodings.devices import uniform
 from polyfield.encodings.domain import Domain
 
 
@@ -123,4 +124,4 @@ class RadianceField(Field):
 
     def draw_points(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 3"]:
         """Points to learn the field from: uniform in the unit cube of the domain."""
-        return self.domain.inverse(torch.rand(n, 3, generator=generator))
+        return self.domain.inverse(uniform((n, 3), generator, self.domain.bounds.device))

@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from polyfield.encodings.devices import wait
 from polyfield.encodings.errors import InputError
 from polyfield.fields.adam import Adam
 from polyfield.fields.base import Field
@@ -117,6 +118,7 @@ class Fit:
         """A fresh run; config must have a budget."""
         assert (config.seconds is None) != (config.steps is None), "a budget"
         self.field, self.objective, self.config = field, objective, config
+        self.device = field.domain.bounds.device
         self.progress = Progress()
         groups = {name: params for name, params in field.groups().items() if params}
         missing = [name for name in groups if name not in config.rates]
@@ -141,8 +143,7 @@ class Fit:
                 wrong = self._look()
             if wrong is not None:
                 self._rewind(wrong)
-            self.progress.seconds += time.perf_counter() - began
-            self.progress.fraction = self._fraction()
+            self._count(began)
             if on_step is not None:
                 on_step(self.progress)
 
@@ -151,6 +152,7 @@ class Fit:
         before = {name: tensor.clone() for name, tensor in self.state().items()}
         self.step()
         self.load_state(before)
+        wait(self.device)
 
     def state(self) -> dict[str, Tensor]:
         """Everything resuming needs, as copies-free tensors by name."""
@@ -178,6 +180,20 @@ class Fit:
         self.optimizer.load_state(part("optimizer."))
         self.objective.load_state(part("objective."))
         self._remember()
+
+    def _count(self, began: float) -> None:
+        """Add the time since `began` to that of training.
+
+        A GPU may still be at work on the step. To wait for it each time would cost more than the
+        time is worth: every GUARD steps `_look` does, and after the last one this does. In between,
+        what is left of a step counts in the next one.
+        """
+        before = self.progress.seconds
+        self.progress.seconds = before + time.perf_counter() - began
+        self.progress.fraction = self._fraction()
+        if self.progress.fraction >= 1:
+            wait(self.device)
+            self.progress.seconds = before + time.perf_counter() - began
 
     def _fraction(self) -> float:
         if self.config.steps is not None:

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from polyfield.encodings.devices import move
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.kernels import backends
@@ -172,7 +173,8 @@ class KiloField(RadianceField):
         number = torch.cat([*rounds, torch.empty(0, dtype=torch.int64)])[:n]
         _, y, z = self.cells
         cell = torch.stack([number // (y * z), number // z % y, number % z], -1)
-        return self.domain.inverse((cell + torch.rand(n, 3, generator=generator)) / self.shape)
+        place = move(cell + torch.rand(n, 3, generator=generator), self.shape.device)
+        return self.domain.inverse(place / self.shape)
 
 
 class _Reorder(torch.autograd.Function):

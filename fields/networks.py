@@ -1,7 +1,7 @@
 """The networks a coordinate field can have. A new network's line goes here.
 
-Perceptron, Relu and GaussianKernels take any features. The others are published for coordinates in
-[-1,1]: behind the encoding `Identity`, set its option `centered`.
+Perceptron, TcnnPerceptron, Relu and GaussianKernels take any features. The others are published for
+coordinates in [-1,1]: behind the encoding `Identity`, set its option `centered`.
 """
 
 from polyfield.fields.fan import Fan
@@ -14,6 +14,7 @@ from polyfield.fields.relu import Relu
 from polyfield.fields.sine_skip import SineSkip
 from polyfield.fields.siren import Siren
 from polyfield.fields.spder import Spder
+from polyfield.fields.tcnn import TcnnPerceptron
 from polyfield.fields.wire import Wire
 
 NetworkConfig = (
@@ -29,4 +30,5 @@ NetworkConfig = (
     | ChebyshevKan
     | GaussianKernels
     | SineSkip
+    | TcnnPerceptron
 )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from polyfield.encodings.devices import move
 from polyfield.fields.base import RadianceField
 from polyfield.fields.distill import opacity_loss
 from polyfield.renderers.objectives import psnr_of
@@ -54,7 +55,7 @@ class CellObjective:
         if not self.config.everywhere:
             x = x[self.sampler.near_something(x)][: self.config.samples]
         directions = torch.randn(len(x), 3, generator=self.generator)
-        directions = functional.normalize(directions, dim=-1)
+        directions = functional.normalize(move(directions, x.device), dim=-1)
         with torch.no_grad():
             wanted = self.teacher(x, directions)
         loss = opacity_loss(self.student, self.student(x, directions), wanted)

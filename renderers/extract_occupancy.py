@@ -30,10 +30,11 @@ def extract_occupancy(into: OccupancySampler, density: Density, teacher: Sampler
     """
     r = into.config.resolution
     points = 2 * r + 1
-    near = torch.zeros(points, points, points)
+    axis = torch.arange(points, device=into.value.device)
+    near = torch.zeros(points, points, points, device=axis.device)
     for number, plane in enumerate(near):
-        rest = torch.cartesian_prod(torch.arange(points), torch.arange(points))
-        place = torch.cat([torch.full((len(rest), 1), number), rest], -1) / (2 * r)
+        rest = torch.cartesian_prod(axis, axis)
+        place = torch.cat([torch.full_like(rest[:, :1], number), rest], -1) / (2 * r)
         plane.copy_(teacher.near_something(into.domain.inverse(place)).view(points, points))
     # A cell is wanted if one of its points is, and then all of them are asked.
     wanted = functional.max_pool3d(near[None, None], 3, 2)

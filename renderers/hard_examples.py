@@ -15,9 +15,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from polyfield.encodings.devices import move
 from polyfield.renderers.intervals import Intervals
 from polyfield.scenes.random_poses import turned
 
+CPU = torch.device("cpu")
 SHARE = 0.1
 """Of rays and poses that count as hard."""
 POOL_STEPS = 150
@@ -41,11 +43,12 @@ class RayPool:
     much progress, with what it has by then.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, device: torch.device = CPU) -> None:
+        """An empty pool; `device` is that of the rays."""
         self.capacity, self.count, self.is_open = capacity, 0, False
         self.began = math.inf
-        self.rays = torch.zeros(capacity, 6)
-        self._drawn = torch.zeros(0, dtype=torch.int64)
+        self.rays = torch.zeros(capacity, 6, device=device)
+        self._drawn = torch.zeros(0, dtype=torch.int64, device=device)
 
     def draw(self, rays: int, progress: float, generator: torch.Generator) -> Float[Tensor, "k 6"]:
         """Origins and directions for a step of so many rays: a tenth of them, or none."""
@@ -53,7 +56,8 @@ class RayPool:
         ripe = self.count >= self.capacity or progress >= self.began + POOL_OPENS
         self.is_open = self.count > 0 and (self.is_open or ripe)
         n = hard_count(rays) if self.is_open else 0
-        self._drawn = torch.randint(max(1, self.count), (n,), generator=generator)
+        drawn = torch.randint(max(1, self.count), (n,), generator=generator)
+        self._drawn = move(drawn, self.rays.device)
         return self.rays[self._drawn]
 
     def store(self, rays: Float[Tensor, "n 6"], error: Float[Tensor, "n"], batch: int) -> None:
@@ -84,7 +88,8 @@ class RayPool:
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take over what `state` gave."""
-        self.rays, self.count = state["rays"].clone(), int(state["count"])
+        self.rays = state["rays"].to(self.rays.device, copy=True)
+        self.count = int(state["count"])
         self.is_open, self.began = bool(state["open"]), float(state["began"])
 
 
@@ -94,7 +99,10 @@ def hard_count(rays: int) -> int:
 
 
 class PosePool:
-    """Poses that were hard; once it is full, some come back in each epoch, turned a little."""
+    """Poses that were hard; once it is full, some come back in each epoch, turned a little.
+
+    There are few of them: they stay on the CPU.
+    """
 
     def __init__(self, epoch_poses: int) -> None:
         self.limit = POOL_POSES * epoch_poses
@@ -147,7 +155,8 @@ def heavy_points(
     order = weights.argsort(descending=True, stable=True)
     order = order[ray[order].argsort(stable=True)]
     rank: Int64[Tensor, "n"] = torch.empty_like(order)
-    rank[order] = torch.arange(len(order)) - intervals.offsets[ray[order]]
+    place = torch.arange(len(order), device=order.device)
+    rank[order] = place - intervals.offsets[ray[order]]
     counts = intervals.offsets.diff() if intervals.marched is None else intervals.marched
     most = (POINTS * counts).floor().long()
     return (rank <= most[ray]) & (opacity[ray] >= SOLID)

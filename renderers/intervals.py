@@ -39,7 +39,7 @@ class Intervals:
     @cached_property
     def ray(self) -> Int64[Tensor, "n"]:
         """The ray of each sample, sorted."""
-        return ray_index(self.offsets)
+        return ray_index(self.offsets, len(self))
 
     @property
     def length(self) -> Float[Tensor, "n"]:
@@ -55,4 +55,6 @@ class Intervals:
         """The samples where the boolean mask [n] is true."""
         before = mask.new_zeros(len(self) + 1, dtype=self.offsets.dtype)
         before[1:] = mask.cumsum(0)
-        return Intervals(before[self.offsets], self.start[mask], self.end[mask])
+        index = mask.nonzero()[:, 0]
+        start, end = (t.index_select(0, index) for t in (self.start, self.end))
+        return Intervals(before[self.offsets], start, end)

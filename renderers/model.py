@@ -19,15 +19,16 @@ from polyfield.encodings.domain import Box, domain
 from polyfield.encodings.errors import InputError
 from polyfield.fields import RadianceFieldConfig, SignalFieldConfig
 from polyfield.fields.serialize import TAGGED, from_tree, load_tensors, save_tensors, to_tree
+from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform
 from polyfield.renderers.volume import Pixels
 from polyfield.scenes.base import ColorSpace
-from polyfield.scenes.cameras import Camera
+from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.rays import Rays
 
-SamplerConfig = OccupancyGrid | Uniform
+SamplerConfig = NerfaccGrid | OccupancyGrid | Uniform
 """THE list of samplers."""
 
 TaggedRadiance = Annotated[RadianceFieldConfig, TAGGED]
@@ -74,22 +75,28 @@ class RadianceModel(nn.Module):
         return self.world.color_space
 
     @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return self.field.domain.bounds.device
+
+    @property
     def background(self) -> Float[Tensor, "3"]:
-        """Colour behind everything."""
+        """Colour behind everything, on the CPU."""
         return torch.tensor(self.world.background)
 
     def render(self, camera: Camera, background: Float[Tensor, "3"] | None = None) -> Pixels:
         """What a camera sees.
 
-        Color [h, w, 3] over the background (the model's own if None), opacity, depth [h,
-        w].
+        Color [h, w, 3] over the background (the model's own if None), opacity, depth [h, w]: on
+        the CPU, wherever the model is.
         """
-        return self.render_rays(camera.rays(), background)
+        eye = Cameras.stack([camera]).to(self.device)
+        return self.render_rays(eye.view(0), background)
 
     def render_rays(self, rays: Rays, background: Float[Tensor, "3"] | None = None) -> Pixels:
-        """What rays of any shape see, over the background."""
-        seen = self.renderer.picture(self.field, rays)
-        behind = self.background if background is None else background
+        """What rays of any shape and device see, over the background; on the CPU."""
+        seen = self.renderer.picture(self.field, rays.to(self.device)).cpu()
+        behind = self.background if background is None else background.cpu()
         return Pixels(seen.over(behind), seen.opacity, seen.depth)
 
     def describe(self) -> dict[str, Any]:
@@ -125,15 +132,20 @@ class SignalModel(nn.Module):
         self.bounds = torch.tensor([[0.0, 0.0], [float(width), float(height)]])
         self.field = field.build(Box(self.bounds), channels)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return self.field.domain.bounds.device
+
     @torch.no_grad()
     def render(self, width: int | None = None, height: int | None = None) -> Float[Tensor, "h w c"]:
-        """The picture at any size (its own if None), asked at pixel centres."""
+        """The picture at any size (its own if None), asked at pixel centres; on the CPU."""
         width, height = width or self.width, height or self.height
-        x = (torch.arange(width) + 0.5) * (self.width / width)
-        y = (torch.arange(height) + 0.5) * (self.height / height)
+        x = (torch.arange(width, device=self.device) + 0.5) * (self.width / width)
+        y = (torch.arange(height, device=self.device) + 0.5) * (self.height / height)
         rows = max(1, ROWS // width)
         # on_grid's axes are x then y, pictures are rows of columns.
-        parts = [self.field.on_grid([x, part]).transpose(0, 1) for part in y.split(rows)]
+        parts = [self.field.on_grid([x, part]).transpose(0, 1).cpu() for part in y.split(rows)]
         return torch.cat(parts)
 
     def describe(self) -> dict[str, Any]:
@@ -179,8 +191,8 @@ def _signal(meta: dict[str, Any]) -> SignalModel:
 _KINDS: dict[str, Callable[[dict[str, Any]], Model]] = {"radiance": _radiance, "signal": _signal}
 
 
-def load_model(path: Path, device: str = "cpu") -> Model:
-    """Read a model file.
+def load_model(path: Path) -> Model:
+    """Read a model file, onto the CPU.
 
     Raises:
         InputError: no such file, truncated, foreign, newer, or its parts don't fit together.
@@ -195,4 +207,4 @@ def load_model(path: Path, device: str = "cpu") -> Model:
             f"{path}, whose parts don't fit ({' '.join(str(error).split())[:80]})",
             "train it again, or use the version of polyfield that wrote it",
         ) from None
-    return model.to(device).eval()
+    return model.eval()

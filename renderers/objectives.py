@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from polyfield.encodings.devices import move, uniform
 from polyfield.fields.base import RadianceField, SignalField
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.scenes.base import Scene
@@ -129,6 +130,8 @@ class PhotometricObjective:
 
     def _target(self, rgba: Float[Tensor, "n 4"], progress: float) -> tuple[Tensor, Tensor]:
         """The background of each ray and the colour in front of it."""
+        if self.background is not None:
+            self.background = self.background.to(rgba.device)
         alpha, background = rgba[:, 3:], self.background
         if background is not None and self.carve and progress < CARVE:
             # Fog of the backdrop's own colour costs nothing and never leaves; before a background
@@ -136,7 +139,7 @@ class PhotometricObjective:
             same = ((rgba[:, :3] - background).abs() < SAME).all(-1, keepdim=True)
             alpha, background = torch.where(same, 0, alpha), None
         if background is None:
-            background = torch.rand(len(rgba), 3, generator=self.generator)
+            background = uniform((len(rgba), 3), self.generator, rgba.device)
         return background, rgba[:, :3] * alpha + (1 - alpha) * background
 
     @torch.no_grad()
@@ -186,6 +189,8 @@ class Regression:
 
 WHOLE, SLICE = 1 << 14, 1 << 13
 """Batches of more than WHOLE pixels add up gradients in slices: activations then stay in caches."""
+ROOM = 1 << 18
+"""Both on a GPU: there only the memory counts."""
 
 
 class RegressionObjective:
@@ -206,11 +211,14 @@ class RegressionObjective:
         self.x, self.value = picture.all()
         weight = picture.detail() if field.places else None
         if kept is not None:
+            kept = kept.to(self.x.device)
             self.x, self.value = self.x[kept], self.value[kept]
             weight = None if weight is None else weight[kept]
         if weight is not None:
             field.place(self.x, weight)
         self.batch = min(config.batch or len(self.x), len(self.x))
+        on_cpu = self.x.device.type == "cpu"
+        self.whole, self.slice = (WHOLE, SLICE) if on_cpu else (ROOM, ROOM)
         self.axes: list[Tensor] | None = None
         if field.prefers_grid and self.batch == picture.width * picture.height:
             self.axes = [self.x[: picture.width, 0], self.x[:: picture.width, 1]]
@@ -227,7 +235,7 @@ class RegressionObjective:
         order = torch.randperm(len(self.x), generator=self.generator).numpy()
         for at in range(0, len(order) - self.batch + 1, self.batch):
             order[at : at + self.batch].sort()
-        self.order = torch.from_numpy(order)
+        self.order = move(torch.from_numpy(order), self.x.device)
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss of the next pixels."""
@@ -241,11 +249,11 @@ class RegressionObjective:
             self.position = 0
         pick = self.order[self.position : self.position + batch]
         self.position += batch
-        if batch <= WHOLE:
+        if batch <= self.whole:
             x = self.x.index_select(0, pick)
             return self._judge(x, self.field(x) - self.value.index_select(0, pick))
         total, square = 0.0, 0.0
-        for part in pick.split(SLICE):
+        for part in pick.split(self.slice):
             x, share = self.x.index_select(0, part), len(part) / batch
             residual = self.field(x) - self.value.index_select(0, part)
             loss, numbers = self._judge(x, residual)

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+from polyfield.encodings.devices import move, uniform
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.errors import InputError
 from polyfield.renderers.intervals import Intervals
@@ -22,6 +23,9 @@ from polyfield.renderers.kernels.march import Lattice, coarsen, entry, march
 from polyfield.renderers.samplers import Density, Sampler
 from polyfield.renderers.volume import points, transmittance
 from polyfield.scenes.rays import Rays
+
+CHUNK = 1 << 17
+"""Cells looked at at once."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class OccupancySampler(Sampler):
         begin, leave = entry(rays.origins, rays.directions, rays.near, rays.far, self.domain)
         jitter = torch.full_like(begin, 0.5)
         if generator is not None:
-            jitter = torch.rand(len(rays), generator=generator)
+            jitter = uniform((len(rays),), generator, begin.device)
         found = self._march(rays, begin, leave, jitter, self.lattice)
         if generator is None or self.config.prune <= 0 or len(found) == 0:
             return found
@@ -148,7 +152,7 @@ class OccupancySampler(Sampler):
     def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell, or one that touches it, is occupied."""
         r = self.config.resolution
-        if self._near is None:
+        if self._near is None or self._near.device != self.occupied.device:
             near = functional.max_pool3d(self.occupied[None, None].float(), 3, 1, 1)
             self._near = near[0, 0] > 0
         cell = (self.domain(x) * r).long().clamp(0, r - 1)
@@ -172,15 +176,15 @@ class OccupancySampler(Sampler):
         if step % config.every:
             return
         generator = torch.Generator().manual_seed(step)
-        total = config.resolution**3
+        total, device = config.resolution**3, self.value.device
         if step < config.sweep:
             rounds = max(1, config.sweep // config.every)
-            cells = torch.arange(step // config.every, total, rounds)
+            cells = torch.arange(step // config.every, total, rounds, device=device)
         else:
             half = config.points // 2
-            anywhere = torch.randint(total, (half,), generator=generator)
+            anywhere = move(torch.randint(total, (half,), generator=generator), device)
             full = self.occupied.view(-1).nonzero()[:, 0]
-            pick = torch.randint(max(1, len(full)), (half,), generator=generator)
+            pick = move(torch.randint(max(1, len(full)), (half,), generator=generator), device)
             cells = torch.cat([anywhere, full[pick] if len(full) else anywhere]).unique()
         self._look(density, cells, generator)
 
@@ -188,13 +192,13 @@ class OccupancySampler(Sampler):
         """Take the density at a random point of each cell into its value; decide anew."""
         r = self.config.resolution
         corner = torch.stack([cells // (r * r), cells // r % r, cells % r], -1)
-        unit = (corner + torch.rand(len(cells), 3, generator=generator)) / r
+        unit = (corner + uniform((len(cells), 3), generator, cells.device)) / r
         values = self.value.view(-1)
-        for part in torch.arange(len(cells)).split(1 << 17):
-            seen = density(self.domain.inverse(unit[part]))
-            old = values[cells[part]]
+        for part, place in zip(cells.split(CHUNK), unit.split(CHUNK), strict=True):
+            seen = density(self.domain.inverse(place))
+            old = values[part]
             old = torch.where(old.isinf(), torch.zeros_like(old), old * self.config.decay)
-            values[cells[part]] = torch.maximum(old, seen)
+            values[part] = torch.maximum(old, seen)
         self._decide()
 
     def _decide(self) -> None:

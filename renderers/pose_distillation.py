@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from polyfield.encodings.devices import uniform
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.fields.distill import (
     PointLoss,
@@ -93,11 +94,17 @@ class PoseObjective:
         self.generator = torch.Generator().manual_seed(seed)
         self.rays = min(first_rays(config.samples), config.max_rays)
         self.epoch, self.at = 0, 0
-        self.views = random_cameras(cameras, config.poses, self.generator)
-        self.errors = torch.zeros(config.poses)
-        self.ray_pool = RayPool(POOL_STEPS * config.max_rays if "rays" in config.levels else 0)
+        self.device = self.student.domain.bounds.device
+        self._see(random_cameras(cameras, config.poses, self.generator))
+        capacity = POOL_STEPS * config.max_rays if "rays" in config.levels else 0
+        self.ray_pool = RayPool(capacity, self.device)
         self.pose_pool = PosePool(config.poses)
         self.placed = False
+
+    def _see(self, views: Cameras) -> None:
+        """Take an epoch's poses: counted on the CPU, rays are made on the fields' device."""
+        self.views, self._eyes = views, views.to(self.device)
+        self.errors = torch.zeros(self.config.poses)
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss at the rays of one pose."""
@@ -131,10 +138,10 @@ class PoseObjective:
         """Random pixels of the next pose, and hard rays; how many of them are new."""
         if self.at == len(self.views):
             self._next_epoch()
-        pose = torch.full((self.rays,), self.at)
-        u = torch.rand(self.rays, 2, generator=self.generator)
-        pixel = (u * self.views.size[self.at]).floor() + 0.5
-        fresh = self.views.rays(pose, pixel)
+        pose = torch.full((self.rays,), self.at, device=self.device)
+        u = uniform((self.rays, 2), self.generator, self.device)
+        pixel = (u * self._eyes.size[self.at]).floor() + 0.5
+        fresh = self._eyes.rays(pose, pixel)
         if "rays" not in self.config.levels:
             return fresh, self.rays
         hard = self.ray_pool.draw(self.rays, progress, self.generator)
@@ -157,7 +164,7 @@ class PoseObjective:
                 self.views.poses, self.errors, fresh.poses, self.epoch, self.generator
             )
             fresh = replace(fresh, poses=poses)
-        self.views, self.errors = fresh, torch.zeros(self.config.poses)
+        self._see(fresh)
 
     def _points(
         self,
@@ -198,7 +205,7 @@ class PoseObjective:
         fresh: int,
     ) -> tuple[Tensor, float]:
         """Size of the difference in rendered colour, over random backgrounds; its mean square."""
-        background = torch.rand(len(rays), 3, generator=self.generator)
+        background = uniform((len(rays), 3), self.generator, self.device)
         seen = composite(ours.rgb, ours.density, intervals).over(background)
         with torch.no_grad():
             wanted: Pixels = composite(theirs.rgb, theirs.density, intervals)
@@ -237,15 +244,17 @@ class PoseObjective:
         self.rays, self.epoch, self.at, placed = (int(n) for n in state["numbers"])
         self.placed = bool(placed)
         self.generator.set_state(state["generator"])
-        self.errors = state["errors"].clone()
         self.pose_pool.poses = state["pose_pool"].clone()
-        self.views = replace(
-            self.views,
-            poses=state["views.poses"].clone(),
-            focal=state["views.focal"].clone(),
-            center=state["views.center"].clone(),
-            size=state["views.size"].clone(),
+        self._see(
+            replace(
+                self.views,
+                poses=state["views.poses"].clone(),
+                focal=state["views.focal"].clone(),
+                center=state["views.center"].clone(),
+                size=state["views.size"].clone(),
+            )
         )
+        self.errors = state["errors"].clone()
         self.ray_pool.load_state(
             {name: state[f"ray_pool.{name}"] for name in self.ray_pool.state()}
         )

@@ -37,7 +37,7 @@ class VolumeRenderer(nn.Module):
 
     @torch.no_grad()
     def picture(self, field: RadianceField, rays: Rays) -> Pixels:
-        """Pixels of rays of any shape, without gradient.
+        """Pixels of rays of any shape, without gradient, on the rays' device.
 
         In rounds, leaving out rays that have become opaque.
         """
@@ -49,10 +49,9 @@ class VolumeRenderer(nn.Module):
         return whole.reshape(*rays.shape)
 
     def _rounds(self, field: RadianceField, rays: Rays) -> Pixels:
-        n = len(rays)
-        color, light, depth = torch.zeros(n, 3), torch.ones(n), torch.zeros(n)
-        alive = torch.arange(n)
-        begin = torch.full((n,), -torch.inf)
+        color, depth = torch.zeros_like(rays.origins), torch.zeros_like(rays.near)
+        light, begin = torch.ones_like(depth), torch.full_like(depth, -torch.inf)
+        alive = torch.arange(len(rays), device=depth.device)
         number = 0
         while len(alive):
             limit = ROUND[min(number, len(ROUND) - 1)]

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from polyfield.encodings.devices import uniform
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.errors import InputError
 from polyfield.renderers.intervals import Intervals
@@ -49,7 +50,7 @@ class Sampler(nn.Module, ABC):
 
     def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether there may be something at world points, or next to them."""
-        return torch.ones(len(x), dtype=torch.bool)
+        return torch.ones(len(x), dtype=torch.bool, device=x.device)
 
     def refresh(self, density: Density, step: int) -> None:  # noqa: B027
         """Told before each training step; an occupancy grid keeps itself up to date here."""
@@ -88,7 +89,9 @@ class UniformSampler(Sampler):
         Their borders move by less than one interval.
         """
         begin, leave = entry(rays.origins, rays.directions, rays.near, rays.far, self.domain)
-        jitter = 0.0 if generator is None else torch.rand(len(rays), 1, generator=generator) - 0.5
+        jitter: Tensor | float = 0.0
+        if generator is not None:
+            jitter = uniform((len(rays), 1), generator, begin.device) - 0.5
         return self._intervals(begin, leave, jitter, self.samples)
 
     def some(
@@ -100,16 +103,17 @@ class UniformSampler(Sampler):
         # Half a step of slack: `begin` is the end of an interval, up to rounding.
         mask = every.middle > begin[every.ray]
         rest = every.keep(mask)
-        rank = torch.arange(len(rest)) - rest.offsets[rest.ray]
+        rank = torch.arange(len(rest), device=begin.device) - rest.offsets[rest.ray]
         return rest.keep(rank < limit)
 
     @staticmethod
     def _intervals(begin: Tensor, leave: Tensor, jitter: Tensor | float, count: int) -> Intervals:
         hit = leave > begin
         step = ((leave - begin) / count)[:, None]
-        borders = begin[:, None] + (torch.arange(count + 1) + jitter) * step
+        number = torch.arange(count + 1, device=begin.device)
+        borders = begin[:, None] + (number + jitter) * step
         borders = borders.clamp(begin[:, None], torch.maximum(leave, begin)[:, None])
         counts = torch.where(hit, count, 0)
-        offsets = torch.zeros(len(begin) + 1, dtype=torch.int64)
+        offsets = torch.zeros(len(begin) + 1, dtype=torch.int64, device=begin.device)
         offsets[1:] = counts.cumsum(0)
         return Intervals(offsets, borders[hit, :-1].reshape(-1), borders[hit, 1:].reshape(-1))

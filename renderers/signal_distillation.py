@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.encodings.devices import uniform
 from polyfield.encodings.errors import InputError
 from polyfield.fields.base import SignalField
 from polyfield.fields.distill import Form, size
@@ -56,7 +57,7 @@ class SignalObjective:
     def _draw(self, n: int) -> Float[Tensor, "n d"]:
         domain = self.student.domain
         # Neighbours share entries of grids, and so caches: in order of one coordinate.
-        u = torch.rand(n, domain.dim, generator=self.generator)
+        u = uniform((n, domain.dim), self.generator, domain.bounds.device)
         return domain.inverse(u[u[:, -1].argsort()])
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:

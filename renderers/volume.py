@@ -28,6 +28,10 @@ class Pixels:
         """The colour in front of a background."""
         return self.color + (1 - self.opacity[..., None]) * background
 
+    def cpu(self) -> Pixels:
+        """The same pixels on the CPU."""
+        return Pixels(self.color.cpu(), self.opacity.cpu(), self.depth.cpu())
+
     def reshape(self, *shape: int) -> Pixels:
         """The same pixels in another batch shape."""
         return Pixels(

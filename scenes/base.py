@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
@@ -99,6 +100,13 @@ class Scene(ABC):
     def view_name(self, index: int) -> str:
         """Name of a view as the data has it, for reports."""
 
+    @abstractmethod
+    def to(self, device: torch.device) -> Scene:
+        """The same views, their pixels and cameras on another device: samples come from there.
+
+        The bounds stay on the CPU.
+        """
+
 
 class Capture(ABC):
     """A whole data set, parsed and checked, its pixels not yet read."""
@@ -157,3 +165,7 @@ class Signal(ABC):
     @abstractmethod
     def all(self) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n c"]]:
         """Every coordinate, in storage order, and its value."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Signal:
+        """The same signal, its values on another device; the bounds stay on the CPU."""

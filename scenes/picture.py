@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from polyfield.encodings.devices import move
 from polyfield.encodings.errors import InputError
 from polyfield.scenes.base import ColorSpace, ReadOptions, Signal
 from polyfield.scenes.color import block_mean, to_float
@@ -59,24 +61,36 @@ class Picture(Signal):
     ) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n c"]]:
         """Draw n pixels uniformly, with replacement, and their values."""
         index = torch.randint(self.height * self.width, (n,), generator=generator)
+        index = move(index, self.pixels.device)
         return self.coordinates(index), self.pixels.reshape(-1, self.channels)[index]
 
     def all(self) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n c"]]:
         """Every pixel centre, row by row, and its value."""
-        index = torch.arange(self.height * self.width)
+        index = torch.arange(self.height * self.width, device=self.pixels.device)
         return self.coordinates(index), self.pixels.reshape(-1, self.channels)
 
     def detail(self) -> Float[Tensor, "n"]:
-        """Length of the gradient at every pixel, row by row; 1e-6 at least."""
+        """Length of the gradient at every pixel, row by row; 1e-6 at least.
+
+        Worked out on the CPU: what is placed by it lies at the same places on every device.
+        """
+        pixels = self.pixels.cpu()
         if min(self.height, self.width) < 2:
-            return torch.ones(self.height * self.width)
-        down, across = (torch.gradient(self.pixels, dim=axis)[0] for axis in (0, 1))
-        return (down.square() + across.square()).sum(-1).sqrt().clamp(min=1e-6).reshape(-1)
+            return torch.ones(self.height * self.width, device=self.pixels.device)
+        down, across = (torch.gradient(pixels, dim=axis)[0] for axis in (0, 1))
+        length = (down.square() + across.square()).sum(-1).sqrt().clamp(min=1e-6)
+        return length.reshape(-1).to(self.pixels.device)
 
     def coordinates(self, index: Tensor) -> Float[Tensor, "*n 2"]:
         """Centres of pixels, given their number row by row."""
         row = torch.div(index, self.width, rounding_mode="floor")
         return torch.stack([index - row * self.width, row], dim=-1) + 0.5
+
+    def to(self, device: torch.device) -> Picture:
+        """The same picture, its pixels on another device."""
+        other = copy.copy(self)
+        other.pixels = self.pixels.to(device)
+        return other
 
 
 @dataclass(frozen=True)

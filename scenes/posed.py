@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Generator, Tensor
 
+from polyfield.encodings.devices import fits, move
 from polyfield.encodings.errors import InputError
 from polyfield.scenes.base import Capture, ColorSpace, Scene
 from polyfield.scenes.cameras import Cameras
@@ -109,6 +111,8 @@ class PosedScene(Scene):
     def sample(self, n: int, generator: Generator) -> tuple[Rays, Float[Tensor, "n 4"]]:
         """Draw pixels uniformly from all pixels of all views, with replacement."""
         index = torch.randint(len(self._pixels), (n,), generator=generator)
+        stored = move(self._pixels[move(index, self._pixels.device)], self._first.device)
+        index = move(index, self._first.device)
         if self._same_size:
             camera = index // self._first[1]
             inside = index - camera * self._first[1]
@@ -119,18 +123,30 @@ class PosedScene(Scene):
             width = self._widths[camera]
         row = inside // width
         pixel = torch.stack([inside - row * width, row], dim=1) + 0.5
-        return self.cameras.rays(camera, pixel), self._values(self._pixels[index])
+        return self.cameras.rays(camera, pixel), self._values(stored)
 
     def view(self, index: int) -> tuple[Rays, Float[Tensor, "h w 4"]]:
         """All rays of a view, [height, width], and its straight RGBA."""
         width, height = self.cameras.size[index].tolist()
         first, last = self._first[index : index + 2].tolist()
-        rgba = self._values(self._pixels[first:last]).reshape(height, width, 4)
-        return self.cameras.view(index), rgba
+        stored = move(self._pixels[first:last], self._first.device)
+        return self.cameras.view(index), self._values(stored).reshape(height, width, 4)
 
     def view_name(self, index: int) -> str:
         """Name of a view as the data has it."""
         return self._names[index]
+
+    def to(self, device: torch.device) -> PosedScene:
+        """The same views, their pixels and cameras on another device.
+
+        Pixels that a GPU has no room for stay where they are: what is drawn of them is moved.
+        """
+        other = copy.copy(self)
+        other.cameras = self.cameras.to(device)
+        other._first, other._widths = self._first.to(device), self._widths.to(device)
+        if fits(self._pixels, device):
+            other._pixels = self._pixels.to(device)
+        return other
 
     def _values(self, stored: Tensor) -> Float[Tensor, "*n"]:
         """Stored pixels as numbers: fractions for integers, themselves for floats."""

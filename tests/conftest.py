@@ -1,6 +1,7 @@
 import os
 import sys
 import types
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write what tests/golden compares with anew"
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Skip, with the reason, a test of what needs a package or a device that isn't there."""
+    from polyfield.encodings.errors import MissingBackend
+
+    try:
+        return (yield)
+    except MissingBackend as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

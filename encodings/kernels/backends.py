@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from polyfield.encodings.errors import InputError
-from polyfield.encodings.kernels import gpu
+from polyfield.encodings.kernels import gpu, optional
 
 CHOICES = ("auto", "reference", "numba", "triton")
 
@@ -168,6 +168,11 @@ def _triton_row() -> Backend:
     return Backend("triton", reason is None, reason or gpu.describe(0))
 
 
+def _optional_row(package: optional.Package) -> Backend:
+    reason = optional.why_not(package)
+    return Backend(package.module, reason is None, reason or optional.describe(package))
+
+
 def report() -> list[Backend]:
     """The backends this machine could use, which are used, and why the others are not."""
     rows = [Backend("reference", True, "plain torch, any dtype and device")]
@@ -184,8 +189,4 @@ def report() -> list[Backend]:
             Backend("numba", True, f"{numba.__version__}, CPU, float32, {LANES} lanes a vector")
         )
     rows.append(_triton_row())
-    for package in ("tinycudann", "nerfacc"):
-        found = importlib.util.find_spec(package) is not None
-        why = "found, not used by this version" if found else "not installed; optional"
-        rows.append(Backend(package, False, why))
-    return rows
+    return rows + [_optional_row(package) for package in optional.PACKAGES]

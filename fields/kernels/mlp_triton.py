@@ -43,7 +43,7 @@ ROUNDS = 4
 
 def forward_shape(width: int) -> tuple[int, int]:
     """Rows of a block, and warps, for a padded hidden width."""
-    return (128, 4) if width <= 64 else (64, 4)
+    return (128, 4) if width <= 64 else (64, 8)
 
 
 def fused(width: int, depth: int, bias: bool) -> bool:

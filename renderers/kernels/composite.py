@@ -15,17 +15,18 @@ from torch import Tensor
 from polyfield.encodings.kernels import backends
 
 
-def ray_index(offsets: Int64[Tensor, "r1"]) -> Int64[Tensor, "n"]:
-    """The ray of each packed sample."""
+def ray_index(offsets: Int64[Tensor, "r1"], n: int) -> Int64[Tensor, "n"]:
+    """The ray of each packed sample; with n, their number, the host need not wait for a GPU."""
     counts = offsets.diff()
-    return torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+    rays = torch.arange(len(counts), device=counts.device)
+    return torch.repeat_interleave(rays, counts, output_size=n)
 
 
 def weights(
     density: Float[Tensor, "n"], length: Float[Tensor, "n"], offsets: Int64[Tensor, "r1"]
 ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"]]:
     """Weight and transmittance of each sample, in plain torch."""
-    ray = ray_index(offsets)
+    ray = ray_index(offsets, len(density))
     # exp(-200) is 0 in float32; a larger thickness would drown those of the rays after it.
     thickness = (density * length).clamp(max=200)
     # A running sum over all rays loses digits in float32, so it is carried in float64.
@@ -44,7 +45,7 @@ def reference(
 ) -> tuple[Float[Tensor, "r c"], Float[Tensor, "r"]]:
     """The op in plain torch: any dtype and device, differentiable any number of times."""
     weight, _ = weights(density, length, offsets)
-    ray, rays = ray_index(offsets), len(offsets) - 1
+    ray, rays = ray_index(offsets, len(density)), len(offsets) - 1
     total = values.new_zeros(rays, values.shape[1]).index_add(0, ray, weight[:, None] * values)
     return total, weight.new_zeros(rays).index_add(0, ray, weight)
 

@@ -105,7 +105,8 @@ def reference(
         # An even lattice is computed from its index, so that skipping cells changes no digit.
         t = first + k * lattice.step if even else t + step
     if not kept:
-        return torch.zeros(len(start) + 1, dtype=torch.int64), start[:0], start[:0]
+        offsets = torch.zeros(len(start) + 1, dtype=torch.int64, device=start.device)
+        return offsets, start[:0], start[:0]
     keep = torch.stack(kept, 1)
     keep &= keep.cumsum(1) <= lattice.limit
     offsets = torch.zeros(len(start) + 1, dtype=torch.int64, device=start.device)

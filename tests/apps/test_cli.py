@@ -15,6 +15,7 @@ import torch
 
 import polyfield
 from polyfield.apps import cli
+from polyfield.encodings.kernels import optional
 from polyfield.scenes.images import read_image, write_image
 
 SMALL_IMAGE = ["--field.encoding.levels", "4", "--field.encoding.log2-size", "10"]
@@ -294,7 +295,36 @@ def test_info_of_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
     assert found.keys() >= {"versions", "threads", "presets", "backends"}
     assert "hash" in found["presets"]["scene"] and "hash" in found["presets"]["image"]
     assert cli.run(["info"]) == 0
-    assert "tinycudann" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "tinycudann" in printed and "nerfacc" in printed
+
+
+@pytest.mark.parametrize(
+    ("kind", "tree", "package"),
+    [
+        ("image", "field: {Coordinate: {encoding: {TcnnHashGrid: {levels: 4}}}}", "tiny-cuda-nn"),
+        ("image", "field: {Coordinate: {network: {TcnnPerceptron: {}}}}", "tiny-cuda-nn"),
+        ("scene", "field: {Radiance: {position: {TcnnHashGrid: {}}}}", "tiny-cuda-nn"),
+        ("scene", "sampler: {NerfaccGrid: {steps: 100}}", "nerfacc"),
+    ],
+)
+def test_a_missing_optional_package_is_one_line(
+    kind: str,
+    tree: str,
+    package: str,
+    picture: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(optional, "_found", lambda module: False)
+    optional.load.cache_clear()
+    (tmp_path / "mine.yaml").write_text(tree)
+    data = str(picture) if kind == "image" else "demo"
+    config = ["--config", str(tmp_path / "mine.yaml"), "--out", str(tmp_path / "out")]
+    said = _fails(["fit", kind, data, "--steps", "2", *config], capsys)
+    assert f"expected {package} for " in said and "pip install" in said
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("verb", ["fit scene", "fit image", "evaluate", "render", "info"])

@@ -178,6 +178,19 @@ def test_bank(widths: list[int], precision: str) -> None:
             close_on_average(pair, 2e-2)
 
 
+def test_bank_of_more_networks_than_grouped_products_take() -> None:
+    """Those of PyTorch end at 1023; here each of 40 among 2000 has a row."""
+    widths, count = [3, 16, 2], 2000
+    x = torch.rand(40, 3, generator=seeded(0)).to(DEVICE)
+    w = torch.randn(count, bank_size(widths), generator=seeded(1)).to(DEVICE)
+    offsets = torch.arange(count + 1, device=DEVICE) // 50
+    found = {}
+    for backend in ("triton", "reference"):
+        with backends.force(backend), gpu.force_precision(HALF):
+            found[backend] = bank(x, None, w, offsets, widths, 0).cpu()
+    close((found["triton"], found["reference"]), 5e-3)
+
+
 # Rays.
 
 
