@@ -46,6 +46,14 @@ class _Module:
     def manual_seed_all(seed: int) -> None:
         pass
 
+    @staticmethod
+    def get_rng_state(device: Any = None) -> Tensor:
+        return torch.empty(0, dtype=torch.uint8)
+
+    @staticmethod
+    def set_rng_state(state: Tensor, device: Any = None) -> None:
+        pass
+
 
 backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
 DEVICE = torch.device(NAME, 0)
