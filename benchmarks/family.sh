@@ -1,7 +1,7 @@
 #!/bin/sh
 # The comparisons behind benchmarks/README.md, one claim at a time:
 #     sh benchmarks/family.sh CLAIM DATA OUT
-# CLAIM is sape, cam, cam-unseen, cam-tries, sines, gnf, rbf, cp (DATA: a folder of pictures) or scenes
+# CLAIM is sape, cam, cam-unseen, cam-tries, sines, gnf, gnf-tries, gnf-long, rbf, cp (DATA: a folder of pictures) or scenes
 # (DATA: a capture). Every DIR/compare.json is {"rows": [...]}; benchmarks/family.py gathers them. A run that
 # was cut off goes on where it was. FLAGS adds flags, for instance FLAGS="--threads 1".
 set -eu
@@ -44,6 +44,9 @@ cam-tries)
 # DATA: centres of 256x256 (benchmarks/family.py crop).
 sines) each "$(list relu-3x256 siren-3x256 spder-3x256)" --batch all --steps 500 ;;
 gnf) each "$(list gnf gnf-32 gnf-mlp gnf-mlp-calm)" --steps 1500 ;;
+# What else was tried where Gaussian kernels fall short: other rates, four times the steps.
+gnf-tries) each "$(list gnf-quick gnf-slow)" --steps 1500 ;;
+gnf-long) each "$(list gnf gnf-mlp)" --steps 6000 ;;
 rbf) each "$(list hash rbf)" --seconds 20 ;;
 # DATA: centres of 512x512.
 cp) each "$(list cp-32 finr-cp)" --steps 3000 ;;

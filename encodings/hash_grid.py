@@ -69,8 +69,13 @@ def grids(
         raise InputError(
             "1 <= base_resolution <= finest_resolution", f"{coarsest} and {finest}", "change them"
         )
-    growth = (finest / coarsest) ** (1 / (count - 1)) if count > 1 else 1.0
-    return Levels.make(in_dim, count, coarsest, growth, log2_size)
+    return Levels.make(in_dim, count, coarsest, growth(count, resolutions), log2_size)
+
+
+def growth(count: int, resolutions: tuple[int, int]) -> float:
+    """The factor between `count` levels from the coarsest to the finest resolution."""
+    coarsest, finest = resolutions
+    return (finest / coarsest) ** (1 / (count - 1)) if count > 1 else 1.0
 
 
 class HashGridEncoding(Encoding):

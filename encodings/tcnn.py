@@ -10,14 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.errors import InputError
-from polyfield.encodings.hash_grid import HashGrid
+from polyfield.encodings.hash_grid import HashGrid, growth
 from polyfield.encodings.kernels import optional
 from polyfield.encodings.kernels.hash_grid import Levels
 
@@ -53,7 +52,7 @@ class TcnnHashGrid:
             "n_features_per_level": self.features,
             "log2_hashmap_size": self.log2_size,
             "base_resolution": self.base_resolution,
-            "per_level_scale": self._growth(levels),
+            "per_level_scale": growth(self.levels, (self.base_resolution, self.finest_resolution)),
             "interpolation": self.interpolation.capitalize(),
         }
         native = tinycudann.Encoding(in_dim, choices, int(torch.randint(2**31, ())))
@@ -69,25 +68,6 @@ class TcnnHashGrid:
             self.finest_resolution,
         )
         return same.geometry(in_dim)
-
-    def _growth(self, levels: Levels) -> float:
-        """The factor between levels for which tiny-cuda-nn finds our resolutions.
-
-        Its arithmetic is float32, and a level whose scale is a whole number but for rounding gets
-        one vertex more or less: the next number or two make up for it.
-        """
-        if self.levels == 1:
-            return 1.0
-        exact = np.float32(
-            (self.finest_resolution / self.base_resolution) ** (1 / (self.levels - 1))
-        )
-        for steps in sorted(range(-16, 17), key=abs):
-            growth = exact + np.float32(steps) * np.spacing(exact)
-            power = np.exp2(np.arange(self.levels, dtype=np.float32) * np.log2(growth))
-            scales = power * np.float32(self.base_resolution) - np.float32(1)
-            if tuple(np.ceil(scales).astype(int) + 1) == levels.resolutions:
-                return float(growth)
-        return float(exact)
 
 
 class TcnnHashGridEncoding(Encoding):

@@ -34,7 +34,9 @@ class Levels:
     @classmethod
     def make(cls, dim: int, count: int, base: int, growth: float, log2_size: int) -> Levels:
         """Levels of resolution about base * growth^l, each of at most 2^log2_size entries."""
-        per_level = np.float32(math.log2(growth))
+        # The logarithm too is taken in float32: it decides the resolution of a level whose scale
+        # is a whole number but for rounding.
+        per_level = np.log2(np.float32(growth))
         scales = [
             float(np.exp2(np.float32(level) * per_level) * np.float32(base) - np.float32(1))
             for level in range(count)
