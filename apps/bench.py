@@ -32,8 +32,11 @@ class Flags:
     """Time kernels and steps, fast against plain torch, in one process."""
 
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
-    """On a CPU hash-grid, mlp, linear, bank, lookups, image-step; on a GPU hash-grid, mlp, bank,
-    rays, adam; on both scene-step, render, scene-30db. All but the last if none given."""
+    """Benchmarks by name; all but scene-30db if none given.
+
+    On a CPU: hash-grid, mlp, linear, bank, lookups, image-step. On a GPU: memory, hash-grid, mlp,
+    bank, rays, adam. On both: scene-step, render, scene-30db.
+    """
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write the rows there."""
     data: str = "demo"
@@ -57,7 +60,7 @@ def runs(data: str, device: torch.device) -> Mapping[str, Callable[[], Iterator[
     }
     if device.type == "cpu":
         return {**bench_cpu.KERNELS, **scenes}
-    kernels = {name: lambda n=name: bench_gpu.rows(device, [n]) for name in bench_gpu.KERNELS}
+    kernels = {name: lambda n=name: bench_gpu.rows(n, device) for name in bench_gpu.KERNELS}
     return {**kernels, **scenes}
 
 

@@ -34,7 +34,7 @@ nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem --format=csv >> 
 part tests 240 tests.txt "$python" -m pytest -q -p no:cacheprovider \
     tests/gpu tests/kernels/test_triton_parity.py \
     --deselect tests/kernels/test_triton_parity.py::test_every_kernel_compiles_without_spilling
-part kernels 120 bench.txt "$python" -P -c "$verb" bench hash-grid mlp bank rays adam \
+part kernels 120 bench.txt "$python" -P -c "$verb" bench memory hash-grid mlp bank rays adam \
     --device cuda --json "$out/bench.json" --overwrite
 part scene 110 scene.txt "$python" -P -c "$verb" bench scene-step render scene-30db \
     --device cuda --data "$data" --json "$out/scene.json" --overwrite
