@@ -1,9 +1,9 @@
 #!/bin/sh
 # The comparisons behind benchmarks/README.md, one claim at a time:
 #     sh benchmarks/family.sh CLAIM DATA OUT
-# CLAIM is sape, cam, cam-unseen, cam-tries, sines, gnf, gnf-tries, gnf-long, rbf, cp (DATA: a folder of pictures) or scenes
-# (DATA: a capture). Every DIR/compare.json is {"rows": [...]}; benchmarks/family.py gathers them. A run that
-# was cut off goes on where it was. FLAGS adds flags, for instance FLAGS="--threads 1".
+# CLAIM is a word of the list below; DATA is a folder of pictures, or for scenes a capture. Every
+# DIR/compare.json is {"rows": [...]}; benchmarks/family.py gathers them. A run that was cut off goes on
+# where it was. FLAGS adds flags, for instance FLAGS="--threads 1".
 set -eu
 here=$(dirname "$0")
 claim=$1 data=$2 out=$3
@@ -48,6 +48,7 @@ gnf) each "$(list gnf gnf-32 gnf-mlp gnf-mlp-calm)" --steps 1500 ;;
 gnf-tries) each "$(list gnf-quick gnf-slow)" --steps 1500 ;;
 gnf-long) each "$(list gnf gnf-mlp)" --steps 6000 ;;
 rbf) each "$(list hash rbf)" --seconds 20 ;;
+rbf-steps) each "$(list hash rbf)" --steps 4000 ;;
 # DATA: centres of 512x512.
 cp) each "$(list cp-32 finr-cp)" --steps 3000 ;;
 scenes)
