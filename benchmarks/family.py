@@ -4,6 +4,7 @@ python benchmarks/family.py crop SIZE FOLDER OUT    # the centre of every pictur
 python benchmarks/family.py svd RANK FOLDER         # PSNR of the truncated SVD of each channel
 python benchmarks/family.py gather OUT FILE.json    # all compare.json below OUT in one file
 python benchmarks/family.py table FILE.json         # that file as Markdown, means over the pictures
+python benchmarks/family.py claims FILE.json        # differences between presets, picture by picture
 """
 
 from __future__ import annotations
@@ -82,6 +83,63 @@ def table(file: Path) -> None:
             print(f"| {preset} | {' | '.join(cells)} | {len(found)} |")
 
 
+PAIRS = {
+    "sape": [(f"sape-{sigma}", f"ff-{sigma}", "psnr_heldout") for sigma in (5, 10, 25, 50)],
+    "cam": [("cam-16", "ffn", "psnr_fitted")],
+    "cam-unseen": [("cam-16", "ffn", "psnr_heldout"), ("cam-16", "ffn", "psnr")],
+    "cam-tries": [("cam-sigma-5", "ffn-sigma-5", "psnr_heldout")],
+    "sines": [
+        ("siren-3x256", "relu-3x256", "psnr_fitted"),
+        ("spder-3x256", "siren-3x256", "psnr_fitted"),
+    ],
+    "gnf": [("gnf", "gnf-mlp", "psnr_fitted"), ("gnf-32", "gnf-mlp", "psnr_fitted")],
+    "gnf-long": [("gnf", "gnf-mlp", "psnr_fitted")],
+    "rbf": [("rbf", "hash", "psnr_fitted")],
+    "rbf-steps": [("rbf", "hash", "psnr_fitted")],
+}
+"""Claims as (preset, baseline, figure)."""
+
+
+def claims(file: Path) -> None:
+    """Print how much better each preset is than its baseline, and how far sigma moves SAPE."""
+    tree = json.loads(file.read_text())
+    print("| claim | difference, dB | mean | pictures |")
+    print("|---|---|---:|---|")
+    for claim, pairs in PAIRS.items():
+        pictures = tree.get(claim, {})
+        for ours, theirs, figure in pairs:
+            there = [name for name, runs in pictures.items() if ours in runs and theirs in runs]
+            found = [
+                _of(pictures[name], ours, figure) - _of(pictures[name], theirs, figure)
+                for name in there
+            ]
+            if found:
+                words = ", ".join(f"{value:+.2f}" for value in found)
+                mean = sum(found) / len(found)
+                title = f"{claim}: {ours} - {theirs}, {figure}"
+                print(f"| {title} | {words} | {mean:+.2f} | {' '.join(there)} |")
+    pictures = tree.get("sape", {})
+    for kind in ("ff", "sape"):
+        names = [f"{kind}-{sigma}" for sigma in (5, 10, 25, 50)]
+        spreads = [
+            max(values) - min(values)
+            for runs in pictures.values()
+            for values in [[_of(runs, name, "psnr_heldout") for name in names]]
+        ]
+        means = [
+            sum(_of(runs, name, "psnr_heldout") for runs in pictures.values()) / len(pictures)
+            for name in names
+        ]
+        words = ", ".join(f"{value:.2f}" for value in spreads)
+        print(f"| sape: spread of {kind} over sigma | {words} | {max(means) - min(means):.2f} | |")
+
+
+def _of(runs: dict[str, Any], preset: str, figure: str) -> float:
+    """A figure of a preset, mean over its seeds."""
+    values = [row[figure] for row in runs[preset].values()]
+    return float(sum(values) / len(values))
+
+
 def _runs(tree: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """(preset, figures) of every run below a claim."""
     found = []
@@ -110,6 +168,8 @@ def main(arguments: list[str]) -> None:
             gather(Path(out), Path(target))
         case ["table", file]:
             table(Path(file))
+        case ["claims", file]:
+            claims(Path(file))
         case _:
             sys.exit(__doc__)
 
