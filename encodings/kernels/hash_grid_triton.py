@@ -42,6 +42,16 @@ def _clamped(x, at, mask):
 
 
 @triton.jit
+def _level(scales, grids, level, LEVELS: tl.constexpr):
+    """Scale, resolution, size, first entry, and whether hashed, of a level."""
+    resolution = tl.load(grids + level).to(tl.uint32, bitcast=True)
+    size = tl.load(grids + LEVELS + level).to(tl.uint32, bitcast=True)
+    start = tl.load(grids + 2 * LEVELS + level).to(tl.int64)
+    hashed = tl.load(grids + 3 * LEVELS + level)
+    return tl.load(scales + level), resolution, size, start, hashed
+
+
+@triton.jit
 def _locate(x, scale, SMOOTH: tl.constexpr):
     """Cell, weight of the upper corner and its slope, along one axis."""
     position = x * scale + 0.5
@@ -103,11 +113,7 @@ def _forward_kernel(
     for k in tl.static_range(GROUP):
         level = tl.program_id(1) * GROUP + k
         if level < LEVELS:
-            scale = tl.load(scales + level)
-            resolution = tl.load(grids + level).to(tl.uint32, bitcast=True)
-            size = tl.load(grids + LEVELS + level).to(tl.uint32, bitcast=True)
-            start = tl.load(grids + 2 * LEVELS + level).to(tl.int64)
-            hashed = tl.load(grids + 3 * LEVELS + level)
+            scale, resolution, size, start, hashed = _level(scales, grids, level, LEVELS)
             cx, wx, slope = _locate(px, scale, SMOOTH)
             cy, wy, slope = _locate(py, scale, SMOOTH)
             cz, wz, slope = _locate(pz, scale, SMOOTH)
@@ -136,11 +142,7 @@ def _backward_table_kernel(
     for k in tl.static_range(GROUP):
         level = tl.program_id(1) * GROUP + k
         if level < LEVELS:
-            scale = tl.load(scales + level)
-            resolution = tl.load(grids + level).to(tl.uint32, bitcast=True)
-            size = tl.load(grids + LEVELS + level).to(tl.uint32, bitcast=True)
-            start = tl.load(grids + 2 * LEVELS + level).to(tl.int64)
-            hashed = tl.load(grids + 3 * LEVELS + level)
+            scale, resolution, size, start, hashed = _level(scales, grids, level, LEVELS)
             cx, wx, slope = _locate(px, scale, SMOOTH)
             cy, wy, slope = _locate(py, scale, SMOOTH)
             cz, wz, slope = _locate(pz, scale, SMOOTH)
@@ -170,11 +172,7 @@ def _backward_x_kernel(
     gy = tl.zeros([BLOCK], tl.float32)
     gz = tl.zeros([BLOCK], tl.float32)
     for level in range(LEVELS):
-        scale = tl.load(scales + level)
-        resolution = tl.load(grids + level).to(tl.uint32, bitcast=True)
-        size = tl.load(grids + LEVELS + level).to(tl.uint32, bitcast=True)
-        start = tl.load(grids + 2 * LEVELS + level).to(tl.int64)
-        hashed = tl.load(grids + 3 * LEVELS + level)
+        scale, resolution, size, start, hashed = _level(scales, grids, level, LEVELS)
         cx, wx, sx = _locate(px, scale, SMOOTH)
         cy, wy, sy = _locate(py, scale, SMOOTH)
         cz, wz, sz = _locate(pz, scale, SMOOTH)
