@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,11 +20,12 @@ from polyfield.fields.tcnn import TcnnPerceptron
 
 
 def compiled(run: Callable[..., Any], *inputs: object) -> Callable[..., Any] | None:
-    """torch.compile of it; None where the compiler fails."""
+    """torch.compile of it; None, and a warning, where the compiler fails."""
     try:
         found = torch.compile(run, dynamic=False)
         found(*inputs)
-    except Exception:
+    except Exception as error:
+        warnings.warn(f"no row of torch.compile, which fails: {error!s:.200}", stacklevel=2)
         return None
     return found
 

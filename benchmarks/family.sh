@@ -36,7 +36,7 @@ sape)
     ;;
 cam) each "$(list ffn cam-16)" --downscale 3 --batch all --steps 1000 ;;
 cam-unseen) each "$(list ffn cam-16)" --downscale 3 --holdout lattice --batch all --steps 1000 ;;
-# What else was tried where CAM falls short.
+# What else to try where CAM falls short.
 cam-tries)
     each "$(list ffn-sigma-5 cam-sigma-5 cam-8 cam-32)" \
         --downscale 3 --holdout lattice --batch all --steps 1000
@@ -44,7 +44,7 @@ cam-tries)
 # DATA: centres of 256x256 (benchmarks/family.py crop).
 sines) each "$(list relu-3x256 siren-3x256 spder-3x256)" --batch all --steps 500 ;;
 gnf) each "$(list gnf gnf-32 gnf-mlp gnf-mlp-calm)" --steps 1500 ;;
-# What else was tried where Gaussian kernels fall short: other rates, four times the steps.
+# What else to try where Gaussian kernels fall short: other rates, four times the steps.
 gnf-tries) each "$(list gnf-quick gnf-slow)" --steps 1500 ;;
 gnf-long) each "$(list gnf gnf-mlp)" --steps 6000 ;;
 rbf) each "$(list hash rbf)" --seconds 20 ;;

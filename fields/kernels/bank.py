@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyfield.encodings.kernels import backends
+from polyfield.fields.kernels.mlp import on_gpu
 from polyfield.fields.octaves import octaves as encode
 
 
@@ -96,13 +97,6 @@ def reference(
     return torch.cat(outputs)
 
 
-def _on_gpu(x: Tensor, weights: Tensor, widths: list[int]) -> bool:
-    """Whether the GPU kernel runs: it takes hidden layers of one width."""
-    return backends.use_triton(__name__, x, weights) and backends.kernel(__name__, x, weights).fits(
-        widths
-    )
-
-
 def bank(
     x: Float[Tensor, "n d"],
     extra: Float[Tensor, "n e"] | None,
@@ -126,7 +120,7 @@ def bank(
         [n, widths[-1]].
     """
     extra = x.new_empty(x.shape[0], 0) if extra is None else extra
-    if backends.use_numba(x, extra, weights) or _on_gpu(x, weights, widths):
+    if backends.use_numba(x, extra, weights) or on_gpu(__name__, x, weights, widths):
         return _bank(x, extra, weights, offsets, widths, octaves)
     return reference(x, extra, weights, offsets, widths, octaves)
 

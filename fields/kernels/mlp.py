@@ -48,11 +48,12 @@ def reference(
     return functional.linear(x, matrix, offset)
 
 
-def _on_gpu(x: Tensor, weights: Tensor, widths: list[int]) -> bool:
-    """Whether the GPU kernel runs: wide layers are faster as torch's own products."""
-    return backends.use_triton(__name__, x, weights) and backends.kernel(__name__, x, weights).fits(
-        widths
-    )
+def on_gpu(op: str, x: Tensor, weights: Tensor, widths: list[int]) -> bool:
+    """Whether the GPU kernel of `op`, this module or the bank's, runs and takes these widths.
+
+    Wide layers are faster as torch's own products.
+    """
+    return backends.use_triton(op, x, weights) and backends.kernel(op, x, weights).fits(widths)
 
 
 def mlp(
@@ -69,7 +70,7 @@ def mlp(
     Returns:
         [n, widths[-1]].
     """
-    if backends.use_numba(x, weights) or _on_gpu(x, weights, widths):
+    if backends.use_numba(x, weights) or on_gpu(__name__, x, weights, widths):
         return _mlp(x, weights, widths, bias)
     return reference(x, weights, widths, bias)
 
