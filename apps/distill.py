@@ -18,7 +18,7 @@ from polyfield.apps.distill_runs import distill_image, distill_scene
 from polyfield.apps.distill_scene import Lesson, Method, asked_of
 from polyfield.apps.fitting import check_seed, configured, with_budget
 from polyfield.apps.image_presets import image_presets
-from polyfield.apps.jobs import Asked, Way
+from polyfield.apps.jobs import DEMO, Asked, Way
 from polyfield.apps.machine import use_threads
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run
@@ -44,8 +44,8 @@ class Flags:
     """Number of its training steps, instead of --seconds."""
     method: Annotated[str | None, tyro.conf.arg(metavar="pvd|pvd-al|kilonerf")] = None
     """Along rays of random poses, with hard examples, or in cells. Default: what suits PRESET."""
-    al: Annotated[str, tyro.conf.arg(metavar="poses,rays,points")] = "poses,rays,points"
-    """Levels of pvd-al."""
+    al: Annotated[str | None, tyro.conf.arg(metavar="poses,rays,points")] = None
+    """Levels of pvd-al. Default all."""
     heads: bool = False
     """Give the student auxiliary heads while it learns."""
     loss: Literal["norm", "mse"] = "norm"
@@ -55,7 +55,7 @@ class Flags:
     no_stages: bool = False
     """All terms from the beginning."""
     no_inherit: bool = False
-    """Take neither the grid nor heads from the teacher."""
+    """Copy neither grid nor heads: the grid is made anew of the teacher's density."""
     finetune: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
     """Photographs for as much training again, when the student has learned."""
     baseline: bool = False
@@ -89,6 +89,7 @@ def main(arguments: Sequence[str]) -> None:
         if given.matrix is not None:
             if given.run is not None or given.to is not None:
                 raise InputError("--matrix without RUN and --to", "both", "drop one of them")
+            _refuse(given, (*LESSON, "overwrite"), "no such flag with --matrix")
             budget = (given.seconds, given.steps)
             base = Asked(given.matrix, seed=given.seed, threads=threads, device=device)
             matrix(base, given.presets, budget, given.out, reporter)
@@ -99,6 +100,7 @@ def main(arguments: Sequence[str]) -> None:
                 "neither" if given.run is None else "no --to",
                 "for instance polyfield distill runs/a --to mlp --out runs/b",
             )
+        _refuse(given, ("presets",), "--matrix for it")
         way = Way(given.resume, given.overwrite)
         run = Run(given.out)
         lesson = Lesson(
@@ -110,17 +112,38 @@ def main(arguments: Sequence[str]) -> None:
             not given.no_clamp,
             not given.no_stages,
             not given.no_inherit,
-            given.finetune,
+            given.finetune if given.finetune in (None, DEMO) else os.path.abspath(given.finetune),
         )
         budget = (given.seconds, given.steps)
         _distill(lesson, given, budget, run, (threads, device), reporter, way)
+
+
+LESSON = (
+    "method", "al", "heads", "loss", "no_clamp", "no_stages", "no_inherit", "finetune", "baseline",
+)  # fmt: skip
+"""Flags of one student."""
+
+
+def _refuse(given: Flags, names: Sequence[str], wanted: str, fine: Sequence[str] = ()) -> None:
+    """No flag may be given that would change nothing.
+
+    Raises:
+        InputError: one of these was, and is not among the fine ones.
+    """
+    default = Flags()
+    for name in names:
+        if name not in fine and getattr(given, name) != getattr(default, name):
+            raise InputError(wanted, f"--{name.replace('_', '-')}", "drop it")
 
 
 def _levels(given: Flags) -> tuple[Level, ...]:
     if given.method not in (None, "pvd", "pvd-al", "kilonerf"):
         raise InputError("--method pvd, pvd-al or kilonerf", repr(given.method), "pick one of them")
     if given.method != "pvd-al":
+        _refuse(given, ("al",), "--method pvd-al for it")
         return ()
+    if given.al is None:
+        return LEVELS
     names = tuple(name.strip() for name in given.al.split(",") if name.strip())
     if not names or any(name not in LEVELS for name in names):
         raise InputError(f"--al with some of {','.join(LEVELS)}", repr(given.al), "change it")
@@ -141,13 +164,10 @@ def _distill(
     config = teacher.config()
     assert given.to is not None
     asked = asked_of(teacher, given.to, given.seed, *machine)
+    if run.path.resolve() == teacher.path.resolve():
+        raise InputError("a folder of its own for the student", "the teacher's", "change --out")
     if config["kind"] == "image":
-        if given.method or given.heads or given.finetune or given.baseline:
-            raise InputError(
-                "a teacher of a scene for --method, --heads, --finetune and --baseline",
-                f"a picture's in {given.run}",
-                "drop these flags",
-            )
+        _refuse(given, LESSON, "a teacher of a scene for it", ("loss",))
         picture = configured(image_presets(), given.to)
         picture = replace(picture, fit=with_budget(picture.fit, *budget))
         return distill_image(lesson, asked, picture, run, reporter, way)
@@ -155,8 +175,8 @@ def _distill(
     scene = replace(scene, fit=with_budget(scene.fit, *budget))
     if given.method is None:
         lesson = replace(lesson, method=method_of(given.to))
-    if lesson.method == "kilonerf" and lesson.heads:
-        raise InputError("--heads with pvd or pvd-al", "kilonerf", "drop --heads")
+    if lesson.method == "kilonerf":
+        _refuse(given, ("heads", "loss", "no_clamp", "no_stages"), "--method pvd or pvd-al for it")
     return distill_scene(lesson, asked, scene, run, reporter, way, given.baseline)
 
 

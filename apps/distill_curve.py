@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +13,10 @@ from polyfield.apps.runs import Run
 from polyfield.encodings.files import read_json, write_json
 from polyfield.fields.fit import Progress
 from polyfield.renderers.metrics import psnr
-from polyfield.renderers.model import RadianceModel
+from polyfield.renderers.model import RadianceModel, SignalModel
 from polyfield.scenes.base import Scene
 from polyfield.scenes.cameras import Cameras
+from polyfield.scenes.color import srgb_from_linear
 from polyfield.scenes.rays import Rays
 
 PIXELS = 1 << 15
@@ -49,11 +51,38 @@ def imagined(model: RadianceModel, cameras: Cameras) -> Pixels:
     return Pixels(rays, model.render_rays(rays).color.clamp(0, 1))
 
 
+Look = Callable[[], float]
+"""The PSNR of a model as it is now."""
+
+
+def look_at_rays(model: RadianceModel, pixels: Pixels) -> Look:
+    """Of what a scene's model renders, in dB."""
+    return lambda: psnr(model.render_rays(pixels.rays).color.clamp(0, 1), pixels.color)
+
+
+def look_at_picture(model: SignalModel, picture: Float[Tensor, "h w c"]) -> Look:
+    """Of a picture's model on fixed pixels of a picture of its size, in dB after the sRGB curve."""
+    generator = torch.Generator().manual_seed(0)
+    pick = torch.randperm(model.width * model.height, generator=generator)[:PIXELS].sort()[0]
+    x = (torch.stack([pick % model.width, pick // model.width], -1) + 0.5).to(model.device)
+
+    def shown(values: Tensor) -> Tensor:
+        return (srgb_from_linear(values) if model.color_space == "linear" else values).clamp(0, 1)
+
+    target = shown(picture.flatten(0, 1)[pick])
+
+    @torch.no_grad()
+    def look() -> float:
+        return psnr(shown(model.field(x).cpu()), target)
+
+    return look
+
+
 class Curve:
     """Rows of seconds and PSNR, kept in the run's curve.json so that resuming goes on with them."""
 
-    def __init__(self, run: Run, model: RadianceModel, pixels: Pixels, looks: int = LOOKS) -> None:
-        self._run, self._model, self._pixels = run, model, pixels
+    def __init__(self, run: Run, look: Look, looks: int = LOOKS) -> None:
+        self._run, self._look = run, look
         self._every, self._next = 1 / looks, 0.0
         # Read with the first step: only then is it known whether the run is a new one.
         self._rows: list[dict[str, float]] | None = None
@@ -66,12 +95,11 @@ class Curve:
         if progress.fraction < self._next and progress.fraction < 1:
             return
         self._next = progress.fraction + self._every
-        seen = self._model.render_rays(self._pixels.rays).color.clamp(0, 1)
         self._rows.append(
             {
                 "seconds": round(progress.seconds, 3),
                 "progress": round(progress.fraction, 5),
-                "psnr": round(psnr(seen, self._pixels.color), 3),
+                "psnr": round(self._look(), 3),
             }
         )
         write_json(self._run.file("curve.json"), {"rows": self._rows})

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from polyfield.apps.background import viewing_background
 from polyfield.apps.devices import describe
-from polyfield.apps.distill_scene import Lesson
+from polyfield.apps.distill_curve import Curve, look_at_picture
+from polyfield.apps.distill_scene import Lesson, warn_of_unfinished
 from polyfield.apps.evaluate import Measured, evaluate_image
 from polyfield.apps.jobs import Asked, Job
 from polyfield.apps.presets import ImageRun
 from polyfield.apps.progress import Reporter
 from polyfield.apps.runs import Run, load, model_fingerprint
 from polyfield.encodings.errors import InputError
-from polyfield.fields.fit import Fit
+from polyfield.fields.fit import Fit, Progress
 from polyfield.renderers.model import SignalModel
 from polyfield.renderers.signal_distillation import SignalDistillation
 from polyfield.scenes import open_picture
@@ -32,11 +37,12 @@ class DistillImageJob(Job[SignalModel]):
         asked: The student's preset, seed and so on; its data is the teacher's.
         configs: The student, with a budget.
         lesson: The teacher, and the form of the loss.
+        run: Where to; the curve is kept there.
     """
 
-    def __init__(self, asked: Asked, configs: ImageRun, lesson: Lesson) -> None:
+    def __init__(self, asked: Asked, configs: ImageRun, lesson: Lesson, run: Run) -> None:
         self._asked, self._configs, self._lesson = asked, configs, lesson
-        self.device = asked.device
+        self.device, self._run = asked.device, run
 
     def tree(self) -> dict[str, Any]:
         """What config.yaml says."""
@@ -50,18 +56,27 @@ class DistillImageJob(Job[SignalModel]):
         if not isinstance(model, SignalModel):
             raise InputError("a teacher of a picture", f"a scene's in {run.path}", "change --to")
         self.teacher = model.to(self.device)
-        self.picture = self._open()
+        warn_of_unfinished(run, reporter)
+        self.picture = self._open(reporter)
         reporter.say(
             f"{run.path}: {self._asked.preset} learns from {run.config()['preset']}, "
             f"{describe(self.device)}, {self._asked.threads} threads, seed {self._asked.seed}"
         )
         return model_fingerprint(run)
 
-    def _open(self) -> Picture | None:
+    def _open(self, reporter: Reporter) -> Picture | None:
+        """The picture the teacher was fitted to, if it is still there."""
+        data = self._asked.data
         try:
-            return open_picture(self._asked.data, self._asked.read)
+            picture = open_picture(data, self._asked.read)
         except InputError:
+            reporter.say(f"no picture in {data}: the teacher is the measure")
             return None
+        ours, theirs = ((one.width, one.height, one.channels) for one in (picture, self.teacher))
+        if ours != theirs:
+            reporter.warn(f"{data} is not the teacher's picture: the teacher is the measure")
+            return None
+        return picture
 
     def build(self) -> tuple[SignalModel, Fit]:
         """The student over the same pixels, and its loop."""
@@ -75,20 +90,30 @@ class DistillImageJob(Job[SignalModel]):
         pixels = teacher.width * teacher.height
         config = SignalDistillation(configs.objective.batch or pixels, self._lesson.loss)
         objective = config.build(teacher.field, self.student.field, self._asked.seed)
+        target = self.teacher.render() if self.picture is None else self.picture.pixels
+        self._curve = Curve(self._run, look_at_picture(self.student, target))
         return self.student, Fit(self.student.field, objective, configs.fit)
 
     def begin(self, run: Run) -> None:
         """Nothing more: a picture has no cameras."""
 
+    def watch(self, progress: Progress) -> None:
+        """A point of the curve, when it is time."""
+        self._curve.watch(progress)
+
     def measure(self, model: SignalModel, reporter: Reporter) -> Measured:
         """Compare with the teacher, and with the picture if it is there."""
-        ours, theirs = model.render(), self.teacher.render()
+        (ours, student_seconds), (theirs, teacher_seconds) = _timed(model), _timed(self.teacher)
         background = viewing_background(self._asked.background)
         # The teacher's picture, stored as pictures of its colour space are.
         kind = np.dtype(np.uint8 if model.color_space == "srgb" else np.float32)
         seen = Picture("teacher", from_float(theirs.numpy(), kind))
         near = evaluate_image(ours, seen, background)
-        found: dict[str, Any] = {"psnr_student_vs_teacher": near.metrics["psnr"]}
+        found: dict[str, Any] = {
+            "psnr_student_vs_teacher": near.metrics["psnr"],
+            "frame_seconds_teacher": teacher_seconds,
+            "frame_seconds_student": student_seconds,
+        }
         if self.picture is None:
             return Measured({**near.metrics, **found}, near.pairs, near.linear)
         measured = evaluate_image(ours, self.picture, background)
@@ -99,3 +124,17 @@ class DistillImageJob(Job[SignalModel]):
 
     def finish(self, run: Run, measured: Measured) -> None:
         """Nothing more."""
+
+
+FRAMES = 3
+"""Pictures that are timed."""
+
+
+def _timed(model: SignalModel) -> tuple[Float[Tensor, "h w c"], float]:
+    """The picture of a model, and the seconds it takes."""
+    times = []
+    for _ in range(FRAMES):
+        began = time.perf_counter()
+        found = model.render()
+        times.append(time.perf_counter() - began)
+    return found, median(times)

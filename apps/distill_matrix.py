@@ -22,6 +22,7 @@ from polyfield.apps.runs import Run
 from polyfield.apps.scene_presets import method_of, scene_presets
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.files import read_json, write_json, write_whole
+from polyfield.fields.fit import FitError
 
 KEYS = (
     "teacher", "student", "method", "psnr_student_vs_teacher", "psnr_student", "psnr_teacher",
@@ -52,7 +53,8 @@ def matrix(
         The rows.
 
     Raises:
-        InputError: no such preset, or fewer than two.
+        InputError: no such preset, fewer than two, or a folder that can't be used.
+        FitError: some pairs did not train; the others are there.
     """
     known = scene_presets()
     names = list(known) if presets is None else [n.strip() for n in presets.split(",") if n.strip()]
@@ -62,11 +64,10 @@ def matrix(
     configs = {
         name: replace(tree, fit=with_budget(tree.fit, *budget)) for name, tree in configs.items()
     }
-    out.mkdir(parents=True, exist_ok=True)
     path = out / "matrix.json"
-    rows: list[dict[str, Any]] = list(read_json(path)["rows"]) if path.is_file() else []
+    rows = _begun(out, path)
     done = {(row["teacher"], row["student"]) for row in rows}
-    way = Way(resume=True)
+    way, failed = Way(resume=True), []
     for name in names:
         run = Run(out / "teachers" / name)
         reporter.say(f"teacher {name}")
@@ -77,12 +78,42 @@ def matrix(
         teacher, run = Run(out / "teachers" / one), Run(out / "pairs" / f"{one}-{two}")
         lesson = Lesson(os.path.abspath(teacher.path), method_of(two))
         asked = asked_of(teacher, two, base.seed, base.threads, base.device)
-        distill_scene(lesson, asked, configs[two], run, reporter, way, looks=0)
+        try:
+            distill_scene(lesson, asked, configs[two], run, reporter, way, looks=0)
+        except FitError as error:
+            reporter.warn(f"{one} to {two}: {error}")
+            failed.append(f"{one} to {two}")
+            continue
         found = read_json(run.file("report.json"))
         rows.append({key: found[key] for key in KEYS})
         write_json(path, {"rows": rows})
         _figure(out / "matrix.png", rows, names)
     reporter.say(f"written to {out}")
+    if failed:
+        raise FitError(f"no row for {', '.join(failed)}: training did not stay finite")
+    return rows
+
+
+def _begun(out: Path, path: Path) -> list[dict[str, Any]]:
+    """The rows that are there, in a folder that is made if it is not.
+
+    Raises:
+        InputError: no folder can be there, or matrix.json is another file.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            "a folder for --out", f"{out}: {error.strerror}", "choose another"
+        ) from None
+    if not path.is_file():
+        return []
+    tree = read_json(path)
+    rows = tree.get("rows") if isinstance(tree, dict) else None
+    if not isinstance(rows, list) or not all(
+        isinstance(r, dict) and set(KEYS) <= set(r) for r in rows
+    ):
+        raise InputError("a matrix.json with rows of this verb", f"{path}", "choose another --out")
     return rows
 
 

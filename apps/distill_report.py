@@ -7,6 +7,7 @@ from typing import Any
 
 from polyfield.apps.distill_curve import seconds_to
 from polyfield.apps.runs import Run
+from polyfield.encodings.errors import InputError
 from polyfield.encodings.files import write_json, write_whole
 
 Rows = Sequence[Mapping[str, float]]
@@ -29,6 +30,13 @@ def report(
         baseline: The same of students trained from photographs, by name; None if not asked for.
     """
     ours, theirs = run.metrics(), teacher.metrics()
+    if "psnr_student_vs_teacher" not in ours:
+        raise InputError(
+            f"what was measured of the student in {run.file('metrics.json')}",
+            "one written anew by evaluate",
+            "distil again with --overwrite",
+        )
+    seconds_teacher = theirs.get("seconds_training", teacher.state_meta().get("seconds"))
     return {
         "teacher": teacher.config()["preset"],
         "student": run.config()["preset"],
@@ -39,7 +47,7 @@ def report(
         "worst_tenth": _worst(ours.get("per_view", [])),
         "seconds": ours["seconds_training"],
         "steps": ours["steps"],
-        "seconds_teacher": theirs.get("seconds_training"),
+        "seconds_teacher": seconds_teacher,
         "parameters": ours["parameters"],
         "parameters_teacher": theirs.get("parameters"),
         "model_bytes": ours["model_bytes"],
@@ -49,8 +57,23 @@ def report(
         "query_points_per_second": speeds["student"],
         "query_points_per_second_teacher": speeds["teacher"],
         "curve": curve,
-        "baseline": None if baseline is None else dict(baseline),
+        "baseline": None
+        if baseline is None
+        else {name: _raced(curve, other, seconds_teacher) for name, other in baseline.items()},
     }
+
+
+def _raced(
+    curve: list[dict[str, float]], other: Mapping[str, Any], seconds_teacher: float | None
+) -> dict[str, Any]:
+    """A baseline, and after how many seconds of training the student was as good, over its own."""
+    reached = seconds_to(curve, other["curve"][-1]["psnr"])
+    ratio = None if reached is None else reached / other["seconds"]
+    counted = None
+    if reached is not None and seconds_teacher is not None:
+        counted = (reached + seconds_teacher) / other["seconds"]
+    found = {"seconds_reached": reached, "ratio": ratio, "ratio_with_teacher": counted}
+    return {**other, **found}
 
 
 def _worst(views: Sequence[Mapping[str, Any]]) -> float | None:
@@ -111,15 +134,14 @@ def _text(found: Mapping[str, Any]) -> str:
             "The same student from photographs:",
             "",
             "| budget | against photographs | seconds | steps | distilled reaches it in |"
-            " with the teacher's time |",
-            "|---|---:|---:|---:|---:|---:|",
+            " of its time | with the teacher's time |",
+            "|---|---:|---:|---:|---:|---:|---:|",
         ]
         for name, other in found["baseline"].items():
-            reached = seconds_to(found["curve"], other["curve"][-1]["psnr"])
-            both = None if reached is None else reached + (found["seconds_teacher"] or 0.0)
             lines.append(
                 f"| the same {name} | {decibels(other['psnr'])} | {other['seconds']:.1f} | "
-                f"{other['steps']} | {number(reached, '.1f')} s | {number(both, '.1f')} s |"
+                f"{other['steps']} | {number(other['seconds_reached'], '.1f')} s | "
+                f"{number(other['ratio'], '.3f')} | {number(other['ratio_with_teacher'], '.3f')} |"
             )
         lines.append("")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from polyfield.apps.distill_curve import LOOKS, Curve, curve_of, photographed
+from polyfield.apps.distill_curve import LOOKS, Curve, curve_of, look_at_rays, photographed
 from polyfield.apps.distill_image import DistillImageJob
 from polyfield.apps.distill_report import report, write_report
 from polyfield.apps.distill_scene import DistillJob, Lesson, held_out, photographs
@@ -17,6 +17,7 @@ from polyfield.apps.progress import Reporter
 from polyfield.apps.query import query_speed
 from polyfield.apps.runs import Run, load
 from polyfield.encodings.errors import InputError
+from polyfield.encodings.files import read_json
 from polyfield.fields.fit import Fit, Progress
 from polyfield.renderers.model import RadianceModel, SignalModel
 
@@ -25,7 +26,7 @@ def distill_image(
     lesson: Lesson, asked: Asked, configs: ImageRun, run: Run, reporter: Reporter, way: Way
 ) -> SignalModel:
     """Teach a student a picture."""
-    model = do(DistillImageJob(asked, configs, lesson), run, reporter, way)
+    model = do(DistillImageJob(asked, configs, lesson, run), run, reporter, way)
     _report(lesson, asked, run, None, reporter)
     return model
 
@@ -55,7 +56,7 @@ def distill_scene(
     Raises:
         InputError: something asked for can't be done.
     """
-    if baseline and photographs(asked) is None:
+    if baseline and held_out(photographs(asked)) is None:
         raise InputError(
             "the photographs for --baseline", f"{asked.data}, which can't be read", "drop it"
         )
@@ -69,6 +70,8 @@ def _report(
     lesson: Lesson, asked: Asked, run: Run, baseline: dict[str, Any] | None, reporter: Reporter
 ) -> None:
     teacher = Run(Path(lesson.teacher))
+    if baseline is None and run.file("report.json").is_file():
+        baseline = read_json(run.file("report.json")).get("baseline")
     speeds = {
         name: query_speed(load(one.path).to(asked.device))
         for name, one in (("student", run), ("teacher", teacher))
@@ -89,7 +92,8 @@ class _Scratch(SceneJob):
         model, fit = super().build()
         scene = held_out(photographs(self._asked))
         assert scene is not None, "checked before the student learned"
-        self._curve = Curve(self._watched, model, photographed(scene, model.background))
+        pixels = photographed(scene, model.background)
+        self._curve = Curve(self._watched, look_at_rays(model, pixels))
         return model, fit
 
     def watch(self, progress: Progress) -> None:

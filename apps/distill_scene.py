@@ -12,9 +12,16 @@ from typing import Any, Literal
 import torch
 
 from polyfield.apps.background import training_background
-from polyfield.apps.camera_files import read_cameras
+from polyfield.apps.camera_files import fingerprint, read_cameras
 from polyfield.apps.devices import describe
-from polyfield.apps.distill_curve import LOOKS, Curve, Pixels, imagined, photographed
+from polyfield.apps.distill_curve import (
+    LOOKS,
+    Curve,
+    Pixels,
+    imagined,
+    look_at_rays,
+    photographed,
+)
 from polyfield.apps.evaluate import Measured, evaluate_scene
 from polyfield.apps.jobs import Asked, Job
 from polyfield.apps.pictures import Pair
@@ -31,7 +38,7 @@ from polyfield.renderers.cell_distillation import CellDistillation
 from polyfield.renderers.extract_occupancy import extract_occupancy
 from polyfield.renderers.metrics import psnr, ssim
 from polyfield.renderers.model import RadianceModel
-from polyfield.renderers.occupancy import OccupancySampler
+from polyfield.renderers.occupancy import OccupancyGrid, OccupancySampler
 from polyfield.renderers.phases import Phases
 from polyfield.renderers.pose_distillation import Level, PoseDistillation
 from polyfield.scenes import open_capture
@@ -98,20 +105,38 @@ class DistillJob(Job[RadianceModel]):
         """Load the teacher and its cameras, and the photographs if they are asked for."""
         self._teacher = Run(Path(self._lesson.teacher))
         self.teacher = radiance_teacher(self._teacher).to(self.device)
+        warn_of_unfinished(self._teacher, reporter)
         views = read_cameras(self._teacher.file("cameras.json"))
         if not views.get("train"):
             raise InputError("a teacher with training cameras", "none", "fit it again")
         self.cameras = Cameras.stack(views["train"])
         self.capture = photographs(self._asked)
+        if self.capture is None:
+            reporter.say(f"no photographs in {self._asked.data}: the teacher is the measure")
+        found = [model_fingerprint(self._teacher)]
         self._finetune = None
         if self._lesson.finetune is not None:
-            self._finetune = open_capture(self._lesson.finetune, self._asked.read).scene("train")
+            self._finetune, name = self._photographs(self._lesson.finetune)
+            found.append(name)
         reporter.say(
             f"{self._teacher.path}: {self._asked.preset} learns from "
             f"{self._teacher.config()['preset']} by {self._lesson.method}, "
             f"{describe(self.device)}, {self._asked.threads} threads, seed {self._asked.seed}"
         )
-        return model_fingerprint(self._teacher)
+        return "-".join(found)
+
+    def _photographs(self, data: str) -> tuple[Scene, str]:
+        """The training views to fine-tune on, and what they are recognised by."""
+        capture = open_capture(data, self._asked.read)
+        theirs = self.teacher.color_space
+        if capture.color_space != theirs:
+            raise InputError(
+                f"{theirs} photographs for --finetune, as the teacher's",
+                f"{capture.color_space} ones in {data}",
+                "give those that the teacher was fitted to",
+            )
+        scene = capture.scene("train")
+        return scene, fingerprint(capture, scene)
 
     def build(self) -> tuple[RadianceModel, Fit]:
         """The student in the teacher's world, and its loop."""
@@ -119,25 +144,27 @@ class DistillJob(Job[RadianceModel]):
         lesson, configs, teacher = self._lesson, self._configs, self.teacher
         for parameter in teacher.parameters():
             parameter.requires_grad_(False)
+        theirs, grid = teacher.renderer.sampler, None
+        if lesson.inherit and lesson.method != "kilonerf" and isinstance(theirs, OccupancySampler):
+            grid = theirs.value
         sampler = configs.sampler
-        takes_grid = lesson.inherit and lesson.method != "kilonerf"
-        theirs = teacher.renderer.sampler
-        if takes_grid and isinstance(theirs, OccupancySampler):
-            sampler = theirs.config
+        if grid is not None and isinstance(sampler, OccupancyGrid):
+            # Steps are the preset's own, as those of the same student from photographs.
+            sampler = replace(sampler, resolution=len(grid))
         student = RadianceModel(configs.field, sampler, teacher.world).to(self.device)
         ours = student.renderer.sampler
         if not isinstance(ours, OccupancySampler):
             raise InputError("a student with an occupancy grid", type(ours).__name__, "change it")
-        if takes_grid and isinstance(theirs, OccupancySampler):
-            ours.load_state_dict(theirs.state_dict())
-        else:
+        if grid is None:
             extract_occupancy(ours, teacher.field.density, theirs)
+        else:
+            ours.adopt(grid)
         if lesson.inherit:
             inherit(student.field, teacher.field)
         heads = WithHeads(student.field).to(self.device) if lesson.heads else None
         objective, fit = self._objective(student, heads)
         if self._looks:
-            self.curve = Curve(self._run, student, self._pixels(), self._looks)
+            self.curve = Curve(self._run, look_at_rays(student, self._pixels()), self._looks)
         return student, Fit(student.field if heads is None else heads, objective, fit)
 
     def _pixels(self) -> Pixels:
@@ -206,14 +233,20 @@ class DistillJob(Job[RadianceModel]):
             "frame_seconds_teacher": near["seconds_teacher"],
             "frame_seconds_student": near["seconds_student"],
         }
-        if self.capture is None:
+        measured = None
+        if self.capture is not None:
+            try:
+                measured = evaluate_scene(model, self.capture, "test", reporter)
+            except InputError as error:
+                reporter.warn(f"measured against the teacher alone, not the photographs: {error}")
+        if self.capture is None or measured is None:
             pairs = near["pairs"]
             facts = {"split": "unseen poses", "views": UNSEEN, "frames_skipped": 0}
             score = {"psnr": near["psnr"], "ssim": near["ssim"]}
             return Measured({**found, **facts, **score}, pairs, model.color_space == "linear")
-        measured = evaluate_scene(model, self.capture, "test", reporter)
-        theirs = self._teacher.metrics()
-        if "psnr" not in theirs or theirs.get("split") != measured.metrics["split"]:
+        theirs, data = self._teacher.metrics(), self._asked.data
+        same = theirs.get("data", data) == data
+        if "psnr" not in theirs or theirs.get("split") != measured.metrics["split"] or not same:
             theirs = evaluate_scene(self.teacher, self.capture, "test", reporter).metrics
         found["psnr_student"] = measured.metrics["psnr"]
         found["psnr_teacher"] = theirs["psnr"]
@@ -234,6 +267,22 @@ def radiance_teacher(run: Run) -> RadianceModel:
     if not isinstance(model, RadianceModel):
         raise InputError("a teacher of a scene", f"a picture's in {run.path}", "give a scene's run")
     return model
+
+
+def warn_of_unfinished(run: Run, reporter: Reporter) -> None:
+    """Say so if a teacher was stopped before its budget was spent.
+
+    Raises:
+        InputError: it was stopped before its first step.
+    """
+    meta = run.state_meta()
+    if not meta or meta.get("spent"):
+        return
+    if not meta["step"]:
+        raise InputError("a trained teacher", f"{run.path}, not trained yet", "--resume its fit")
+    reporter.warn(
+        f"the teacher {run.path} was stopped after {meta['seconds']:.0f} s, its budget not spent"
+    )
 
 
 def photographs(asked: Asked) -> Capture | None:

@@ -27,17 +27,18 @@ frames)
     to nerf nerf-120 --seconds 120
     python "$here/frames.py" "$out/kilo-300" "$out/nerf-120"
     ;;
+# All of these take as many steps as mlp-pvd.
 al)
-    for method in pvd pvd-al; do to mlp "mlp-$method" --steps 2000 --method "$method"; done
+    for method in pvd pvd-al; do to mlp "mlp-$method" --steps 3000 --method "$method"; done
     for level in poses rays points; do
-        to mlp "mlp-al-$level" --steps 2000 --method pvd-al --al "$level"
+        to mlp "mlp-al-$level" --steps 3000 --method pvd-al --al "$level"
     done
     ;;
 ablations)
-    to mlp mlp-120 --seconds 120
-    for flag in no-clamp no-stages no-inherit heads; do
-        to mlp "mlp-120-$flag" --seconds 120 "--$flag"
-    done
+    for flag in no-clamp no-stages no-inherit; do to mlp "mlp-$flag" --steps 3000 "--$flag"; done
+    # Heads are for pairs that share no feature.
+    to voxels voxels-steps --steps 1000
+    to voxels voxels-heads --steps 1000 --heads
     ;;
 matrix) polyfield distill --matrix "$data" --seconds 60 --out "$out/matrix" ;;
 *)

@@ -4,7 +4,7 @@ python benchmarks/family.py crop SIZE FOLDER OUT    # the centre of every pictur
 python benchmarks/family.py svd RANK FOLDER         # PSNR of the truncated SVD of each channel
 python benchmarks/family.py gather OUT FILE.json    # all compare.json below OUT in one file
 python benchmarks/family.py table FILE.json         # that file as Markdown, means over the pictures
-python benchmarks/family.py claims FILE.json        # differences between presets, picture by picture
+python benchmarks/family.py claims FILE.json        # differences of presets, picture by picture
 """
 
 from __future__ import annotations

@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyfield.encodings.devices import move
+from polyfield.encodings.errors import InputError
 from polyfield.fields.base import RadianceField
 from polyfield.fields.distill import opacity_loss
+from polyfield.renderers.extract_occupancy import place_kernels
 from polyfield.renderers.objectives import psnr_of
 from polyfield.renderers.samplers import Sampler
 
@@ -45,15 +47,20 @@ class CellObjective:
     ) -> None:
         self.config, self.teacher, self.student, self.sampler = config, teacher, student, sampler
         self.generator = torch.Generator().manual_seed(seed)
+        if student.places:
+            place_kernels(student, teacher, sampler, self.generator)
         probe = student.draw_points(1 << 14, torch.Generator().manual_seed(seed))
         share = 1.0 if config.everywhere else float(sampler.near_something(probe).float().mean())
+        if share == 0:
+            raise InputError("a teacher with something in its box", "nothing", "train it longer")
         self.drawn = int(config.samples / max(share, 0.02))
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss at fresh points: nothing is stored, memory stays bounded."""
         x = self.student.draw_points(self.drawn, self.generator)
         if not self.config.everywhere:
-            x = x[self.sampler.near_something(x)][: self.config.samples]
+            inside = x[self.sampler.near_something(x)][: self.config.samples]
+            x = inside if len(inside) else x[:1]
         directions = torch.randn(len(x), 3, generator=self.generator)
         directions = functional.normalize(move(directions, x.device), dim=-1)
         with torch.no_grad():

@@ -1,8 +1,13 @@
-"""A student's occupancy grid out of its teacher (KiloNeRF's, Reiser et al. 2021, released code).
+"""What a student takes from its teacher before it learns: where there is something.
+
+The occupancy grid is KiloNeRF's (Reiser et al. 2021, released code).
 
 Each cell is looked at on an inclusive lattice of 3 x 3 x 3 points; neighbours share those on their
 faces, and each is asked for once. Where the teacher has a grid of its own, only cells inside its
 occupied cells, and one cell around them, are looked at.
+
+The released code calls a cell occupied where a density is above 10, which depends on the scene's
+units, and has 16 cells along each network's edge; here both are the student's own grid's.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from polyfield.fields.base import RadianceField
 from polyfield.renderers.occupancy import OccupancySampler
 from polyfield.renderers.samplers import Density, Sampler
 
@@ -44,3 +50,15 @@ def extract_occupancy(into: OccupancySampler, density: Density, teacher: Sampler
         seen[part.unbind(1)] = density(into.domain.inverse(part / (2 * r)))
     value: Float[Tensor, "R R R"] = functional.max_pool3d(seen[None, None], 3, 2)[0, 0]
     into.adopt(value * wanted[0, 0])
+
+
+@torch.no_grad()
+def place_kernels(
+    student: RadianceField, teacher: RadianceField, sampler: Sampler, generator: torch.Generator
+) -> None:
+    """Tell a student where there is something: the sampler's grid knows it from the beginning."""
+    known = sampler.known()
+    if known is None:
+        x = student.draw_points(CHUNK // 2, generator)
+        known = x, teacher.density(x)
+    student.place(*known)

@@ -112,7 +112,7 @@ class PhotometricObjective:
         self.background, self.carve, self.keep_grid = background, carve, keep_grid
         self.generator = torch.Generator().manual_seed(seed)
         self.rays = first_rays(config.samples)
-        self.placed = False
+        self.placed = keep_grid
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss of one batch of rays; also keeps the sampler up to date."""

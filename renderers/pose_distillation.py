@@ -23,6 +23,7 @@ from polyfield.fields.distill import (
     size,
 )
 from polyfield.fields.heads import WithHeads
+from polyfield.renderers.extract_occupancy import place_kernels
 from polyfield.renderers.hard_examples import POOL_STEPS, PosePool, RayPool, heavy_points
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels import composite as kernel
@@ -104,13 +105,14 @@ class PoseObjective:
     def _see(self, views: Cameras) -> None:
         """Take an epoch's poses: counted on the CPU, rays are made on the fields' device."""
         self.views, self._eyes = views, views.to(self.device)
-        self.errors = torch.zeros(self.config.poses)
+        self.errors = torch.full((self.config.poses,), -1.0)
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss at the rays of one pose."""
         config = self.config
         if self.student.places and not self.placed:
-            self._place()
+            place_kernels(self.student, self.teacher, self.sampler, self.generator)
+            self.placed = True
         rays, fresh = self._rays(progress)
         # Samples that no light of the teacher's reaches are left out.
         intervals = self.sampler(rays, self.teacher.density, self.generator)
@@ -159,7 +161,8 @@ class PoseObjective:
     def _next_epoch(self) -> None:
         self.epoch, self.at = self.epoch + 1, 0
         fresh = random_cameras(self.cameras, self.config.poses, self.generator)
-        if "poses" in self.config.levels:
+        # Before stage 3 nothing is rendered, and no pose has shown how hard it is.
+        if "poses" in self.config.levels and bool((self.errors >= 0).all()):
             poses = self.pose_pool.renew(
                 self.views.poses, self.errors, fresh.poses, self.epoch, self.generator
             )
@@ -214,16 +217,6 @@ class PoseObjective:
             both = torch.cat([rays.origins, rays.directions], -1)
             self.ray_pool.store(both, residual.detach().abs().sum(-1), fresh)
         return size(self.config.loss.form, residual), residual.detach().square().mean().item()
-
-    @torch.no_grad()
-    def _place(self) -> None:
-        """Tell the student where there is something: the grid knows from the beginning."""
-        known = self.sampler.known()
-        if known is None:
-            x = self.student.draw_points(1 << 16, self.generator)
-            known = x, self.teacher.density(x)
-        self.student.place(*known)
-        self.placed = True
 
     def state(self) -> dict[str, Tensor]:
         """Counters, generator, the epoch's poses and errors, and the pools."""

@@ -1,7 +1,9 @@
 """`polyfield distill` as a user has it: runs, reports, errors, and no photographs."""
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from polyfield.apps import distill_curve
 from polyfield.apps.cli import run as command
 from polyfield.apps.distill_curve import seconds_to
 from polyfield.encodings.files import read_json
+from polyfield.fields.fit import Fit
 from polyfield.fields.serialize import load_tensors
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
@@ -118,6 +121,8 @@ def test_pictures(home: Path) -> None:
     assert _distill(home, *words) == 0
     found = read_json(home / "siren" / "report.json")
     assert found["psnr_student"] is not None and found["method"] == "values"
+    assert found["curve"][-1]["progress"] == 1 and found["frame_seconds_student"] > 0
+    assert (home / "siren" / "report.png").is_file()
     assert command(["evaluate", str(home / "siren"), "--quiet"]) == 0
 
 
@@ -146,6 +151,10 @@ def test_the_matrix_keeps_what_is_done(home: Path, capsys: pytest.CaptureFixture
         (["scene", "--to", "mlp", "--method", "magic"], "--method"),
         (["scene", "--to", "mlp", "--method", "pvd-al", "--al", "pixels"], "--al"),
         (["scene", "--to", "kilo", "--heads"], "--heads"),
+        (["scene", "--to", "kilo", "--no-stages"], "--no-stages"),
+        (["scene", "--to", "mlp", "--al", "rays"], "--al"),
+        (["scene", "--to", "mlp", "--presets", "hash,mlp"], "--presets"),
+        (["image", "--to", "siren", "--no-clamp"], "--no-clamp"),
         (["scene", "--to", "mlp", "--steps", "0"], "steps"),
         (["scene", "--to", "mlp", "--matrix", "demo"], "--matrix"),
         (["scene", "--to", "mlp", "--finetune", "nowhere"], "nowhere"),
@@ -159,6 +168,133 @@ def test_mistakes_are_one_line(
     error = capsys.readouterr().err
     assert said in error and "expected" in error and len(error.strip().splitlines()) == 1
     assert not (home / "x").exists()
+
+
+@pytest.mark.parametrize("flag", ["--heads", "--no-inherit", "--overwrite", "--baseline"])
+def test_the_matrix_takes_no_flags_of_one_student(
+    home: Path, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _distill(home, "--matrix", "demo", flag, "--out", str(home / "x")) == 2
+    assert flag in capsys.readouterr().err and not (home / "x").exists()
+
+
+def test_a_teacher_is_not_its_own_student(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(path.name for path in (home / "scene").iterdir())
+    out = str(home / "data" / ".." / "scene")
+    assert _distill(home, str(home / "scene"), "--to", "dense", "--out", out, "--overwrite") == 2
+    assert "the teacher's" in capsys.readouterr().err
+    assert sorted(path.name for path in (home / "scene").iterdir()) == before
+
+
+def test_what_lies_in_the_way_of_a_matrix(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "file").write_text("")
+    assert _distill(home, "--matrix", "demo", "--out", str(home / "file")) == 2
+    (home / "odd").mkdir()
+    (home / "odd" / "matrix.json").write_text("[]")
+    assert _distill(home, "--matrix", "demo", "--out", str(home / "odd")) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 2
+
+
+def test_a_report_outlives_what_comes_after(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Resuming a finished run keeps its baseline; measures that are gone are one line."""
+    words = [str(home / "scene"), "--to", "dense", "--steps", "3", "--out", str(home / "kept")]
+    assert _distill(home, *words, "--baseline") == 0
+    race = read_json(home / "kept" / "report.json")["baseline"]["steps"]
+    if race["seconds_reached"] is not None:
+        assert race["ratio"] == pytest.approx(race["seconds_reached"] / race["seconds"])
+        assert race["ratio_with_teacher"] > race["ratio"]
+    assert _distill(home, *words, "--resume") == 0
+    assert read_json(home / "kept" / "report.json")["baseline"]["steps"] == race
+    assert command(["evaluate", str(home / "kept"), "--overwrite", "--quiet"]) == 0
+    assert _distill(home, *words, "--resume") == 2
+    assert "evaluate" in capsys.readouterr().err
+
+
+def test_the_teacher_is_measured_on_the_same_photographs(home: Path) -> None:
+    """Also after it was measured on others."""
+    shutil.copytree(home / "scene", home / "elsewhere")
+    shutil.copytree(home / "data", home / "others")
+    shutil.copyfile(home / "data" / "test_1.png", home / "others" / "test_0.png")
+    found = []
+    for name in ("one", "two"):
+        words = [
+            str(home / "elsewhere"),
+            "--to",
+            "dense",
+            "--steps",
+            "2",
+            "--out",
+            str(home / name),
+        ]
+        assert _distill(home, *words) == 0
+        found.append(read_json(home / name / "report.json")["psnr_teacher"])
+        if name == "one":
+            other = ["evaluate", str(home / "elsewhere"), "--data", str(home / "others")]
+            assert command([*other, "--quiet"]) == 0
+            assert read_json(home / "elsewhere" / "metrics.json")["psnr"] != found[0]
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
+
+
+def test_a_photograph_that_cannot_be_read(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not needed, so the student is measured without; but it is said."""
+    photograph = home / "data" / "test_0.png"
+    whole = photograph.read_bytes()
+    photograph.write_bytes(whole[:100])
+    words = [str(home / "scene"), "--to", "dense", "--steps", "2"]
+    try:
+        assert command(["distill", *words, "--out", str(home / "broken")]) == 0
+        assert _distill(home, *words, "--baseline", "--out", str(home / "never")) == 2
+    finally:
+        photograph.write_bytes(whole)
+    assert "test_0" in capsys.readouterr().out and not (home / "never").exists()
+    assert read_json(home / "broken" / "report.json")["psnr_student"] is None
+
+
+def test_a_teacher_that_was_stopped(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["fit", "scene", str(home / "data"), "--preset", "dense", "--steps", "30", "--quiet"]
+    with monkeypatch.context() as patch:
+        _interrupt_at(4, patch)
+        assert command([*data, "--out", str(home / "stopped")]) == 130
+    words = [str(home / "stopped"), "--to", "hash", "--steps", "2", "--out", str(home / "pupil")]
+    assert command(["distill", *words]) == 0
+    assert "was stopped" in capsys.readouterr().out
+    assert read_json(home / "pupil" / "report.json")["seconds_teacher"] > 0
+
+
+@pytest.mark.parametrize("to", ["kilo", "rbf"])
+def test_a_stopped_student_goes_on_as_if_it_had_not(
+    home: Path, to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through both phases: what it learns of the teacher, and of photographs."""
+    words = [str(home / "scene"), "--to", to, "--steps", "4", "--finetune", str(home / "data")]
+    assert _distill(home, *words, "--out", str(home / f"{to}-whole")) == 0
+    parted = [*words, "--out", str(home / f"{to}-parted")]
+    for step in (2, 5):
+        with monkeypatch.context() as patch:
+            _interrupt_at(step, patch)
+            assert _distill(home, *parted, *([] if step == 2 else ["--resume"])) == 130
+    assert _distill(home, *parted, "--resume") == 0
+    one, two = (
+        load_tensors(home / f"{to}-{name}" / "model.safetensors")[0] for name in ("whole", "parted")
+    )
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=0, atol=0, msg=name)
+    curves = [read_json(home / f"{to}-{n}" / "report.json")["curve"] for n in ("whole", "parted")]
+    assert [row["psnr"] for row in curves[0]] == [row["psnr"] for row in curves[1]]
+
+
+def _interrupt_at(step: int, patch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while a step is under way."""
+    whole = Fit.step
+
+    def interrupted(self: Fit) -> str | None:
+        if self.progress.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return whole(self)
+
+    patch.setattr(Fit, "step", interrupted)
 
 
 def test_when_a_curve_reaches_a_value() -> None:

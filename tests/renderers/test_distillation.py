@@ -146,6 +146,16 @@ def test_levels_of_hard_examples(levels: Any) -> None:
     assert (objective.ray_pool.count > 0) == ("rays" in levels)
 
 
+def test_poses_are_hard_only_once_they_were_rendered() -> None:
+    """Eight epochs, the first four of them without stage 3: nothing is taken from those."""
+    objective = _pose(_field("hash"), _field("mlp"), levels=("poses",))
+    for step in range(40):
+        objective(step, 0.1 if step < 23 else 0.5)
+        if step < 30:
+            assert len(objective.pose_pool.poses) == 0, step
+    assert len(objective.pose_pool.poses) > 0 and objective.epoch == 7
+
+
 def test_both_are_asked_at_the_same_points() -> None:
     """P2: bit for bit."""
     teacher, student = _field("hash"), _field("vm")
@@ -212,6 +222,19 @@ def test_cells_are_taught_where_there_is_something() -> None:
     assert inside.all() and 1200 < numbers["samples"] <= 2000 and loss.requires_grad
     CellDistillation(2000, everywhere=True).build(teacher, student, _sampler(), 0)(0, 0.0)
     assert (seen[-1].abs().amax(-1) > 0.75).any() and len(seen[-1]) == 2000
+
+
+def test_kernels_are_placed_before_cells_are_taught(plain: None) -> None:
+    teacher, student = _field("hash"), _field("rbf")
+    CellDistillation(200).build(teacher, student, _sampler(), 0)
+    assert bool(student.state_dict()["position.placed"])
+
+
+def test_a_teacher_of_nothing() -> None:
+    sampler = _sampler()
+    sampler.adopt(torch.zeros_like(sampler.value))
+    with pytest.raises(InputError, match="nothing"):
+        CellDistillation(200).build(_field("hash"), _field("kilo"), sampler, 0)
 
 
 def test_a_grid_out_of_a_teacher() -> None:
