@@ -60,6 +60,19 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: An
     return builder.gep(data, [offset])
 
 
+def prefetch(builder: Any, place: Any) -> None:
+    """Ask for the cache line of an address that will be read soon; any address will do."""
+    place = builder.bitcast(place, ir.IntType(8).as_pointer())
+    number = ir.IntType(32)
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [place.type, number, number, number]),
+        "llvm.prefetch.p0i8" if str(place.type) == "i8*" else "llvm.prefetch.p0",
+    )
+    # For reading, into all levels of cache, data.
+    builder.call(function, [place, number(0), number(2), number(1)])
+
+
 def _spread(builder: Any, scalar: Any, vector_type: ir.VectorType) -> Any:
     """The scalar in every lane."""
     one = builder.insert_element(ir.Constant(vector_type, ir.Undefined), scalar, ir.IntType(32)(0))

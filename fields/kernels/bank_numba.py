@@ -11,25 +11,26 @@ rounded up to whole vectors.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from llvmlite import ir
-from numba import njit, prange, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit, prange
 from torch import Tensor
 
 from polyfield.encodings.kernels import backends
 from polyfield.encodings.kernels.simd import LANES, floor, fma, load, rectified, splat, store
-from polyfield.fields.kernels.gemm import product, product_add, product_mask, product_relu
+from polyfield.fields.kernels.gemm import (
+    product,
+    product_add,
+    product_add_then,
+    product_mask,
+    product_relu,
+    product_relu_then,
+    product_then,
+)
 
 CHUNK = 96
 SPARE = 4
 """Rows are computed in multiples of this, since single rows make poor register tiles."""
-LINE = 16
-"""Values of a cache line."""
 FIXED = 12
 """A network with rows costs as much as this many rows more."""
 
@@ -51,33 +52,13 @@ def _pad(width):
     return (width + LANES - 1) // LANES * LANES
 
 
-@intrinsic
-def _prefetch(typingctx: Any, array: Any, offset: Any) -> Any:
-    """Ask for the cache line of an element that will be read soon."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(array)(context, builder, args[0]).data
-        place = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [place.type, number, number, number]),
-            "llvm.prefetch.p0i8" if str(place.type) == "i8*" else "llvm.prefetch.p0",
-        )
-        # For reading, into all levels of cache, data.
-        builder.call(function, [place, number(0), number(2), number(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), codegen
-
-
 @njit(inline="always")
-def _after(offsets, network, last):
-    """The next network with rows, before `last`; -1 if there is none."""
-    network += 1
-    while network < last and offsets[network] == offsets[network + 1]:
-        network += 1
-    return network if network < last else -1
+def _distance(offsets, network, last):
+    """How many networks on the next one with rows is, before `last`; 0 if there is none."""
+    other = network + 1
+    while other < last and offsets[other] == offsets[other + 1]:
+        other += 1
+    return other - network if other < last else 0
 
 
 @njit(inline="always")
@@ -94,15 +75,10 @@ def _series(r2, coefficients, start):
 
 
 @njit(cache=True, nogil=True)
-def _encode(x, first, rows, dim, octaves, waves, weights, ahead, size):
-    """Octaves of `rows` rows of x into waves [channel, CHUNK].
-
-    Between them, weights[ahead ..] of the next network are asked for, unless ahead is negative:
-    a few cache lines at a time, so that they arrive while there is something to compute.
-    """
+def _encode(x, first, rows, dim, octaves, waves):
+    """Octaves of `rows` rows of x into waves [channel, CHUNK]."""
     one, two, half = np.float32(1), np.float32(2), np.float32(0.5)
     channels = 2 * octaves + 1
-    share = (size + LINE - 1) // LINE // (dim * max(1, octaves)) + 1
     for axis in range(dim):
         here = axis * channels * CHUNK
         for r in range(rows):
@@ -122,17 +98,19 @@ def _encode(x, first, rows, dim, octaves, waves, weights, ahead, size):
                 store(waves, cosines + r, sign * _series(square, _COS, one))
                 store(waves, sines + r, sign * rest * _series(square, _SIN, one))
             scale = scale * two
-            if ahead >= 0:
-                for line in range(share):
-                    _prefetch(weights, ahead + line * LINE)
-                ahead += share * LINE
 
 
 @njit(inline="always")
 def _copy(source, source_start, source_row, target, target_start, target_row, rows, columns):
-    for r in range(rows):
-        for c in range(columns):
-            target[target_start + r * target_row + c] = source[source_start + r * source_row + c]
+    """Rows of a matrix into another, a vector at a time."""
+    whole = columns // LANES * LANES
+    for _ in range(rows):
+        for c in range(0, whole, LANES):
+            store(target, target_start + c, load(source, source_start + c, LANES))
+        for c in range(whole, columns):
+            target[target_start + c] = source[source_start + c]
+        source_start += source_row
+        target_start += target_row
 
 
 @njit(inline="always")
@@ -155,32 +133,35 @@ def _pack(weights, base, widths, starts, tails):
     for layer in range(widths.size - 1):
         n_out = widths[layer + 1]
         rest = n_out % LANES
-        if rest:
-            _copy(weights, base + starts[layer, 0] + n_out - rest, n_out, tails, starts[layer, 1],
-                  LANES, widths[layer] + 1, rest)  # fmt: skip
+        # Column by column: there are few, and a loop over them would cost more than they do.
+        for c in range(rest):
+            at, to = base + starts[layer, 0] + n_out - rest + c, starts[layer, 1] + c
+            for r in range(widths[layer] + 1):
+                tails[to + r * LANES] = weights[at + r * n_out]
 
 
 @njit(inline="always")
 def _layer(weights, at, tails, tail, n_in, n_out, source, start, row, column, from_row, depth,
-           target, to, tall, how):  # fmt: skip
+           target, to, tall, how, distance):  # fmt: skip
     """`source` times rows `from_row` .. + depth of a matrix of n_in rows into `target` [tall, pad].
 
-    The result goes into `target` [tall, pad].
     how: 0 for bias + product, 1 for adding the product to what is there, 2 for relu of 0.
+    distance: to the same matrix of the next network, which is asked for meanwhile: with few rows a
+    network, waiting for the next one's weights would take longer than all there is to compute.
     """
     wide, whole = _pad(n_out), n_out // LANES * LANES
     w, bias = at + from_row * n_out, at + n_in * n_out
     t, rest = tail + from_row * LANES, tail + n_in * LANES
     if whole:
         if how == 0:
-            product(source, start, row, column, weights, w, n_out, target, to, wide,
-                    tall, whole, depth, weights, bias, target)  # fmt: skip
+            product_then(source, start, row, column, weights, w, n_out, target, to, wide,
+                         tall, whole, depth, weights, bias, target, distance)  # fmt: skip
         elif how == 1:
-            product_add(source, start, row, column, weights, w, n_out, target, to, wide,
-                        tall, whole, depth, weights, bias, target)  # fmt: skip
+            product_add_then(source, start, row, column, weights, w, n_out, target, to, wide,
+                             tall, whole, depth, weights, bias, target, distance)  # fmt: skip
         else:
-            product_relu(source, start, row, column, weights, w, n_out, target, to, wide,
-                         tall, whole, depth, weights, bias, target)  # fmt: skip
+            product_relu_then(source, start, row, column, weights, w, n_out, target, to, wide,
+                         tall, whole, depth, weights, bias, target, distance)  # fmt: skip
     if wide > whole:
         if how == 0:
             product(source, start, row, column, tails, t, LANES, target, to + whole, wide,
@@ -202,7 +183,7 @@ def _relu(values, start, count):
 
 @njit(cache=True, nogil=True)
 def _layers(weights, base, tails, widths, starts, n_extra, n_waves, waves, inner, hidden,
-            plane, tall, last):  # fmt: skip
+            plane, tall, last, distance):  # fmt: skip
     """Layers 0 .. last - 1: outputs of layer l in plane l of `hidden`; no relu after the last."""
     for layer in range(last):
         at, tail = base + starts[layer, 0], starts[layer, 1]
@@ -211,18 +192,18 @@ def _layers(weights, base, tails, widths, starts, n_extra, n_waves, waves, inner
         final = layer == widths.size - 2
         if layer == 0:
             _layer(weights, at, tails, tail, n_in, n_out, waves, 0, 1, CHUNK, n_extra, n_waves,
-                   hidden, to, tall, 0)  # fmt: skip
+                   hidden, to, tall, 0, distance)  # fmt: skip
             if n_extra:
                 _layer(weights, at, tails, tail, n_in, n_out, inner, 0, n_extra, 1, 0, n_extra,
-                       hidden, to, tall, 1)  # fmt: skip
+                       hidden, to, tall, 1, distance)  # fmt: skip
             if not final:
                 _relu(hidden, to, tall * _pad(n_out))
         elif final:
             _layer(weights, at, tails, tail, n_in, n_out, hidden, (layer - 1) * plane, _pad(n_in),
-                   1, 0, n_in, hidden, to, tall, 0)  # fmt: skip
+                   1, 0, n_in, hidden, to, tall, 0, distance)  # fmt: skip
         else:
             _layer(weights, at, tails, tail, n_in, n_out, hidden, (layer - 1) * plane, _pad(n_in),
-                   1, 0, n_in, hidden, to, tall, 2)  # fmt: skip
+                   1, 0, n_in, hidden, to, tall, 2, distance)  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -242,16 +223,15 @@ def _forward_range(x, extra, columns, y, weights, offsets, widths, dim, octaves,
         if offsets[network] == offsets[network + 1]:
             continue
         base = network * size
-        ahead = _after(offsets, network, last) * size
+        distance = _distance(offsets, network, last) * size
         _pack(weights, base, widths, starts, tails)
         for row in range(offsets[network], offsets[network + 1], CHUNK):
             rows = min(CHUNK, offsets[network + 1] - row)
-            _encode(x, row, rows, dim, octaves, waves, weights, ahead, size)
-            ahead = -1
+            _encode(x, row, rows, dim, octaves, waves)
             if n_extra:
                 _copy(extra, row * columns, columns, inner, 0, n_extra, rows, n_extra)
             _layers(weights, base, tails, widths, starts, n_extra, n_waves, waves, inner,
-                    hidden, plane, _tall(rows), depth)  # fmt: skip
+                    hidden, plane, _tall(rows), depth, distance)  # fmt: skip
             _copy(hidden, (depth - 1) * plane, _pad(n_out), y, row * n_out, n_out, rows, n_out)
 
 
@@ -360,7 +340,7 @@ def _backward_range(grad, x, extra, columns, dx, dextra, dw, weights, offsets, w
         if offsets[network] == offsets[network + 1]:
             continue
         base = network * size
-        ahead = _after(offsets, network, last) * size
+        distance = _distance(offsets, network, last) * size
         _pack(weights, base, widths, starts, tails)
         sums[:] = 0
         for layer in range(1, depth):
@@ -374,12 +354,11 @@ def _backward_range(grad, x, extra, columns, dx, dextra, dw, weights, offsets, w
         for row in range(offsets[network], offsets[network + 1], CHUNK):
             rows = min(CHUNK, offsets[network + 1] - row)
             tall = _tall(rows)
-            _encode(x, row, rows, dim, octaves, waves, weights, ahead, size)
-            ahead = -1
+            _encode(x, row, rows, dim, octaves, waves)
             if n_extra:
                 _copy(extra, row * columns, columns, inner, 0, n_extra, rows, n_extra)
             _layers(weights, base, tails, widths, starts, n_extra, n_waves, waves, inner,
-                    hidden, plane, tall, depth - 1)  # fmt: skip
+                    hidden, plane, tall, depth - 1, distance)  # fmt: skip
             wide = _pad(n_out)
             dz[: rows * wide] = 0
             _copy(grad, row * n_out, n_out, dz, 0, wide, rows, n_out)

@@ -18,7 +18,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from polyfield.encodings.kernels.simd import LANES
+from polyfield.encodings.kernels.simd import LANES, prefetch
 
 WRITE, ADD, RELU, MASK = 0, 1, 2, 3
 """MODE.
@@ -51,15 +51,20 @@ def _tile(
     bias: Any,
     bias_start: Any,
     mask: Any,
+    distance: Any,
     mode: Any,
+    ahead: Any,
     rows: Any,
     vectors: Any,
 ) -> Any:
-    """One rows x (vectors * LANES) tile of C; `mask` has the layout of C."""
+    """One rows x (vectors * LANES) tile of C; `mask` has the layout of C.
+
+    With `ahead`, what lies `distance` elements behind each value of B is asked for as well.
+    """
     index = types.intp
     signature = types.void(
-        a, index, index, index, b, index, index, c, index, index, index, bias, index, mask,
-        mode, rows, vectors,
+        a, index, index, index, b, index, index, c, index, index, index, bias, index, mask, index,
+        mode, ahead, rows, vectors,
     )  # fmt: skip
     n_rows, n_vectors, how = rows.literal_value, vectors.literal_value, mode.literal_value
 
@@ -71,8 +76,8 @@ def _tile(
             return context.make_array(sig.args[position])(context, builder, args[position]).data
 
         a_data, b_data, c_data, bias_data, mask_data = (data(i) for i in (0, 4, 7, 11, 13))
-        a_at, a_step, a_next, b_at, b_step, c_at, c_step, length, bias_at = (
-            args[i] for i in (1, 2, 3, 5, 6, 8, 9, 10, 12)
+        a_at, a_step, a_next, b_at, b_step, c_at, c_step, length, bias_at, far = (
+            args[i] for i in (1, 2, 3, 5, 6, 8, 9, 10, 12, 14)
         )
 
         def address(pointer: Any, offset: Any) -> Any:
@@ -125,6 +130,10 @@ def _tile(
             builder.load(address(b_data, builder.add(b_now, column(j))), align=4)
             for j in range(n_vectors)
         ]
+        if ahead.literal_value:
+            b_later = builder.add(b_now, far)
+            for j in range(n_vectors):
+                prefetch(builder, builder.gep(b_data, [builder.add(b_later, column(j))]))
         a_now = builder.mul(k, a_next)
         results = []
         for i in range(n_rows):
@@ -156,32 +165,32 @@ def _tile(
     return signature, codegen
 
 
-def _product(mode: int) -> Any:
-    """The blocked product with one MODE.
+def _product(mode: int, ahead: int = 0) -> Any:
+    """The blocked product with one MODE; with `ahead` it asks for B's successor.
 
     Tiles of 4, 2 and 1 vectors; for what is left of the rows smaller tiles, then single rows.
     """
 
     @njit(inline="never", nogil=True, boundscheck=False)
     def multiply(a, a_start, a_row, a_column, b, b_start, b_row, c, c_start, c_row,
-                 m, n, k, bias, bias_start, mask):  # fmt: skip
+                 m, n, k, bias, bias_start, mask, distance=0):  # fmt: skip
         j = 0
         while j + 4 * LANES <= n:
             i = 0
             while i + ROWS_OF_4 <= m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
-                      mode, ROWS_OF_4, 4)  # fmt: skip
+                      distance, mode, ahead, ROWS_OF_4, 4)  # fmt: skip
                 i += ROWS_OF_4
             while i + REST_OF_4 <= m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
-                      mode, REST_OF_4, 4)  # fmt: skip
+                      distance, mode, ahead, REST_OF_4, 4)  # fmt: skip
                 i += REST_OF_4
             while i < m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
-                      mode, 1, 4)  # fmt: skip
+                      distance, mode, ahead, 1, 4)  # fmt: skip
                 i += 1
             j += 4 * LANES
         while j + 2 * LANES <= n:
@@ -189,17 +198,17 @@ def _product(mode: int) -> Any:
             while i + ROWS_OF_2 <= m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
-                      mode, ROWS_OF_2, 2)  # fmt: skip
+                      distance, mode, ahead, ROWS_OF_2, 2)  # fmt: skip
                 i += ROWS_OF_2
             while i + REST_OF_2 <= m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
-                      mode, REST_OF_2, 2)  # fmt: skip
+                      distance, mode, ahead, REST_OF_2, 2)  # fmt: skip
                 i += REST_OF_2
             while i < m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
-                      mode, 1, 2)  # fmt: skip
+                      distance, mode, ahead, 1, 2)  # fmt: skip
                 i += 1
             j += 2 * LANES
         while j < n:
@@ -207,17 +216,17 @@ def _product(mode: int) -> Any:
             while i + ROWS_OF_1 <= m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
-                      mode, ROWS_OF_1, 1)  # fmt: skip
+                      distance, mode, ahead, ROWS_OF_1, 1)  # fmt: skip
                 i += ROWS_OF_1
             while i + REST_OF_1 <= m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
-                      mode, REST_OF_1, 1)  # fmt: skip
+                      distance, mode, ahead, REST_OF_1, 1)  # fmt: skip
                 i += REST_OF_1
             while i < m:
                 _tile(a, a_start + i * a_row, a_row, a_column, b, b_start + j, b_row,
                       c, c_start + i * c_row + j, c_row, k, bias, bias_start + j, mask,
-                      mode, 1, 1)  # fmt: skip
+                      distance, mode, ahead, 1, 1)  # fmt: skip
                 i += 1
             j += LANES
 
@@ -228,11 +237,13 @@ product = _product(WRITE)
 product_add = _product(ADD)
 product_relu = _product(RELU)
 product_mask = _product(MASK)
+product_then, product_add_then, product_relu_then = (_product(m, 1) for m in (WRITE, ADD, RELU))
 """(a, a_start, a_row, a_column, b, b_start, b_row, c, c_start, c_row, m, n, k, bias, bias_start,
 mask): C from A and B.
 
 All arrays are one-dimensional contiguous float32; starts and strides count elements; n is a
 multiple of LANES.
 `bias` [n from bias_start] is unused by `product_add`; `mask` is read at C's offsets by
-`product_mask` only.
+`product_mask` only. Those with `then` take a `distance` more: a matrix so many elements behind B
+is the next to be used, and its cache lines are asked for while B's are.
 """
