@@ -87,7 +87,8 @@ PAIRS = {
     "sape": [(f"sape-{sigma}", f"ff-{sigma}", "psnr_heldout") for sigma in (5, 10, 25, 50)],
     "cam": [("cam-16", "ffn", "psnr_fitted")],
     "cam-unseen": [("cam-16", "ffn", "psnr_heldout"), ("cam-16", "ffn", "psnr")],
-    "cam-tries": [("cam-sigma-5", "ffn-sigma-5", "psnr_heldout")],
+    "cam-scale": [(f"cam-sigma-{s}", f"ffn-sigma-{s}", "psnr_heldout") for s in (3, 5)],
+    "cam-512": [("cam-32", "ffn", "psnr_heldout")],
     "sines": [
         ("siren-3x256", "relu-3x256", "psnr_fitted"),
         ("spder-3x256", "siren-3x256", "psnr_fitted"),

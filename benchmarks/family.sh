@@ -36,11 +36,13 @@ sape)
     ;;
 cam) each "$(list ffn cam-16)" --downscale 3 --batch all --steps 1000 ;;
 cam-unseen) each "$(list ffn cam-16)" --downscale 3 --holdout lattice --batch all --steps 1000 ;;
-# What else to try where CAM falls short.
-cam-tries)
-    each "$(list ffn-sigma-5 cam-sigma-5 cam-8 cam-32)" \
+# The same with frequencies that suit a lattice of 86x57 pixels; sigma 10 is that of 512x512.
+cam-scale)
+    each "$(list ffn-sigma-3 cam-sigma-3 ffn-sigma-5 cam-sigma-5)" \
         --downscale 3 --holdout lattice --batch all --steps 1000
     ;;
+# Other sizes of the grid, beside cam-unseen.
+cam-sizes) each "$(list cam-8 cam-32)" --downscale 3 --holdout lattice --batch all --steps 1000 ;;
 # The published setting: DATA is centres of 512x512, their 256x256 lattice is fitted.
 cam-512) each "$(list ffn cam-32)" --holdout lattice --batch all --steps 1000 ;;
 # DATA: centres of 256x256 (benchmarks/family.py crop).
