@@ -19,20 +19,21 @@ from polyfield.encodings.kernels.factored import Factors, factored
 _PLANES = ((0, 1), (0, 2), (1, 2))
 _CROSSED = (((0, 1), (2,)), ((0, 2), (1,)), ((1, 2), (0,)))
 _CASES = {
-    "plane": ("3 planes, C16 R128", Factors(tuple((p,) for p in _PLANES), 128, 16, True, False)),
+    "plane": ("3 planes, C16 R128", Factors(tuple((p,) for p in _PLANES), 128, 16, False, False)),
     "line": ("1 line, C48 R300", Factors((((0,),),), 300, 48, True, False)),
+    "lines": ("product of 3 lines, C96 R200", Factors((((0,), (1,), (2,)),), 200, 96, True, False)),
     "plane-line": ("3 planes x lines, C16 R128", Factors(_CROSSED, 128, 16, True, False)),
     "voxel": ("C28 R128", Factors((((0, 1, 2),),), 128, 28, True, False)),
 }
 
 
-def _sampled(x: Tensor, grid: Tensor) -> Tensor:
+def _sampled(x: Tensor, grid: Tensor, align: bool) -> Tensor:
     """grid_sample of a grid [C, R, ..., R] at x [n, k] in [-1,1]: [n, C]."""
     n, k = x.shape
     if k == 1:
         # A line is a picture of one column.
         grid, x, k = grid[..., None], torch.cat([torch.zeros_like(x), x], -1), 2
-    found = grid_sample(grid[None], x.view(1, n, *[1] * (k - 1), k), align_corners=True)
+    found = grid_sample(grid[None], x.view(1, n, *[1] * (k - 1), k), align_corners=align)
     return found.reshape(grid.shape[0], n).T
 
 
@@ -55,7 +56,7 @@ def _runs(x: Tensor, factors: Factors) -> dict[str, Callable[[], object]]:
         for mode, along in zip(grids, factors.modes, strict=True):
             product = torch.ones(())
             for grid, axes in zip(mode, along, strict=True):
-                product = product * _sampled(u[:, list(axes)], grid)
+                product = product * _sampled(u[:, list(axes)], grid, factors.align)
             total = total + product
         return torch.autograd.grad(total, leaves, cotangent)
 

@@ -17,7 +17,13 @@ from polyfield.apps.devices import resolve
 from polyfield.apps.evaluate import FITTED_VIEWS, evaluate_scene
 from polyfield.apps.fit_image import ImageJob
 from polyfield.apps.fit_scene import SceneJob
-from polyfield.apps.fitting import check_seed, configured, with_budget
+from polyfield.apps.fitting import (
+    DEFAULT_SECONDS,
+    check_seed,
+    configured,
+    preset_of,
+    with_budget,
+)
 from polyfield.apps.image_presets import image_presets
 from polyfield.apps.jobs import Asked, Way, do
 from polyfield.apps.machine import use_threads
@@ -27,8 +33,8 @@ from polyfield.apps.query import query_speed
 from polyfield.apps.runs import Run
 from polyfield.apps.scene_presets import scene_presets
 from polyfield.encodings.errors import InputError
-from polyfield.encodings.files import read_yaml
-from polyfield.renderers.model import RadianceModel, SignalModel
+from polyfield.fields.fit import FitConfig
+from polyfield.renderers.model import RadianceModel, SignalModel, World
 from polyfield.scenes import open_capture, open_picture
 from polyfield.scenes.base import ReadOptions
 
@@ -96,7 +102,7 @@ def main_image(arguments: Sequence[str]) -> None:
 
     def configs(item: str) -> ImageRun:
         base = _configured(image_presets(), item)
-        fit = with_budget(base.fit, given.compare.seconds, given.compare.steps)
+        fit = _budget(base.fit, given.compare)
         batch = _batch(given.compare.batch, base.objective.batch, 0)
         return replace(base, fit=fit, objective=replace(base.objective, batch=batch))
 
@@ -111,7 +117,10 @@ def main_image(arguments: Sequence[str]) -> None:
         picture = open_picture(given.data, read)
         return [Crop(row.preset, picture.pixels, model.render(picture.width, picture.height))]
 
-    _compare(given.compare, _asked(given.data, read, given.background), job, measure, configs)
+    def check(item: str) -> None:
+        SignalModel(configs(item).field, 8, 8, 3, "srgb")
+
+    _compare(given.compare, _asked(given.data, read, given.background), job, measure, check)
 
 
 def main_scene(arguments: Sequence[str]) -> None:
@@ -121,7 +130,7 @@ def main_scene(arguments: Sequence[str]) -> None:
 
     def configs(item: str) -> SceneRun:
         base = _configured(scene_presets(), item)
-        fit = with_budget(base.fit, given.compare.seconds, given.compare.steps)
+        fit = _budget(base.fit, given.compare)
         samples = _batch(given.compare.batch, base.objective.samples, None)
         return replace(base, fit=fit, objective=replace(base.objective, samples=samples))
 
@@ -139,9 +148,15 @@ def main_scene(arguments: Sequence[str]) -> None:
         seen = evaluate_scene(model, capture, capture.splits[-1], Reporter(quiet=True), 1)
         return [Crop(row.preset, seen.pairs[0].target, seen.pairs[0].prediction)]
 
-    _compare(given.compare, _asked(given.data, read, given.background), job, measure, configs)
+    def check(item: str) -> None:
+        base = configs(item)
+        RadianceModel(base.field, base.sampler, World(UNIT, False, "srgb", (1.0, 1.0, 1.0)))
+
+    _compare(given.compare, _asked(given.data, read, given.background), job, measure, check)
 
 
+UNIT = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+"""Any box will do to see whether a field can be built."""
 AskedBy = Callable[[str, int, int, torch.device], Asked]
 
 
@@ -157,7 +172,7 @@ def _compare(
     asked: AskedBy,
     job: Callable[[Asked, str], Any],
     measure: Callable[[Row, Any, bool], list[Crop]],
-    configs: Callable[[str], object],
+    check: Callable[[str], object],
 ) -> None:
     """Run every preset with every seed, and write the table after each of them.
 
@@ -166,7 +181,7 @@ def _compare(
         asked: (preset, seed, threads, device) -> what a fit is asked.
         job: (what is asked, item of --presets) -> the fit.
         measure: (row to fill, model, whether to show it) -> what is shown.
-        configs: Item -> its configs; all are looked at before anything is trained.
+        check: Told every item before anything is trained; raises where one can't be built.
     """
     items = [item.strip() for item in given.presets.split(",") if item.strip()]
     names = [Path(item).stem if _is_file(item) else item for item in items]
@@ -178,7 +193,7 @@ def _compare(
         raise InputError("seeds of at least 1", str(given.seeds), "change --seeds")
     check_seed(given.seeds - 1)
     for item in items:
-        configs(item)
+        check(item)
     threads, device = use_threads(given.threads), resolve(given.device)
     if given.out.exists() and not (given.resume or given.overwrite):
         raise InputError(
@@ -198,7 +213,7 @@ def _compare(
                 # Whatever the order of the presets, each begins from the same state.
                 torch.manual_seed(seed)
                 model = do(job(asked(name, seed, threads, device), item), run, reporter, way)
-                row = Row.of(name, seed, run.metrics(), model.field.size())
+                row = Row.of(name, seed, run.metrics(), model.size())
                 crops += measure(row, model, seed == 0)
                 rows.append(row)
                 if seed == 0:
@@ -218,9 +233,15 @@ def _configured(presets: dict[str, Configs], item: str) -> Configs:
     """A preset by name, or as a YAML file changes it; `preset` in the file names its base."""
     if not _is_file(item):
         return configured(presets, item)
-    tree = read_yaml(Path(item))
-    name = tree.get("preset", "hash") if isinstance(tree, dict) else "hash"
-    return configured(presets, str(name), Path(item))
+    return configured(presets, preset_of(Path(item)), Path(item))
+
+
+def _budget(fit: FitConfig, given: CompareFlags) -> FitConfig:
+    """The same for all, whatever a file says of itself."""
+    seconds = given.seconds
+    if seconds is None and given.steps is None:
+        seconds = DEFAULT_SECONDS
+    return with_budget(fit, seconds, given.steps)
 
 
 def _batch(given: str | None, own: int, every: int | None) -> int:

@@ -41,7 +41,7 @@ class FitFlags:
     steps: int | None = None
     """Number of training steps, instead of --seconds."""
     preset: str = "hash"
-    """Which architecture and numbers to start from; `polyfield info` lists them."""
+    """Architecture and numbers to start from, see `polyfield info`; else FILE's, else hash."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE.yaml")] = None
     """Changes to the preset, read before the flags; a run's config.yaml will do."""
     seed: int = 0
@@ -77,14 +77,21 @@ def read_flags(
     Raises:
         InputError: an unknown preset, key or flag, or a bad value.
     """
-    preset = flags.value_of("--preset", arguments, "hash")
-    assert preset is not None
-    file = flags.value_of("--config", arguments)
+    preset, file = (flags.value_of(name, arguments) for name in ("--preset", "--config"))
+    preset = preset or (preset_of(Path(file)) if file else "hash")
     base = configured(presets, preset, Path(file) if file else None)
     names = list(base.__dataclass_fields__)  # type: ignore[attr-defined]
     trees = {name: getattr(base, name) for name in names}
     plain, changed = flags.parse_with_trees(kind, trees, arguments, verb)
+    fit = replace(plain.fit, preset=preset)  # type: ignore[attr-defined]
+    plain = replace(plain, fit=fit)  # type: ignore[type-var]
     return plain, replace(base, **changed)  # type: ignore[type-var]
+
+
+def preset_of(file: Path) -> str:
+    """The preset that a YAML file is a change of; hash where it doesn't say."""
+    tree = read_yaml(file)
+    return str(tree.get("preset", "hash")) if isinstance(tree, dict) else "hash"
 
 
 def configured(presets: Mapping[str, Tree], preset: str, file: Path | None = None) -> Tree:

@@ -58,7 +58,8 @@ def _fourier() -> ImageRun:
 def _sape() -> ImageRun:
     """SAPE's picture task: sigma 20, 128^2 cells, eps 1e-3; 32 blocks in place of 256.
 
-    Its 5000 steps of all pixels are small batches too.
+    Its 5000 steps of all pixels are small batches too. Layers start as tiny-cuda-nn's do, not as
+    PyTorch's; so do those it is compared with in the benchmarks.
     """
     network = Perceptron(hidden=256, layers=3, bias=True)
     return ImageRun(Coordinate(Sape(), network), Regression(batch=4096), _constant(1e-3))

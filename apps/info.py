@@ -62,7 +62,7 @@ def about(path: Path) -> dict[str, Any]:
         InputError: no run and no model there.
     """
     model = load(path)
-    size = model.field.size()
+    size = model.size()
     found: dict[str, Any] = {
         "path": str(path),
         "bounds": model.bounds.tolist(),

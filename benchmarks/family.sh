@@ -34,9 +34,10 @@ sape)
     each "$(list ff-5 sape-5 ff-10 sape-10 ff-25 sape-25 ff-50 sape-50)" \
         --downscale 3 --holdout 0.75 --batch all --steps 1000
     ;;
+sape-time) each "$(list ff-25 sape-25)" --downscale 3 --holdout 0.75 --batch all --steps 100 ;;
 cam) each "$(list ffn cam-16)" --downscale 3 --batch all --steps 1000 ;;
 cam-unseen) each "$(list ffn cam-16)" --downscale 3 --holdout lattice --batch all --steps 1000 ;;
-# The same with frequencies that suit a lattice of 86x57 pixels; sigma 10 is that of 512x512.
+# The same with frequencies that suit a lattice of 128x86 pixels; sigma 10 is that of 512x512.
 cam-scale)
     each "$(list ffn-sigma-3 cam-sigma-3 ffn-sigma-5 cam-sigma-5)" \
         --downscale 3 --holdout lattice --batch all --steps 1000
@@ -54,7 +55,10 @@ gnf-long) each "$(list gnf gnf-mlp)" --steps 6000 ;;
 rbf) each "$(list hash rbf)" --seconds 20 ;;
 rbf-steps) each "$(list hash rbf)" --steps 4000 ;;
 # DATA: centres of 512x512.
-cp) each "$(list cp-32 finr-cp)" --steps 3000 ;;
+cp)
+    each "$(list cp-32 finr-cp)" --steps 3000
+    python -P "$here/family.py" svd 32 "$data"
+    ;;
 scenes)
     # shellcheck disable=SC2086
     polyfield compare scene "$data" --seconds 120 --background white --resume --out "$out/$claim" \

@@ -21,6 +21,8 @@ class Encoding(nn.Module, ABC):
     """Whether `observe` does anything: errors are worked out only then."""
     exact_gradient: Literal["both", "parameters"] = "both"
     """What the gradient is exact in; "parameters" where masks or normalisers carry none to x."""
+    ordered = False
+    """Whether channels go from low to high frequencies, or from coarse to fine."""
     places = False
     """Whether `place` does anything."""
 

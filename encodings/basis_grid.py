@@ -67,6 +67,7 @@ class BasisGridEncoding(Encoding):
     ) -> None:
         super().__init__()
         self.in_dim, self.out_dim = in_dim, sum(channels)
+        self.ordered = list(resolutions) == sorted(resolutions)
         # Axes of a grid are [channel, (z,) y, x].
         self.grids = nn.ParameterList(
             torch.randn(c, *[r] * in_dim) for c, r in zip(channels, resolutions, strict=True)

@@ -36,6 +36,8 @@ class Frequency:
 class FrequencyEncoding(Encoding):
     """Channels: [p] if identity, then for each octave sin of all axes, cos of all axes."""
 
+    ordered = True
+
     scales: Tensor
 
     def __init__(self, in_dim: int, octaves: int, identity: bool) -> None:

@@ -81,6 +81,8 @@ def growth(count: int, resolutions: tuple[int, int]) -> float:
 class HashGridEncoding(Encoding):
     """x in [0,1]^d -> L * F features, coarse levels first."""
 
+    ordered = True
+
     def __init__(self, levels: Levels, features: int, smooth: bool) -> None:
         super().__init__()
         self.in_dim, self.out_dim = levels.dim, len(levels.scales) * features

@@ -25,6 +25,8 @@ class Identity:
 class IdentityEncoding(Encoding):
     """x -> x, or 2x - 1."""
 
+    ordered = True
+
     def __init__(self, in_dim: int, centered: bool = False) -> None:
         super().__init__()
         self.in_dim = self.out_dim = in_dim

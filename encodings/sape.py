@@ -60,6 +60,12 @@ class Sape:
         if not self.eps >= 0:
             raise InputError("eps >= 0", str(self.eps), "raise it")
         inner = self.inner.build(in_dim)
+        if not inner.ordered:
+            raise InputError(
+                "an inner encoding whose channels go from low to high frequencies",
+                type(self.inner).__name__,
+                "take Frequency, a grid of levels, or RandomFourier with law: sorted",
+            )
         resolution = self.resolution or (64 if in_dim == 3 else 128)
         return SapeEncoding(inner, min(self.blocks, inner.out_dim), resolution, self.eps, self.ramp)
 

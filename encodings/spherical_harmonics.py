@@ -37,6 +37,8 @@ class SphericalHarmonics:
 class SphericalHarmonicsEncoding(Encoding):
     """v in [0,1]^3 -> degree^2 values."""
 
+    ordered = True
+
     def __init__(self, degree: int) -> None:
         super().__init__()
         self.in_dim, self.out_dim, self.degree = 3, degree**2, degree

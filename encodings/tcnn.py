@@ -73,6 +73,8 @@ class TcnnHashGrid:
 class TcnnHashGridEncoding(Encoding):
     """x in [0,1]^d -> L * F features in float32, coarse levels first."""
 
+    ordered = True
+
     def __init__(self, native: Any, levels: Levels, features: int) -> None:
         """Wrap `native`, a tinycudann.Encoding with these levels."""
         super().__init__()

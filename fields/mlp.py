@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.encodings.errors import InputError
 from polyfield.fields.base import Network
 from polyfield.fields.kernels import mlp as kernel
 
@@ -36,8 +37,14 @@ class MLP(Network):
         """Layers of widths [in, hidden ..., out].
 
         Weights Xavier-uniform as in tiny-cuda-nn, biases 0.
+
+        Raises:
+            InputError: a width below 1.
         """
         super().__init__()
+        if min(widths) < 1:
+            given = ", ".join(map(str, widths))
+            raise InputError("layers of at least 1 unit", given, "raise hidden, feature or layers")
         self.in_dim, self.out_dim = widths[0], widths[-1]
         self.widths, self.bias = list(widths), bias
         self.weights = nn.Parameter(torch.zeros(kernel.size(self.widths, bias)))

@@ -66,6 +66,10 @@ class ModulatedRadiance:
                 f"{', '.join(map(str, sizes))} and {self.planes}, {self.elevations}",
                 "raise them",
             )
+        if not 0 <= self.skip < self.layers:
+            raise InputError(
+                "a skip below layers, or 0 for none", f"{self.skip} of {self.layers}", "change it"
+            )
         position, direction = self.position.build(domain.dim), self.direction.build(3)
         return ModulatedRadianceField(self, domain, position, direction)
 

@@ -11,9 +11,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.encodings.errors import InputError
+
 
 def width(dim: int, count: int) -> int:
-    """Channels of `octaves`."""
+    """Channels of `octaves`.
+
+    Raises:
+        InputError: a count below 0.
+    """
+    if count < 0:
+        raise InputError("octaves of at least 0", str(count), "raise them")
     return dim * (2 * count + 1)
 
 

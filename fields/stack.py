@@ -74,7 +74,12 @@ def sine_weights(stack: Stack, frequency: float) -> Stack:
     """SIREN's initial weights for hidden layers of w0 = `frequency`; biases stay PyTorch's.
 
     First U(+-1/in), the rest and the last U(+-sqrt(6/in)/w0) (Sitzmann et al. 2020, 3.2).
+
+    Raises:
+        InputError: a frequency that is not above 0.
     """
+    if not frequency > 0:
+        raise InputError("a frequency above 0", str(frequency), "raise it")
     first, *rest = stack.layers()
     first.weight.uniform_(-1 / stack.in_dim, 1 / stack.in_dim)
     for layer in rest:

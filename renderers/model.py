@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from polyfield.encodings.domain import Box, domain
 from polyfield.encodings.errors import InputError
 from polyfield.fields import RadianceFieldConfig, SignalFieldConfig
+from polyfield.fields.base import Size
 from polyfield.fields.serialize import TAGGED, from_tree, load_tensors, save_tensors, to_tree
 from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
@@ -84,6 +85,12 @@ class RadianceModel(nn.Module):
         """Colour behind everything, on the CPU."""
         return torch.tensor(self.world.background)
 
+    def size(self) -> Size:
+        """Trainable and stored values, those of the sampler's grid included."""
+        grid = sum(tensor.numel() for tensor in self.renderer.sampler.state_dict().values())
+        field = self.field.size()
+        return Size(field.trainable, field.stored + grid)
+
     def render(self, camera: Camera, background: Float[Tensor, "3"] | None = None) -> Pixels:
         """What a camera sees.
 
@@ -136,6 +143,10 @@ class SignalModel(nn.Module):
     def device(self) -> torch.device:
         """Where its parameters are."""
         return self.field.domain.bounds.device
+
+    def size(self) -> Size:
+        """Trainable and stored values."""
+        return self.field.size()
 
     @torch.no_grad()
     def render(self, width: int | None = None, height: int | None = None) -> Float[Tensor, "h w c"]:

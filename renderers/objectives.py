@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyfield.encodings.devices import move, uniform
+from polyfield.encodings.errors import InputError
 from polyfield.fields.base import RadianceField, SignalField
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.scenes.base import Scene
@@ -108,6 +109,10 @@ class PhotometricObjective:
         keep_grid: bool = False,
     ) -> None:
         assert background is not None or not carve, "carving needs a colour"
+        if field.observes:
+            raise InputError(
+                "an encoding that needs no errors of points on a scene", "Sape", "use its inner one"
+            )
         self.config, self.scene, self.field, self.renderer = config, scene, field, renderer
         self.background, self.carve, self.keep_grid = background, carve, keep_grid
         self.generator = torch.Generator().manual_seed(seed)
@@ -209,9 +214,9 @@ class RegressionObjective:
     ) -> None:
         self.config, self.picture, self.field = config, picture, field
         self.x, self.value = picture.all()
-        weight = picture.detail() if field.places else None
+        weight = picture.detail(kept) if field.places else None
         if kept is not None:
-            kept = kept.to(self.x.device)
+            kept = move(kept, self.x.device)
             self.x, self.value = self.x[kept], self.value[kept]
             weight = None if weight is None else weight[kept]
         if weight is not None:
@@ -220,8 +225,10 @@ class RegressionObjective:
         on_cpu = self.x.device.type == "cpu"
         self.whole, self.slice = (WHOLE, SLICE) if on_cpu else (ROOM, ROOM)
         self.axes: list[Tensor] | None = None
-        if field.prefers_grid and self.batch == picture.width * picture.height:
-            self.axes = [self.x[: picture.width, 0], self.x[:: picture.width, 1]]
+        self.kept = kept
+        if field.prefers_grid and self.batch == len(self.x):
+            x = picture.all()[0]
+            self.axes = [x[: picture.width, 0], x[:: picture.width, 1]]
         self.generator = torch.Generator().manual_seed(seed)
         self.position = 0
         self._shuffle()
@@ -242,6 +249,7 @@ class RegressionObjective:
         if self.axes is not None:
             # Axes are column and row, pixels are counted row by row.
             values = self.field.on_grid(self.axes).transpose(0, 1).flatten(0, 1)
+            values = values if self.kept is None else values.index_select(0, self.kept)
             return self._judge(self.x, values - self.value)
         batch = self.batch
         if self.position + batch > len(self.x):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor
+from torch.nn import functional
 
 from polyfield.encodings.devices import move
 from polyfield.encodings.errors import InputError
@@ -69,12 +70,19 @@ class Picture(Signal):
         index = torch.arange(self.height * self.width, device=self.pixels.device)
         return self.coordinates(index), self.pixels.reshape(-1, self.channels)
 
-    def detail(self) -> Float[Tensor, "n"]:
+    def detail(self, kept: Tensor | None = None) -> Float[Tensor, "n"]:
         """Length of the gradient at every pixel, row by row; 1e-6 at least.
 
         Worked out on the CPU: what is placed by it lies at the same places on every device.
+
+        Args:
+            kept: Numbers of the pixels that may be seen; the others are made up from them.
         """
         pixels = self.pixels.cpu()
+        if kept is not None:
+            known = torch.zeros(self.height * self.width, dtype=torch.bool)
+            known[kept.cpu()] = True
+            pixels = _completed(pixels, known.view(self.height, self.width))
         if min(self.height, self.width) < 2:
             return torch.ones(self.height * self.width, device=self.pixels.device)
         down, across = (torch.gradient(pixels, dim=axis)[0] for axis in (0, 1))
@@ -91,6 +99,23 @@ class Picture(Signal):
         other = copy.copy(self)
         other.pixels = self.pixels.to(device)
         return other
+
+
+def _completed(pixels: Float[Tensor, "h w c"], known: Bool[Tensor, "h w"]) -> Tensor:
+    """Pixels that aren't known become the mean of those known in the smallest block around them.
+
+    Blocks have 2x2 pixels, 4x4, 8x8 and so on.
+    """
+    height, width = known.shape
+    if bool(known.all()) or height * width == 1:
+        return pixels
+    edge = (0, width % 2, 0, height % 2)
+    share = functional.avg_pool2d(functional.pad(known[None].float(), edge), 2)
+    seen = torch.where(known[..., None], pixels, 0).movedim(-1, 0)
+    mean = functional.avg_pool2d(functional.pad(seen, edge), 2) / share.clamp(min=0.25)
+    coarse = _completed(mean.movedim(0, -1), share[0] > 0)
+    filled = coarse.repeat_interleave(2, 0).repeat_interleave(2, 1)[:height, :width]
+    return torch.where(known[..., None], pixels, filled)
 
 
 @dataclass(frozen=True)

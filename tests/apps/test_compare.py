@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from polyfield.apps import cli
+from polyfield.encodings.files import read_yaml
 from polyfield.scenes.images import read_image, write_image
 
 
@@ -49,9 +50,29 @@ def test_pictures_from_beginning_to_end(picture: Path, tmp_path: Path) -> None:
     assert (out / "hash-0/model.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_file_names_its_preset_and_not_its_budget(picture: Path, tmp_path: Path) -> None:
+    """The same file means the same to `fit`, and nobody has more time than the others."""
+    file = tmp_path / "waves.yaml"
+    file.write_text(
+        "preset: siren\nfit: {seconds: 500}\nfield: {Coordinate: {network: {Siren: {hidden: 8}}}}\n"
+    )
+    out = str(tmp_path / "out")
+    command = ["compare", "image", str(picture), "--presets", f"{file},hash", "--steps", "2"]
+    assert cli.run([*command, "--holdout", "lattice", "--out", out, "--quiet"]) == 0
+    rows = json.loads((tmp_path / "out" / "compare.json").read_text())["rows"]
+    assert [row["steps"] for row in rows] == [2, 2] and rows[0]["psnr_heldout"] is not None
+    fit = ["fit", "image", str(picture), "--config", str(file), "--steps", "2", "--quiet"]
+    assert cli.run([*fit, "--out", str(tmp_path / "alone")]) == 0
+    found = [read_yaml(tmp_path / name / "config.yaml") for name in ("out/waves-0", "alone")]
+    assert found[1]["preset"] == "siren"
+    assert found[0]["field"] == found[1]["field"] and found[0]["fit"] == found[1]["fit"]
+    assert found[0]["objective"] == found[1]["objective"]
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
+        (["--presets", "hash,vm"], ["'vm'", "siren"]),
         (["--presets", "hash,hsh"], ["'hsh'", "did you mean hash?"]),
         (["--presets", "hash,hash"], ["different names"]),
         (["--presets", ","], ["different names"]),

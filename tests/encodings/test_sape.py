@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from polyfield.encodings.errors import InputError
+from polyfield.encodings.factored import TriPlane
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
@@ -261,3 +263,9 @@ def test_more_blocks_than_channels_is_a_channel_a_block() -> None:
 def test_what_cannot_be_built_is_named(config: Sape, dim: int, word: str) -> None:
     with pytest.raises(InputError, match=word):
         config.build(dim)
+
+
+@pytest.mark.parametrize("inner", [RandomFourier(), TriPlane(features=2, resolution=4)])
+def test_frequencies_must_be_in_order(inner: Any) -> None:
+    with pytest.raises(InputError, match="low to high"):
+        Sape(inner).build(3)

@@ -1,21 +1,45 @@
 """What radiance and coordinate fields compute, by closed forms."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 
 from polyfield.encodings.domain import Box, domain
+from polyfield.encodings.errors import InputError
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
 from polyfield.fields.activations import truncated_exp
 from polyfield.fields.coordinate import Coordinate
+from polyfield.fields.deep_radiance import DeepRadiance
+from polyfield.fields.factored_radiance import FactoredRadiance
 from polyfield.fields.mlp import Perceptron
+from polyfield.fields.modulated_radiance import ModulatedRadiance
+from polyfield.fields.plain_nerf import PlainNerf
 from polyfield.fields.radiance import Radiance
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 SMALL = HashGrid(levels=4, log2_size=10, base_resolution=4, finest_resolution=32)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        Radiance(SMALL, feature=0),
+        Radiance(SMALL, hidden=0),
+        DeepRadiance(octaves=-1),
+        DeepRadiance(out=0),
+        PlainNerf(direction_octaves=-1),
+        FactoredRadiance(hidden=0),
+        ModulatedRadiance(layers=4, skip=4),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_built_is_said(config: Any) -> None:
+    with pytest.raises(InputError):
+        config.build(domain(CUBE, False))
 
 
 def test_truncated_exp() -> None:

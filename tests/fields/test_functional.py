@@ -157,8 +157,12 @@ def test_a_step_on_the_whole_picture_takes_the_grid() -> None:
     assert numbers["samples"] == 48
     assert _objective(field, picture, 0).axes is not None
     assert _objective(field, picture, 47).axes is None
-    kept = Regression(batch=0).build(picture, field, seed=0, kept=torch.arange(40))
-    assert kept.axes is None
+    some = torch.arange(0, 48, 5)
+    kept = Regression(batch=0).build(picture, field, seed=0, kept=some)
+    assert kept.axes is not None
+    loss, numbers = kept(0, 0.0)
+    torch.testing.assert_close(loss, (field(x[some]) - values[some]).square().mean())
+    assert numbers["samples"] == len(some)
 
 
 def test_cp_reaches_a_picture_of_its_rank() -> None:

@@ -16,6 +16,7 @@ from polyfield.fields.finer import Finer
 from polyfield.fields.gauss import Gauss
 from polyfield.fields.kan import ChebyshevKan, SplineKan, b_splines, chebyshev
 from polyfield.fields.kernels.mlp import layers
+from polyfield.fields.mlp import Perceptron
 from polyfield.fields.relu import Relu
 from polyfield.fields.siren import Siren
 from polyfield.fields.spder import Spder, damped_sine
@@ -293,6 +294,10 @@ def test_chebyshev_layers() -> None:
     [
         Relu(0),
         Siren(layers=0),
+        Siren(frequency=0.0),
+        Spder(frequency=0.0),
+        Finer(frequency=-1.0),
+        Perceptron(hidden=0),
         Wire(hidden=1),
         Fan(layers=0),
         SplineKan(cells=0),
