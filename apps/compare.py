@@ -157,6 +157,7 @@ def main_scene(arguments: Sequence[str]) -> None:
 
 UNIT = torch.tensor([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
 """Any box will do to see whether a field can be built."""
+
 AskedBy = Callable[[str, int, int, torch.device], Asked]
 
 

@@ -15,7 +15,8 @@ from polyfield.apps import flags
 from polyfield.apps.devices import resolve
 from polyfield.apps.distill_matrix import matrix
 from polyfield.apps.distill_runs import distill_image, distill_scene
-from polyfield.apps.distill_scene import Lesson, Method, asked_of
+from polyfield.apps.distill_scene import Lesson, Method
+from polyfield.apps.distill_teacher import asked_of
 from polyfield.apps.fitting import check_seed, configured, with_budget
 from polyfield.apps.image_presets import image_presets
 from polyfield.apps.jobs import DEMO, Asked, Way

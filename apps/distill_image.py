@@ -15,7 +15,8 @@ from torch import Tensor
 from polyfield.apps.background import viewing_background
 from polyfield.apps.devices import describe
 from polyfield.apps.distill_curve import Curve, look_at_picture
-from polyfield.apps.distill_scene import Lesson, warn_of_unfinished
+from polyfield.apps.distill_scene import Lesson
+from polyfield.apps.distill_teacher import warn_of_unfinished
 from polyfield.apps.evaluate import Measured, evaluate_image
 from polyfield.apps.jobs import Asked, Job
 from polyfield.apps.presets import ImageRun

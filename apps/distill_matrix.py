@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from polyfield.apps.distill_runs import distill_scene
-from polyfield.apps.distill_scene import Lesson, asked_of
+from polyfield.apps.distill_scene import Lesson
+from polyfield.apps.distill_teacher import asked_of
 from polyfield.apps.fit_scene import SceneJob
 from polyfield.apps.fitting import configured, with_budget
 from polyfield.apps.jobs import Asked, Way, do

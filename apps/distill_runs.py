@@ -9,7 +9,8 @@ from typing import Any
 from polyfield.apps.distill_curve import LOOKS, Curve, curve_of, look_at_rays, photographed
 from polyfield.apps.distill_image import DistillImageJob
 from polyfield.apps.distill_report import report, write_report
-from polyfield.apps.distill_scene import DistillJob, Lesson, held_out, photographs
+from polyfield.apps.distill_scene import DistillJob, Lesson
+from polyfield.apps.distill_teacher import held_out, photographs
 from polyfield.apps.fit_scene import SceneJob
 from polyfield.apps.jobs import Asked, Way, do
 from polyfield.apps.presets import ImageRun, SceneRun

@@ -22,18 +22,23 @@ from polyfield.apps.distill_curve import (
     look_at_rays,
     photographed,
 )
+from polyfield.apps.distill_teacher import (
+    held_out,
+    photographs,
+    radiance_teacher,
+    warn_of_unfinished,
+)
 from polyfield.apps.evaluate import Measured, evaluate_scene
 from polyfield.apps.jobs import Asked, Job
 from polyfield.apps.pictures import Pair
 from polyfield.apps.presets import SceneRun
 from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run, load, model_fingerprint
+from polyfield.apps.runs import Run, model_fingerprint
 from polyfield.encodings.errors import InputError
 from polyfield.encodings.files import write_whole
 from polyfield.fields.distill import PointLoss, inherit
 from polyfield.fields.fit import Fit, FitConfig, Objective, Progress
 from polyfield.fields.heads import WithHeads
-from polyfield.fields.serialize import from_tree
 from polyfield.renderers.cell_distillation import CellDistillation
 from polyfield.renderers.extract_occupancy import extract_occupancy
 from polyfield.renderers.metrics import psnr, ssim
@@ -42,7 +47,7 @@ from polyfield.renderers.occupancy import OccupancyGrid, OccupancySampler
 from polyfield.renderers.phases import Phases
 from polyfield.renderers.pose_distillation import Level, PoseDistillation
 from polyfield.scenes import open_capture
-from polyfield.scenes.base import Capture, ReadOptions, Scene
+from polyfield.scenes.base import Scene
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.random_poses import random_cameras
 
@@ -256,53 +261,6 @@ class DistillJob(Job[RadianceModel]):
         """The report is written by the verb: it may have baselines to wait for."""
 
 
-def radiance_teacher(run: Run) -> RadianceModel:
-    """The model of a teacher's run.
-
-    Raises:
-        InputError: no run, not trained yet, or a picture's.
-    """
-    run.config()
-    model = load(run.path)
-    if not isinstance(model, RadianceModel):
-        raise InputError("a teacher of a scene", f"a picture's in {run.path}", "give a scene's run")
-    return model
-
-
-def warn_of_unfinished(run: Run, reporter: Reporter) -> None:
-    """Say so if a teacher was stopped before its budget was spent.
-
-    Raises:
-        InputError: it was stopped before its first step.
-    """
-    meta = run.state_meta()
-    if not meta or meta.get("spent"):
-        return
-    if not meta["step"]:
-        raise InputError("a trained teacher", f"{run.path}, not trained yet", "--resume its fit")
-    reporter.warn(
-        f"the teacher {run.path} was stopped after {meta['seconds']:.0f} s, its budget not spent"
-    )
-
-
-def photographs(asked: Asked) -> Capture | None:
-    """The capture the teacher was fitted to, if it is still there and can be read."""
-    try:
-        return open_capture(asked.data, asked.read)
-    except InputError:
-        return None
-
-
-def held_out(capture: Capture | None) -> Scene | None:
-    """The test split of a capture, or its first one; None where there is no capture."""
-    if capture is None:
-        return None
-    try:
-        return capture.scene("test" if "test" in capture.splits else capture.splits[0])
-    except InputError:
-        return None
-
-
 def likeness(student: RadianceModel, teacher: RadianceModel, cameras: Cameras) -> dict[str, Any]:
     """PSNR and SSIM of the student against the teacher from new poses, and seconds a frame."""
     unseen = random_cameras(cameras, UNSEEN, torch.Generator().manual_seed(2))
@@ -324,11 +282,3 @@ def likeness(student: RadianceModel, teacher: RadianceModel, cameras: Cameras) -
         "seconds_teacher": median(times["teacher"]),
         "seconds_student": median(times["student"]),
     }
-
-
-def asked_of(run: Run, preset: str, seed: int, threads: int, device: torch.device) -> Asked:
-    """What the teacher was asked, for a student of another preset."""
-    tree = run.config()
-    read = from_tree(ReadOptions, tree.get("read", {}), "read")
-    background = tree.get("background", "random")
-    return Asked(tree["data"], preset, read, background, seed, threads, device)

@@ -15,7 +15,8 @@ from torch.utils import backend_registration
 
 from polyfield.apps import cli, compare, distill_curve, evaluate, query, render
 from polyfield.apps.distill_runs import distill_image, distill_scene
-from polyfield.apps.distill_scene import Lesson, asked_of
+from polyfield.apps.distill_scene import Lesson
+from polyfield.apps.distill_teacher import asked_of
 from polyfield.apps.fit_image import ImageJob
 from polyfield.apps.fit_scene import SceneJob
 from polyfield.apps.image_presets import image_presets
