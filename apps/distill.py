@@ -57,6 +57,8 @@ class Flags:
     """All terms from the beginning."""
     no_inherit: bool = False
     """Copy neither grid nor heads: the grid is made anew of the teacher's density."""
+    no_lend: bool = False
+    """Ask the student at every sample, also where the teacher says that little is to be seen."""
     finetune: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
     """Photographs for as much training again, when the student has learned."""
     baseline: bool = False
@@ -113,6 +115,7 @@ def main(arguments: Sequence[str]) -> None:
             not given.no_clamp,
             not given.no_stages,
             not given.no_inherit,
+            not given.no_lend,
             given.finetune if given.finetune in (None, DEMO) else os.path.abspath(given.finetune),
         )
         budget = (given.seconds, given.steps)
@@ -120,7 +123,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 LESSON = (
-    "method", "al", "heads", "loss", "no_clamp", "no_stages", "no_inherit", "finetune", "baseline",
+    "method", "al", "heads", "loss", "no_clamp", "no_stages", "no_inherit", "no_lend", "finetune",
+    "baseline",
 )  # fmt: skip
 """Flags of one student."""
 
@@ -177,7 +181,11 @@ def _distill(
     if given.method is None:
         lesson = replace(lesson, method=method_of(given.to))
     if lesson.method == "kilonerf":
-        _refuse(given, ("heads", "loss", "no_clamp", "no_stages"), "--method pvd or pvd-al for it")
+        _refuse(
+            given,
+            ("heads", "loss", "no_clamp", "no_stages", "no_lend"),
+            "--method pvd or pvd-al for it",
+        )
     return distill_scene(lesson, asked, scene, run, reporter, way, given.baseline)
 
 

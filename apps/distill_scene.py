@@ -78,6 +78,8 @@ class Lesson:
     """Whether terms come one after the other."""
     inherit: bool = True
     """Whether grid and heads are taken from the teacher."""
+    lend: bool = True
+    """Whether the teacher answers for the student where little is to be seen."""
     finetune: str | None = None
     """Photographs for as much training again."""
 
@@ -197,7 +199,7 @@ class DistillJob(Job[RadianceModel]):
                 clamp=PointLoss().clamp if lesson.clamp else None,
                 stages=PointLoss().stages if lesson.stages else (0.0, 0.0),
             )
-            config = PoseDistillation(loss, samples=samples, levels=lesson.levels)
+            config = PoseDistillation(loss, samples=samples, levels=lesson.levels, lend=lesson.lend)
             objective = config.build(
                 self.teacher.field, student.field, sampler, self.cameras, seed, heads
             )

@@ -160,13 +160,14 @@ def _mlp() -> SceneRun:
     """PVD's deep network before the heads of `hash`, so with 32 outputs in place of 28.
 
     Its own numbers are 40,000 steps of 8192 rays at 1e-3, falling to a tenth. A CPU has ten million
-    samples in two minutes: half the steps along a ray, and batches so small that there are many.
+    samples in two minutes: half the steps along a ray, batches so small that there are many, and a
+    rate that comes further with them.
     """
     return SceneRun(
         DeepRadiance(out=32),
         OccupancyGrid(resolution=64, steps=128, threshold=0.02, sweep=64, points=4096),
         Photometric(samples=2048, loss="mse"),
-        FitConfig(rates={"network": 1e-3}, warm_up=0.02, final=0.1),
+        FitConfig(rates={"network": 4e-3}, warm_up=0.02, final=0.1),
     )
 
 
@@ -179,7 +180,7 @@ def _nerf() -> SceneRun:
         PlainNerf(),
         OccupancyGrid(resolution=64, steps=128, threshold=0.02, sweep=128, points=4096),
         Photometric(samples=2048, loss="mse"),
-        FitConfig(rates={"network": 1e-3}, warm_up=0.02, final=0.1),
+        FitConfig(rates={"network": 4e-3}, warm_up=0.02, final=0.1),
     )
 
 

@@ -8,9 +8,11 @@ residual, p in [0,1] the progress of training, |r| = norm of the whole tensor r.
     stage 2: ... + w_c |c_S - c_T| + w_s |s_S - s_T|   p < stages[1], with both s clamped
     stage 3: the same, and what the caller adds of rendered colour
 
-Released weights are 0.002 for each term, and w_v is multiplied by 0.995 at each of 30,000 steps;
-here it falls as far with progress. The gradient of the clamp that leads back into its range is
-kept: the released code's is 0 beyond, and a student there is never told.
+Released weights are 0.002 for each term of a hash grid's students (of other teachers', 0.05 for s
+and 0.01 for c, in the authors' notes); with a CPU's small batches those below bring the deep
+students further and the others as far. w_v is multiplied by 0.995 at each of 30,000 steps; here it
+falls as far with progress. The gradient of the clamp that leads back into its range is kept: the
+released code's is 0 beyond, and a student there is never told.
 """
 
 from __future__ import annotations
@@ -46,10 +48,10 @@ class PointLoss:
     """Progress at which stages 2 and 3 begin; (0, 0) for everything at once."""
     feature: float = 0.002
     """w_v at the start."""
-    density: float = 0.002
-    """w_s."""
-    color: float = 0.002
-    """w_c."""
+    density: float = 0.05
+    """w_s; released 0.002."""
+    color: float = 0.2
+    """w_c; released 0.002."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.stages[0] <= self.stages[1] <= 1:

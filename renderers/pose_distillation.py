@@ -1,7 +1,8 @@
 """Distillation along the rays of random poses (PVD, PVD-AL), as an objective of `fit`.
 
 The terms at points are in fields/distill.py, PVD-AL's levels in hard_examples.py. Teacher and
-student are asked at the very same points; neither needs a photograph.
+student are asked at the very same points, the student at some of them (lending.py); neither needs a
+photograph.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from polyfield.renderers.extract_occupancy import place_kernels
 from polyfield.renderers.hard_examples import POOL_STEPS, PosePool, RayPool, heavy_points
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels import composite as kernel
+from polyfield.renderers.lending import asked, at, lend
 from polyfield.renderers.objectives import first_rays, psnr_of, ray_count
 from polyfield.renderers.samplers import Sampler
 from polyfield.renderers.volume import Pixels, composite, points
@@ -47,13 +49,15 @@ class PoseDistillation:
     rendered: float = 1.0
     """Weight of the rendered colour in stage 3."""
     samples: int = 16384
-    """Field evaluations a step aims at; the number of rays follows."""
+    """Evaluations of the student a step aims at; the number of rays follows."""
     max_rays: int = 4096
     """Most rays a step; released 4096 of one pose."""
     poses: int = 48
     """Random poses an epoch, one a step; released 312, in 96 epochs."""
     levels: tuple[Level, ...] = ()
     """PVD-AL's levels in use."""
+    lend: bool = True
+    """Whether the teacher answers for the student at most samples of little weight."""
 
     def build(
         self,
@@ -117,23 +121,34 @@ class PoseObjective:
         # Samples that no light of the teacher's reaches are left out.
         intervals = self.sampler(rays, self.teacher.density, self.generator)
         x, directions = points(rays, intervals)
-        numbers = {"rays": float(len(rays)), "samples": float(len(intervals))}
-        if config.loss.stage(progress, self.shares) == 1:
-            with torch.no_grad():
-                wanted = self.teacher.geometry(x)[1]
-            loss = feature_term(config.loss, self.student.geometry(x)[1], wanted, progress)
+        with torch.no_grad():
+            theirs = self.teacher(x, directions)
+        if config.lend:
+            index = asked(theirs.density, intervals, self.generator)
         else:
-            with torch.no_grad():
-                theirs = self.teacher(x, directions)
-            ours = self.student(x, directions)
-            loss = self._points(ours, theirs, x, directions, intervals, progress)
-            if config.loss.stage(progress, self.shares) == 3:
+            index = torch.arange(len(intervals), device=self.device)
+        x, directions = x[index], directions[index]
+        numbers = {"rays": float(len(rays)), "samples": float(len(index))}
+        stage = config.loss.stage(progress, self.shares)
+        if stage == 1:
+            mine = self.student.geometry(x)[1]
+            loss = feature_term(config.loss, mine, at(theirs, index).feature, progress)
+        else:
+            few = self.student(x, directions)
+            ours = lend(few, theirs, index) if config.lend else few
+            one, two = few, at(theirs, index)
+            if "points" in config.levels:
+                heavy = (_heavy(ours, intervals) | _heavy(theirs, intervals))[index]
+                one, two = at(one, heavy), at(two, heavy)
+                x, directions = x[heavy], directions[heavy]
+            loss = self._points(one, two, x, directions, progress)
+            if stage == 3:
                 rendered, mse = self._rendered(rays, ours, theirs, intervals, fresh)
                 loss = loss + config.rendered * rendered
                 numbers["psnr"] = psnr_of(mse)
                 self.errors[self.at] = mse
         self.at += 1
-        self.rays = ray_count(fresh, len(intervals), config.samples, config.max_rays)
+        self.rays = ray_count(fresh, len(index), config.samples, config.max_rays)
         return loss, numbers
 
     def _rays(self, progress: float) -> tuple[Rays, int]:
@@ -175,29 +190,16 @@ class PoseObjective:
         theirs: RadianceSample,
         x: Tensor,
         directions: Tensor,
-        intervals: Intervals,
         progress: float,
     ) -> Tensor:
-        """The terms at points, of all of them or of those that matter to one of the two."""
+        """The terms at points, and those of the heads."""
         loss = self.config.loss
-        if "points" in self.config.levels:
-            keep = self._heavy(ours, intervals) | self._heavy(theirs, intervals)
-            ours, theirs = _at(ours, keep), _at(theirs, keep)
-            x, directions = x[keep], directions[keep]
         total = sum(
             point_terms(loss, ours, theirs, progress, self.shares).values(), x.new_zeros(())
         )
         if self.heads is not None:
             total = total + self.heads.terms(loss, x, directions, theirs)
         return total
-
-    @staticmethod
-    def _heavy(sample: RadianceSample, intervals: Intervals) -> Tensor:
-        with torch.no_grad():
-            density = sample.density.detach()
-            weights, light = kernel.weights(density, intervals.length, intervals.offsets)
-            opacity = weights.new_zeros(intervals.n_rays).index_add(0, intervals.ray, weights)
-            return heavy_points(weights, opacity, intervals)
 
     def _rendered(
         self,
@@ -253,7 +255,10 @@ class PoseObjective:
         )
 
 
-def _at(sample: RadianceSample, keep: Tensor) -> RadianceSample:
-    """Some of the points."""
-    feature = None if sample.feature is None else sample.feature[keep]
-    return RadianceSample(sample.density[keep], sample.rgb[keep], sample.log_density[keep], feature)
+def _heavy(sample: RadianceSample, intervals: Intervals) -> Tensor:
+    """Mask of PVD-AL's points."""
+    with torch.no_grad():
+        density = sample.density.detach()
+        weights = kernel.weights(density, intervals.length, intervals.offsets)[0]
+        opacity = weights.new_zeros(intervals.n_rays).index_add(0, intervals.ray, weights)
+        return heavy_points(weights, opacity, intervals)

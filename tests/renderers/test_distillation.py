@@ -129,7 +129,7 @@ def test_any_to_any(student: str, plain: None) -> None:
         fit = Fit(pupil, objective, FitConfig(steps=9, rates=dict.fromkeys(GROUPS, 1e-3)))
         fit.run()
         assert math.isfinite(fit.progress.loss) and fit.progress.rewinds == 0, teacher
-        assert 15 < fit.progress.numbers["samples"] < 5000
+        assert 1 < fit.progress.numbers["samples"] < 5000
         for name, tensor in master.state_dict().items():
             assert torch.equal(tensor, before[name]), (teacher, name)
 
@@ -156,18 +156,23 @@ def test_poses_are_hard_only_once_they_were_rendered() -> None:
     assert len(objective.pose_pool.poses) > 0 and objective.epoch == 7
 
 
-def test_both_are_asked_at_the_same_points() -> None:
-    """P2: bit for bit."""
+@pytest.mark.parametrize("lends", [False, True])
+def test_both_are_asked_at_the_same_points(lends: bool) -> None:
+    """P2: bit for bit; a teacher that lends is asked at more of them."""
     teacher, student = _field("hash"), _field("vm")
     asked: dict[str, list[Tensor]] = {"teacher": [], "student": []}
     for name, field in (("teacher", teacher), ("student", student)):
         field.register_forward_hook(lambda module, given, out, name=name: asked[name].extend(given))
-    objective = _pose(teacher, student)
+    objective = _pose(teacher, student, lend=lends)
     objective(0, 0.1)
     objective(1, 0.9)
     assert len(asked["teacher"]) == len(asked["student"]) == 4
     for one, two in zip(asked["teacher"], asked["student"], strict=True):
-        assert torch.equal(one, two)
+        if not lends:
+            assert torch.equal(one, two)
+            continue
+        rows = {tuple(row) for row in one.tolist()}
+        assert len(two) < len(one) and all(tuple(row) in rows for row in two.tolist())
 
 
 def test_rendered_colour_counts_in_the_last_stage_only() -> None:
