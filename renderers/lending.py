@@ -22,7 +22,7 @@ from polyfield.renderers.kernels import composite as kernel
 HEAVY = 0.1
 """Samples of this weight or more are always asked."""
 LEAST = 0.25
-"""Probability of the least of them. With 0.1, voxels fell back: each learns only what it is asked."""
+"""Probability of the least of them. With 0.1 voxels fell back: they learn where they are asked."""
 
 
 def asked(
