@@ -1,8 +1,8 @@
 #!/bin/sh
 # The distillations behind benchmarks/README.md, one claim at a time:
 #     sh benchmarks/distil.sh CLAIM DATA OUT
-# CLAIM is teacher (first), mlp-600, mlp-120, mlp-300, grids, kilo, frames, al, ablations or matrix;
-# DATA is a capture. Each student's report.json lies in OUT; what is finished is not done again.
+# CLAIM is teacher (first), mlp-600, mlp-120, scratch, mlp-300, grids, kilo, frames, al, ablations or
+# matrix; DATA is a capture. Each student's report.json lies in OUT; what is finished is not done again.
 set -eu
 here=$(dirname "$0")
 claim=$1 data=$2 out=$3
@@ -20,8 +20,13 @@ teacher)
     polyfield fit scene "$data" --seconds 120 --background white --resume --quiet --out "$teacher"
     ;;
 mlp-600) to mlp mlp-600 --seconds 600 --baseline ;;
-# A fifth of the time of the baseline of mlp-600.
-mlp-120) to mlp mlp-120 --seconds 120 ;;
+# A fifteenth and a fifth of the time of the baseline of mlp-600.
+mlp-120) for s in 40 120; do to mlp "mlp-$s" --seconds "$s"; done ;;
+# The baseline has its preset's coarse steps; with those that the student takes over from hash:
+scratch)
+    polyfield fit scene "$data" --preset mlp --sampler.steps 256 --seconds 600 \
+        --background white --resume --quiet --out "$out/scratch-256"
+    ;;
 mlp-300) to mlp mlp-300 --seconds 300 --baseline ;;
 grids) for name in vm triplane voxels; do to "$name" "$name-120" --seconds 120 --baseline; done ;;
 kilo) to kilo kilo-300 --seconds 300 --finetune "$data" ;;

@@ -4,15 +4,15 @@ Source: Fang et al. 2023 (PVD), released code. Symbols: s log-density per half b
 feature of colour, c the colour of a point in [0,1], T the teacher's and S the student's, r a
 residual, p in [0,1] the progress of training, |r| = norm of the whole tensor r.
 
-    stage 1: w_v(p) |v_S - v_T|                     p < stages[0]; only for pairs that share v
+    stage 1: w_v |v_S - v_T|                           p < stages[0]; only for pairs that share v
     stage 2: ... + w_c |c_S - c_T| + w_s |s_S - s_T|   p < stages[1], with both s clamped
     stage 3: the same, and what the caller adds of rendered colour
 
 Released weights are 0.002 for each term of a hash grid's students (of other teachers', 0.05 for s
-and 0.01 for c, in the authors' notes); with a CPU's small batches those below bring the deep
-students further and the others as far. w_v is multiplied by 0.995 at each of 30,000 steps; here it
-falls as far with progress. The gradient of the clamp that leads back into its range is kept: the
-released code's is 0 beyond, and a student there is never told.
+and 0.01 for c, in the authors' notes), and w_v falls by 0.995 at each step, so that it is next to
+nothing in stage 2. With a CPU's small batches the weights below, of which w_v stays, bring deep
+students further and the others as far. The gradient of the clamp that leads back into its range is
+kept: the released code's is 0 beyond, and a student there is never told.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ from polyfield.fields.activations import clip
 from polyfield.fields.base import RadianceField, RadianceSample
 
 Form = Literal["norm", "mse"]
-FADE = 30_000 * -math.log(0.995)
-"""w_v falls by exp(-FADE p)."""
 HALF = math.log(2.0)
 """A log-density per half box length is that per box length less this."""
 
@@ -46,8 +44,8 @@ class PointLoss:
     """Range of log-densities per half box length; None for none."""
     stages: tuple[float, float] = (1 / 15, 1 / 6)
     """Progress at which stages 2 and 3 begin; (0, 0) for everything at once."""
-    feature: float = 0.002
-    """w_v at the start."""
+    feature: float = 0.2
+    """w_v; released 0.002, falling."""
     density: float = 0.05
     """w_s; released 0.002."""
     color: float = 0.2
@@ -86,11 +84,10 @@ def feature_term(
     loss: PointLoss,
     student: Float[Tensor, "n k"] | None,
     teacher: Float[Tensor, "n k"] | None,
-    progress: float,
 ) -> Tensor:
-    """w_v(p) |v_S - v_T|."""
+    """w_v |v_S - v_T|."""
     assert student is not None and teacher is not None
-    return loss.feature * math.exp(-FADE * progress) * size(loss.form, student - teacher)
+    return loss.feature * size(loss.form, student - teacher)
 
 
 def density_term(
@@ -107,7 +104,6 @@ def point_terms(
     loss: PointLoss,
     student: RadianceSample,
     teacher: RadianceSample,
-    progress: float,
     shares: bool,
 ) -> dict[str, Tensor]:
     """The terms of stages 2 and 3 at the same points, by name."""
@@ -116,7 +112,7 @@ def point_terms(
         "color": loss.color * size(loss.form, student.rgb - teacher.rgb),
     }
     if shares:
-        terms["feature"] = feature_term(loss, student.feature, teacher.feature, progress)
+        terms["feature"] = feature_term(loss, student.feature, teacher.feature)
     return terms
 
 

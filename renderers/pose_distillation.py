@@ -132,7 +132,7 @@ class PoseObjective:
         stage = config.loss.stage(progress, self.shares)
         if stage == 1:
             mine = self.student.geometry(x)[1]
-            loss = feature_term(config.loss, mine, at(theirs, index).feature, progress)
+            loss = feature_term(config.loss, mine, at(theirs, index).feature)
         else:
             few = self.student(x, directions)
             ours = lend(few, theirs, index) if config.lend else few
@@ -141,7 +141,7 @@ class PoseObjective:
                 heavy = (_heavy(ours, intervals) | _heavy(theirs, intervals))[index]
                 one, two = at(one, heavy), at(two, heavy)
                 x, directions = x[heavy], directions[heavy]
-            loss = self._points(one, two, x, directions, progress)
+            loss = self._points(one, two, x, directions)
             if stage == 3:
                 rendered, mse = self._rendered(rays, ours, theirs, intervals, fresh)
                 loss = loss + config.rendered * rendered
@@ -190,13 +190,10 @@ class PoseObjective:
         theirs: RadianceSample,
         x: Tensor,
         directions: Tensor,
-        progress: float,
     ) -> Tensor:
         """The terms at points, and those of the heads."""
         loss = self.config.loss
-        total = sum(
-            point_terms(loss, ours, theirs, progress, self.shares).values(), x.new_zeros(())
-        )
+        total = sum(point_terms(loss, ours, theirs, self.shares).values(), x.new_zeros(()))
         if self.heads is not None:
             total = total + self.heads.terms(loss, x, directions, theirs)
         return total

@@ -13,7 +13,6 @@ from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.fields.deep_radiance import DeepRadiance
 from polyfield.fields.distill import (
-    FADE,
     HALF,
     PointLoss,
     density_term,
@@ -71,11 +70,9 @@ def test_stages_follow_progress() -> None:
         PointLoss(stages=(0.5, 0.2))
 
 
-def test_the_feature_fades_as_released() -> None:
-    """0.995 at each of 30,000 steps: 8.9e-8 of 0.002 is left after 2000."""
-    assert math.exp(-FADE * 2000 / 30000) == pytest.approx(0.995**2000, rel=1e-6)
+def test_the_feature_counts_by_its_norm() -> None:
     one, two = torch.zeros(5, 3), torch.ones(5, 3)
-    assert feature_term(PointLoss(), one, two, 0.0).item() == pytest.approx(0.002 * 15**0.5)
+    assert feature_term(PointLoss(feature=0.1), one, two).item() == pytest.approx(0.1 * 15**0.5)
 
 
 def test_sizes_of_residuals() -> None:
@@ -110,10 +107,10 @@ def test_stage_one_moves_nothing_behind_the_feature() -> None:
     """P1: the colour network gets no gradient, and in stage 2 it does."""
     student, teacher = _field("deep"), _field("grid")
     x, directions = _seen(40)
-    feature_term(PointLoss(), student.geometry(x)[1], teacher.geometry(x)[1], 0.0).backward()
+    feature_term(PointLoss(), student.geometry(x)[1], teacher.geometry(x)[1]).backward()
     found = {name: p.grad is not None for name, p in student.named_parameters()}
     assert found == {name: not name.startswith("color") for name in found}
-    terms = point_terms(PointLoss(), student(x, directions), teacher(x, directions), 0.1, True)
+    terms = point_terms(PointLoss(), student(x, directions), teacher(x, directions), True)
     assert set(terms) == {"density", "color", "feature"}
     sum(terms.values(), torch.zeros(())).backward()
     assert all(p.grad is not None for p in student.parameters())
@@ -143,7 +140,7 @@ def test_a_change_of_units_changes_no_loss(kind: str) -> None:
         student = _field(kind, CUBE * scale).double()
         teacher = _field("grid", CUBE * scale).double()
         ours, theirs = student(x * scale, directions), teacher(x * scale, directions)
-        terms = point_terms(PointLoss(), ours, theirs, 0.5, False)
+        terms = point_terms(PointLoss(), ours, theirs, False)
         found.append([*terms.values(), opacity_loss(student, ours, theirs)])
     for one, two in zip(*found, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-8)
@@ -179,7 +176,7 @@ def test_a_student_learns_the_teacher_at_points() -> None:
         wanted = teacher(x, directions)
     losses = []
     for _ in range(60):
-        terms: dict[str, Any] = point_terms(PointLoss(), student(x, directions), wanted, 0.5, False)
+        terms: dict[str, Any] = point_terms(PointLoss(), student(x, directions), wanted, False)
         loss = sum(terms.values(), torch.zeros(()))
         optimizer.zero_grad()
         loss.backward()
