@@ -16,6 +16,8 @@ from polyfield.apps.distill_curve import seconds_to
 from polyfield.encodings.files import read_json
 from polyfield.fields.fit import Fit
 from polyfield.fields.serialize import load_tensors
+from polyfield.renderers.model import RadianceModel, load_model
+from polyfield.renderers.occupancy import OccupancySampler
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.color import from_float
@@ -88,6 +90,20 @@ def test_a_student_is_an_ordinary_run(home: Path) -> None:
     assert [row["progress"] for row in again] == [row["progress"] for row in found["curve"]]
     back = [out, "--to", "hash", "--steps", "3", "--out", str(home / "back")]
     assert _distill(home, *back) == 0
+
+
+@pytest.mark.parametrize("words", [[], ["--no-inherit"]])
+def test_the_march_comes_with_the_grid(home: Path, words: list[str]) -> None:
+    """The teacher's cells and steps; without inheritance the preset's own."""
+    out = home / "-".join(["march", *words])
+    given = [str(home / "scene"), "--to", "mlp", "--steps", "2", "--out", str(out), *words]
+    assert _distill(home, *given) == 0
+    model = load_model(out / "model.safetensors")
+    assert isinstance(model, RadianceModel)
+    sampler = model.renderer.sampler
+    assert isinstance(sampler, OccupancySampler)
+    wanted = (64, 128) if words else (16, 256)
+    assert (sampler.config.resolution, sampler.config.steps) == wanted
 
 
 def test_the_photographs_are_not_read(home: Path) -> None:
