@@ -4,8 +4,8 @@ Not of any paper. A step of a deep student costs forty times as much as its teac
 the samples that light reaches carry less than a hundredth of their ray's colour. A sample of
 teacher's weight w is asked with probability clamp(w / HEAVY, LEAST, 1); at the others the colour
 and density that are blended are the teacher's own. A student equal to its teacher has no loss, as
-without; where it errs, it does so in a ray that is otherwise mostly the teacher's. So
-the PSNR that is shown while it learns is better than that of its own pictures.
+without; where it errs, it does so in a ray that is otherwise mostly the teacher's. So the PSNR that
+is shown while it learns is better than that of its own pictures.
 """
 
 from __future__ import annotations
