@@ -27,7 +27,7 @@ def rays(device: torch.device, sizes: Sizes, limit: Limits) -> Iterator[Row]:
     axis = (torch.arange(r) + 0.5) / r - 0.5
     x, y, z = torch.meshgrid(axis, axis, axis, indexing="ij")
     occupied = ((x * x + y * y + z * z).sqrt() - 0.35).abs() < 0.02
-    cells = (occupied.to(device), march.coarsen(occupied).to(device))
+    cells = (occupied.to(device), march.clearance(occupied).to(device))
     domain = Box(torch.tensor([[0.0, 0, 0], [1, 1, 1]])).to(device)
     origins = functional.normalize(torch.randn(n, 3, generator=generator), dim=1) * 2 + 0.5
     target = torch.rand(n, 3, generator=generator) * 0.6 + 0.2

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,7 +19,7 @@ from polyfield.encodings.devices import move, uniform
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.errors import InputError
 from polyfield.renderers.intervals import Intervals
-from polyfield.renderers.kernels.march import Lattice, coarsen, entry, march
+from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
 from polyfield.renderers.samplers import Density, Sampler
 from polyfield.renderers.volume import points, transmittance
 from polyfield.scenes.rays import Rays
@@ -72,7 +72,7 @@ class OccupancySampler(Sampler):
 
     value: Float[Tensor, "R R R"]
     occupied: Bool[Tensor, "R R R"]
-    coarse: Bool[Tensor, "C C C"]
+    clear: UInt8[Tensor, "B B B"]
     steps: Float[Tensor, "R R R"]
 
     def __init__(self, domain: Domain, config: OccupancyGrid) -> None:
@@ -82,7 +82,7 @@ class OccupancySampler(Sampler):
         # A cell never looked at has an infinite value, so it is occupied.
         self.register_buffer("value", torch.full(cells, math.inf))
         self.register_buffer("occupied", torch.ones(cells, dtype=torch.bool))
-        self.register_buffer("coarse", coarsen(self.occupied), persistent=False)
+        self.register_buffer("clear", clearance(self.occupied), persistent=False)
         self.register_buffer("steps", self._steps(), persistent=False)
         self._near: Tensor | None = None
 
@@ -95,7 +95,7 @@ class OccupancySampler(Sampler):
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super()._load_from_state_dict(*args, **kwargs)
-        self.coarse, self._near = coarsen(self.occupied), None
+        self.clear, self._near = clearance(self.occupied), None
 
     @property
     def lattice(self) -> Lattice:
@@ -134,7 +134,7 @@ class OccupancySampler(Sampler):
     def _march(
         self, rays: Rays, begin: Tensor, leave: Tensor, jitter: Tensor, lattice: Lattice
     ) -> Intervals:
-        cells = (self.occupied, self.coarse)
+        cells = (self.occupied, self.clear)
         return Intervals(
             *march(
                 rays.origins, rays.directions, (begin, leave), jitter, cells, self.domain, lattice
@@ -207,4 +207,4 @@ class OccupancySampler(Sampler):
         known = thickness[self.value.isfinite()]
         mean = float(known.mean()) if known.numel() else 0.0
         self.occupied.copy_(thickness > min(self.config.threshold, mean))
-        self.coarse, self._near = coarsen(self.occupied), None
+        self.clear, self._near = clearance(self.occupied), None

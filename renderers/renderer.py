@@ -13,10 +13,12 @@ from polyfield.scenes.rays import Rays
 
 OPAQUE = 1e-3
 """Light left on a ray when a picture stops following it (instant-ngp 1e-4, KiloNeRF 1e-2)."""
-ROUND = (4, 8, 16, 32, 64)
-"""Samples a ray of the first, second ... round; the last repeats."""
-BATCH = 1 << 14
+BATCH = 1 << 16
 """Rays rendered at once."""
+ROUND = 1 << 17
+"""Samples of a round, about: few of many rays, many of few."""
+SHARE = (4, 32)
+"""Fewest and most samples of a ray in a round."""
 
 
 class VolumeRenderer(nn.Module):
@@ -39,7 +41,8 @@ class VolumeRenderer(nn.Module):
     def picture(self, field: RadianceField, rays: Rays) -> Pixels:
         """Pixels of rays of any shape, without gradient, on the rays' device.
 
-        In rounds, leaving out rays that have become opaque.
+        In rounds, leaving out rays that have become opaque; the fewer remain, the further each
+        goes.
         """
         flat = rays.flatten()
         parts = [
@@ -52,9 +55,8 @@ class VolumeRenderer(nn.Module):
         color, depth = torch.zeros_like(rays.origins), torch.zeros_like(rays.near)
         light, begin = torch.ones_like(depth), torch.full_like(depth, -torch.inf)
         alive = torch.arange(len(rays), device=depth.device)
-        number = 0
         while len(alive):
-            limit = ROUND[min(number, len(ROUND) - 1)]
+            limit = min(max(ROUND // len(alive), SHARE[0]), SHARE[1])
             live = rays[alive]
             intervals = self.sampler.some(live, begin, limit, field.density)
             x, directions = points(live, intervals)
@@ -69,7 +71,6 @@ class VolumeRenderer(nn.Module):
             more = (counts == limit) & (light[alive] > OPAQUE)
             begin = intervals.end[last[more]] if len(intervals) else begin[:0]
             alive = alive[more]
-            number += 1
         opacity = 1 - light
         return Pixels(color, opacity, depth / opacity.clamp(min=1e-6))
 

@@ -1,8 +1,7 @@
-"""The CPU kernel of `march`: empty cells are crossed in one leap, and runs of 8^3 empty cells too.
+"""The CPU kernel of `march`: a ray leaps over an empty cell, or over all blocks known to be empty.
 
 Each task marches a fixed range of rays into its own buffer; a second pass packs the buffers. Where
-a buffer is too small
-the march runs again with a larger one, and the size is remembered.
+a buffer is too small the march runs again with a larger one, and the size is remembered.
 """
 
 from __future__ import annotations
@@ -14,7 +13,13 @@ from torch import Tensor
 
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.kernels import backends
-from polyfield.renderers.kernels.march import COARSE, Lattice
+from polyfield.renderers.kernels.march import BLOCK, EDGE, Cells, Lattice
+
+MOST = np.float32(1e9)
+"""More steps than a ray has."""
+MARGIN = np.float32(EDGE)
+NEVER = np.float32(1e30)
+"""A length of t longer than any ray."""
 
 _room = [1 << 15]
 
@@ -47,7 +52,7 @@ def _march_range(
     t_out,
     jitter,
     fine,
-    coarse,
+    clear,
     low,
     inverse_size,
     contracted,
@@ -66,6 +71,7 @@ def _march_range(
     found = 0
     even = cone == 0 and not contracted
     r = np.float32(resolution)
+    half, per_step = step * np.float32(0.5), np.float32(1) / step
     for ray in range(first, last):
         ox, oy, oz = origins[3 * ray], origins[3 * ray + 1], origins[3 * ray + 2]
         dx, dy, dz = directions[3 * ray], directions[3 * ray + 1], directions[3 * ray + 2]
@@ -78,78 +84,98 @@ def _march_range(
         count = 0
         # Cells an axis the ray crosses per unit of t, where space is not bent.
         gx, gy, gz = dx * inverse_size[0] * r, dy * inverse_size[1] * r, dz * inverse_size[2] * r
+        ax = (ox - low[0]) * inverse_size[0] * r
+        ay = (oy - low[1]) * inverse_size[1] * r
+        az = (oz - low[2]) * inverse_size[2] * r
         if contracted:
             gx, gy, gz = gx * np.float32(0.5), gy * np.float32(0.5), gz * np.float32(0.5)
-        inf = np.float32(np.inf)
-        ix = np.float32(1) / gx if gx != 0 else inf
-        iy = np.float32(1) / gy if gy != 0 else inf
-        iz = np.float32(1) / gz if gz != 0 else inf
+        # A ray along a face never leaves by it.
+        ix = np.float32(1) / gx if gx != 0 else NEVER
+        iy = np.float32(1) / gy if gy != 0 else NEVER
+        iz = np.float32(1) / gz if gz != 0 else NEVER
         while count < limit:
             h = _step(t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone)
             middle = t + h * np.float32(0.5)
             if not middle < leave:
                 break
-            ux = _unit(ox + middle * dx, low[0], inverse_size[0], contracted)
-            uy = _unit(oy + middle * dy, low[1], inverse_size[1], contracted)
-            uz = _unit(oz + middle * dz, low[2], inverse_size[2], contracted)
             straight = True
             if contracted:
+                ux = _unit(ox + middle * dx, low[0], inverse_size[0], True)
+                uy = _unit(oy + middle * dy, low[1], inverse_size[1], True)
+                uz = _unit(oz + middle * dz, low[2], inverse_size[2], True)
                 norm = max(abs(ux), abs(uy), abs(uz))
                 if norm > np.float32(1):
                     straight = False
                     bend = (np.float32(2) - np.float32(1) / norm) / norm
                     ux, uy, uz = ux * bend, uy * bend, uz * bend
-                ux = (ux + np.float32(2)) * np.float32(0.25)
-                uy = (uy + np.float32(2)) * np.float32(0.25)
-                uz = (uz + np.float32(2)) * np.float32(0.25)
-            px, py, pz = ux * r, uy * r, uz * r
+                px = (ux + np.float32(2)) * np.float32(0.25) * r
+                py = (uy + np.float32(2)) * np.float32(0.25) * r
+                pz = (uz + np.float32(2)) * np.float32(0.25) * r
+            else:
+                px, py, pz = ax + middle * gx, ay + middle * gy, az + middle * gz
             cx = min(max(np.int64(px), 0), resolution - 1)
             cy = min(max(np.int64(py), 0), resolution - 1)
             cz = min(max(np.int64(pz), 0), resolution - 1)
-            if fine[cx, cy, cz]:
-                if found < room:
-                    starts[found] = t
-                    ends[found] = t + h
-                found += 1
-                count += 1
-                k += 1
-                t = origin + np.float32(k) * step if even else t + h
-                continue
+            bx, by, bz = cx // BLOCK, cy // BLOCK, cz // BLOCK
+            blocks = np.int64(clear[bx, by, bz])
+            full = blocks == 0 and fine[cx, cy, cz]
             leap = np.float32(0)
             if straight:
-                size = np.int64(1)
-                if not coarse[cx // COARSE, cy // COARSE, cz // COARSE]:
-                    size = np.int64(COARSE)
-                leap = np.float32(1e30)
-                if gx != 0:
-                    edge = (cx // size + (1 if gx > 0 else 0)) * size
-                    leap = min(leap, (np.float32(edge) - px) * ix)
-                if gy != 0:
-                    edge = (cy // size + (1 if gy > 0 else 0)) * size
-                    leap = min(leap, (np.float32(edge) - py) * iy)
-                if gz != 0:
-                    edge = (cz // size + (1 if gz > 0 else 0)) * size
-                    leap = min(leap, (np.float32(edge) - pz) * iz)
+                if blocks > 0:
+                    near = np.int64(1) - blocks
+                    ex = (bx + (blocks if gx >= 0 else near)) * BLOCK
+                    ey = (by + (blocks if gy >= 0 else near)) * BLOCK
+                    ez = (bz + (blocks if gz >= 0 else near)) * BLOCK
+                else:
+                    ex = cx + np.int64(gx >= 0)
+                    ey = cy + np.int64(gy >= 0)
+                    ez = cz + np.int64(gz >= 0)
+                leap = min(
+                    (np.float32(ex) - px) * ix,
+                    (np.float32(ey) - py) * iy,
+                    (np.float32(ez) - pz) * iz,
+                )
                 if contracted:
                     # The box is the middle half of the grid; beyond it a straight leap is wrong.
-                    near, far = np.float32(0.25) * r, np.float32(0.75) * r
-                    if gx != 0:
-                        leap = min(leap, ((far if gx > 0 else near) - px) * ix)
-                    if gy != 0:
-                        leap = min(leap, ((far if gy > 0 else near) - py) * iy)
-                    if gz != 0:
-                        leap = min(leap, ((far if gz > 0 else near) - pz) * iz)
+                    low_face, high_face = np.float32(0.25) * r, np.float32(0.75) * r
+                    leap = min(
+                        leap,
+                        ((high_face if gx >= 0 else low_face) - px) * ix,
+                        ((high_face if gy >= 0 else low_face) - py) * iy,
+                        ((high_face if gz >= 0 else low_face) - pz) * iz,
+                    )
+            # What is true of this sample is true of all up to the border.
             if even:
-                k += max(np.int64(1), np.int64(leap / step))
-                t = origin + np.float32(k) * step
+                run = np.int64(min(leap * per_step + (np.float32(1) - MARGIN), MOST))
+                run = max(run, np.int64(1))
+                if full:
+                    last_k = k + min(run, limit - count)
+                    while k < last_k and t + half < leave:
+                        if found < room:
+                            starts[found] = t
+                            ends[found] = t + h
+                        found += 1
+                        count += 1
+                        k += 1
+                        t = origin + np.float32(k) * step
+                else:
+                    k += run
+                    t = origin + np.float32(k) * step
             else:
                 # Inside the box, where leaps are, the stretch is 1.
-                until = middle + leap
-                t += h
-                h = max(step, cone * t)
-                while t + h * np.float32(0.5) < until:
+                until = middle + leap - MARGIN * h
+                while True:
+                    if full:
+                        if found < room:
+                            starts[found] = t
+                            ends[found] = t + h
+                        found += 1
+                        count += 1
                     t += h
                     h = max(step, cone * t)
+                    middle = t + h * np.float32(0.5)
+                    if not middle < min(until, leave) or count == limit:
+                        break
         counts[ray] = count
     return found
 
@@ -162,7 +188,7 @@ def _march(
     t_out,
     jitter,
     fine,
-    coarse,
+    clear,
     low,
     inverse_size,
     contracted,
@@ -183,7 +209,7 @@ def _march(
             t_out,
             jitter,
             fine,
-            coarse,
+            clear,
             low,
             inverse_size,
             contracted,
@@ -204,7 +230,7 @@ def march(
     directions: Tensor,
     bounds: tuple[Tensor, Tensor],
     jitter: Tensor,
-    occupied: tuple[Tensor, Tensor],
+    cells: Cells,
     domain: Domain,
     lattice: Lattice,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -219,7 +245,7 @@ def march(
     found = np.empty(tasks, np.int64)
     fixed = (
         backends.flat(origins), backends.flat(directions), backends.flat(bounds[0]),
-        backends.flat(bounds[1]), backends.flat(jitter), occupied[0].numpy(), occupied[1].numpy(),
+        backends.flat(bounds[1]), backends.flat(jitter), cells[0].numpy(), cells[1].numpy(),
         low, inverse_size, domain.contracted, np.float32(lattice.step), np.float32(lattice.cone),
         lattice.limit, counts,
     )  # fmt: skip

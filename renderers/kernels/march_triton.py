@@ -1,8 +1,8 @@
 """The GPU kernels of `march`: RAYS rays a program, in step.
 
 A first launch counts each ray's samples, a sum tells where each ray's begin, and a second launch
-marches again and writes them: no guess at how many there are, no buffer to outgrow. Empty cells,
-and blocks of COARSE^3 empty cells, are crossed in one leap, by the arithmetic of the CPU kernel.
+marches again and writes them: no guess at how many there are, no buffer to outgrow. A ray leaps
+over an empty cell, or over all blocks known to be empty, by the arithmetic of the CPU kernel.
 """
 
 from __future__ import annotations
@@ -13,7 +13,15 @@ import triton.language as tl
 from torch import Tensor
 
 from polyfield.encodings.domain import Box, Contraction, Domain
-from polyfield.renderers.kernels.march import COARSE, Cells, Lattice, coarsen, entry, reference
+from polyfield.renderers.kernels.march import (
+    BLOCK,
+    EDGE,
+    Cells,
+    Lattice,
+    clearance,
+    entry,
+    reference,
+)
 
 RAYS = 128
 """Rays of a program."""
@@ -46,9 +54,9 @@ def _until(way, slope):
 
 
 @triton.jit
-def _way(place, cell, size, slope):
-    """How much t grows until the next border of blocks of so many cells along an axis."""
-    edge = (cell // size + tl.where(slope > 0, 1, 0)) * size
+def _way(place, cell, size, beyond, slope):
+    """How much t grows until the border `beyond` blocks of `size` cells further along an axis."""
+    edge = (cell // size + tl.where(slope > 0, beyond, 1 - beyond)) * size
     return _until(edge.to(tl.float32) - place, slope)
 
 
@@ -60,14 +68,14 @@ def _way_out(place, slope, R: tl.constexpr):
 
 @triton.jit(do_not_specialize=["n", "limit"])
 def _march_kernel(
-    origins, directions, t_in, t_out, jitter, fine, coarse, bounds, offsets, starts, ends, counts,
+    origins, directions, t_in, t_out, jitter, fine, clear, bounds, offsets, starts, ends, counts,
     n, step, cone, limit,
-    R: tl.constexpr, COARSE: tl.constexpr, CONTRACTED: tl.constexpr, EVEN: tl.constexpr,
-    FILL: tl.constexpr, RAYS: tl.constexpr,
+    R: tl.constexpr, BLOCK: tl.constexpr, EDGE: tl.constexpr, CONTRACTED: tl.constexpr,
+    EVEN: tl.constexpr, FILL: tl.constexpr, RAYS: tl.constexpr,
 ):  # fmt: skip
     ray = tl.program_id(0) * RAYS + tl.arange(0, RAYS)
     mask = ray < n
-    C: tl.constexpr = (R + COARSE - 1) // COARSE
+    B: tl.constexpr = (R + BLOCK - 1) // BLOCK
     ax = 1 / (tl.load(bounds + 3) - tl.load(bounds))
     ay = 1 / (tl.load(bounds + 4) - tl.load(bounds + 1))
     az = 1 / (tl.load(bounds + 5) - tl.load(bounds + 2))
@@ -116,17 +124,17 @@ def _march_kernel(
             tl.store(starts + base + count, t, mask=full)
             tl.store(ends + base + count, t + h, mask=full)
         count += full.to(tl.int32)
-        block = ((cx // COARSE) * C + cy // COARSE) * C + cz // COARSE
-        rough = tl.load(coarse + block, mask=asked & ~full, other=0) != 0
-        size = tl.where(rough, 1, COARSE)
-        leap = tl.minimum(_way(px, cx, size, gx), _way(py, cy, size, gy))
-        leap = tl.minimum(leap, _way(pz, cz, size, gz))
+        block = ((cx // BLOCK) * B + cy // BLOCK) * B + cz // BLOCK
+        blocks = tl.load(clear + block, mask=asked & ~full, other=0).to(tl.int32)
+        size, beyond = tl.where(blocks > 0, BLOCK, 1), tl.maximum(blocks, 1)
+        leap = tl.minimum(_way(px, cx, size, beyond, gx), _way(py, cy, size, beyond, gy))
+        leap = tl.minimum(leap, _way(pz, cz, size, beyond, gz))
         if CONTRACTED:
             out = tl.minimum(_way_out(px, gx, R), _way_out(py, gy, R))
             leap = tl.minimum(leap, tl.minimum(out, _way_out(pz, gz, R)))
         leap = tl.where(asked & ~full & straight, leap, 0.0)
         if EVEN:
-            far = tl.minimum(leap / step, 1e8).to(tl.int32)
+            far = tl.minimum(leap / step + (1 - EDGE), 1e8).to(tl.int32)
             k += tl.where(full, 1, tl.maximum(far, 1))
             t = first + k.to(tl.float32) * step
         else:
@@ -155,7 +163,7 @@ def launch(
         *(t.contiguous() for t in rays), *(cell.contiguous().view(torch.uint8) for cell in cells),
         domain.bounds, offsets, starts, ends, counts,
         n, float(lattice.step), float(lattice.cone), lattice.limit,
-        R=cells[0].shape[0], COARSE=COARSE, CONTRACTED=domain.contracted,
+        R=cells[0].shape[0], BLOCK=BLOCK, EDGE=EDGE, CONTRACTED=domain.contracted,
         EVEN=lattice.cone == 0 and not domain.contracted, FILL=found is not None, RAYS=RAYS,
     )  # fmt: skip
 
@@ -201,7 +209,7 @@ def check(device: torch.device) -> None:
         near, far = torch.zeros(40, device=device), torch.full((40,), 5.0, device=device)
         inputs = (
             o, d, entry(o, d, near, far, domain), torch.full((40,), 0.5, device=device),
-            (occupied.to(device), coarsen(occupied).to(device)), domain, Lattice(0.013),
+            (occupied.to(device), clearance(occupied).to(device)), domain, Lattice(0.013),
         )  # fmt: skip
         wanted, found = reference(*inputs), march(*inputs)
         # A middle on a border may fall to either side.

@@ -30,7 +30,7 @@ from polyfield.encodings.kernels.hash_grid import Levels
 from polyfield.fields.kernels import adam_triton, bank, bank_triton, mlp, mlp_triton
 from polyfield.fields.kernels.adam import AdamNumbers
 from polyfield.renderers.kernels import composite_triton, march_triton
-from polyfield.renderers.kernels.march import Lattice, coarsen
+from polyfield.renderers.kernels.march import Lattice, clearance
 
 TYPES = {
     torch.float32: "*fp32",
@@ -109,7 +109,7 @@ def launches() -> None:
     for unbounded, cone in ((False, 0.0), (True, 0.004)):
         for found in (None, (torch.rand(n), torch.rand(n))):
             march_triton.launch(
-                rays, (cells, coarsen(cells)), domain(bounds, unbounded), Lattice(0.01, cone),
+                rays, (cells, clearance(cells)), domain(bounds, unbounded), Lattice(0.01, cone),
                 offsets, counts, found,
             )  # fmt: skip
 

@@ -27,7 +27,7 @@ from polyfield.fields.kernels.mlp import _mlp, _mlp_backward, mlp, size
 from polyfield.fields.kernels.mlp import reference as mlp_reference
 from polyfield.renderers.kernels.composite import _composite, _composite_backward, composite
 from polyfield.renderers.kernels.composite import reference as composite_reference
-from polyfield.renderers.kernels.march import Lattice, coarsen, entry, march
+from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
 
 ROUNDOFF = 2.0**-24
 GEOMETRIES = {
@@ -296,7 +296,7 @@ def _marched(
     jitter = torch.rand(n, generator=seeded(6))
     with backends.force(backend):
         offsets, starts, ends = march(
-            origins, directions, bounds, jitter, (occupied, coarsen(occupied)), space, lattice
+            origins, directions, bounds, jitter, (occupied, clearance(occupied)), space, lattice
         )
     ray = torch.repeat_interleave(torch.arange(n), offsets.diff())
     place = space(origins[ray] + ((starts + ends) / 2)[:, None] * directions[ray]) * 21

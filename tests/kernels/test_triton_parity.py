@@ -24,7 +24,7 @@ from polyfield.fields.kernels.bank import bank
 from polyfield.fields.kernels.bank import size as bank_size
 from polyfield.fields.kernels.mlp import mlp, size
 from polyfield.renderers.kernels.composite import composite
-from polyfield.renderers.kernels.march import Lattice, coarsen, entry, march
+from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch for CUDA, or as a test tool")
 
@@ -225,7 +225,7 @@ def test_march(unbounded: bool, cone: float) -> None:
     o, d = origins.to(DEVICE), directions.to(DEVICE)
     near, far = torch.zeros(n, device=DEVICE), torch.full((n,), 20.0, device=DEVICE)
     jitter = torch.rand(n, generator=seeded(3)).to(DEVICE)
-    cells = (occupied.to(DEVICE), coarsen(occupied).to(DEVICE))
+    cells = (occupied.to(DEVICE), clearance(occupied).to(DEVICE))
     lattice = Lattice(0.041, cone, 40)
     found = {}
     for backend in ("triton", "reference"):

@@ -9,7 +9,15 @@ from torch import Tensor
 
 from polyfield.encodings.domain import domain
 from polyfield.encodings.kernels import backends
-from polyfield.renderers.kernels.march import COARSE, HORIZON, Lattice, coarsen, entry, march
+from polyfield.renderers.kernels.march import (
+    BLOCK,
+    FARTHEST,
+    HORIZON,
+    Lattice,
+    clearance,
+    entry,
+    march,
+)
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 INFINITE = float("inf")
@@ -81,7 +89,7 @@ def _march(
     space = domain(CUBE, unbounded)
     span = entry(origins, directions, torch.zeros(n), torch.full((n,), far), space)
     jitter = torch.zeros(n) if jitter is None else jitter
-    cells = (occupied, coarsen(occupied))
+    cells = (occupied, clearance(occupied))
     offsets, starts, ends = march(origins, directions, span, jitter, cells, space, lattice)
     pairs = list(zip(starts.tolist(), ends.tolist(), strict=True))
     return [pairs[a:b] for a, b in zip(offsets.tolist(), offsets.tolist()[1:], strict=False)]
@@ -181,7 +189,7 @@ def test_near_and_far_bound_the_middles(backend: str) -> None:
     space = domain(CUBE, False)
     span = entry(origins, directions, torch.tensor([1.3]), torch.tensor([1.9]), space)
     offsets, starts, ends = march(
-        origins, directions, span, torch.zeros(1), (full, coarsen(full)), space, Lattice(0.25)
+        origins, directions, span, torch.zeros(1), (full, clearance(full)), space, Lattice(0.25)
     )
     assert starts.tolist() == pytest.approx([1.3, 1.55])
     assert ends.tolist() == pytest.approx([1.55, 1.8]) and offsets.tolist() == [0, 2]
@@ -234,12 +242,17 @@ def test_entry_by_hand() -> None:
     assert torch.equal(begin, near) and torch.equal(leave, far)
 
 
-@pytest.mark.parametrize("size", [1, COARSE - 1, COARSE, COARSE + 1, 20])
-def test_coarsen_is_any_of_a_block(size: int) -> None:
-    occupied = torch.rand(size, size, size, generator=torch.Generator().manual_seed(1)) < 0.002
-    occupied[-1, -1, 0] = True
-    coarse = coarsen(occupied)
-    wanted = torch.zeros_like(coarse)
-    for x, y, z in occupied.nonzero().tolist():
-        wanted[x // COARSE, y // COARSE, z // COARSE] = True
-    assert torch.equal(coarse, wanted) and coarse.shape == (-(-size // COARSE),) * 3
+@pytest.mark.parametrize("size", [1, BLOCK - 1, BLOCK, BLOCK + 1, 20, 50])
+def test_clearance_is_the_distance_between_blocks(size: int) -> None:
+    occupied = torch.zeros(size, size, size, dtype=torch.bool)
+    occupied[-1, -1, 0] = occupied[-1, size // 2, 0] = True
+    found = clearance(occupied)
+    assert found.shape == (-(-size // BLOCK),) * 3
+    full = (occupied.nonzero() // BLOCK).tolist()
+    for place in np.ndindex(*found.shape):
+        far = min(max(abs(a - b) for a, b in zip(place, one, strict=True)) for one in full)
+        assert found[place] == min(far, FARTHEST)
+
+
+def test_clearance_where_there_is_nothing() -> None:
+    assert (clearance(torch.zeros(9, 9, 9, dtype=torch.bool)) == FARTHEST).all()
