@@ -146,12 +146,15 @@ def opacity(field: RadianceField, density: Float[Tensor, "n"]) -> Float[Tensor, 
 
 
 def opacity_loss(
-    student: RadianceField, one: RadianceSample, two: RadianceSample
+    student: RadianceField,
+    ours: RadianceSample,
+    rgb: Float[Tensor, "n 3"],
+    density: Float[Tensor, "n"],
 ) -> Float[Tensor, ""]:
     """KiloNeRF's loss: the mean square over colour and opacity of points.
 
     Its sum over networks is this times their number, which Adam does not see.
     """
-    ours = torch.cat([one.rgb, opacity(student, one.density)[:, None]], -1)
-    theirs = torch.cat([two.rgb, opacity(student, two.density)[:, None]], -1)
-    return (ours - theirs).square().mean()
+    mine = torch.cat([ours.rgb, opacity(student, ours.density)[:, None]], -1)
+    theirs = torch.cat([rgb, opacity(student, density)[:, None]], -1)
+    return (mine - theirs).square().mean()

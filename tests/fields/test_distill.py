@@ -141,7 +141,7 @@ def test_a_change_of_units_changes_no_loss(kind: str) -> None:
         teacher = _field("grid", CUBE * scale).double()
         ours, theirs = student(x * scale, directions), teacher(x * scale, directions)
         terms = point_terms(PointLoss(), ours, theirs, False)
-        found.append([*terms.values(), opacity_loss(student, ours, theirs)])
+        found.append([*terms.values(), opacity_loss(student, ours, theirs.rgb, theirs.density)])
     for one, two in zip(*found, strict=True):
         torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-8)
 
