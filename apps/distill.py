@@ -44,7 +44,7 @@ class Flags:
     steps: int | None = None
     """Number of its training steps, instead of --seconds."""
     method: Annotated[str | None, tyro.conf.arg(metavar="pvd|pvd-al|kilonerf")] = None
-    """Along rays of random poses, with hard examples, or in cells. Default: what suits PRESET."""
+    """Along rays of random poses, with hard examples, or in cells first. Default: for PRESET."""
     al: Annotated[str | None, tyro.conf.arg(metavar="poses,rays,points")] = None
     """Levels of pvd-al. Default all."""
     heads: bool = False
@@ -54,7 +54,7 @@ class Flags:
     no_clamp: bool = False
     """Do not clamp log-densities."""
     no_stages: bool = False
-    """All terms from the beginning."""
+    """All terms from the beginning; with kilonerf points of cells to the end, no rays."""
     no_inherit: bool = False
     """Copy neither grid nor heads: the grid is made anew of the teacher's density."""
     no_lend: bool = False
@@ -183,7 +183,7 @@ def _distill(
     if lesson.method == "kilonerf":
         _refuse(
             given,
-            ("heads", "loss", "no_clamp", "no_stages", "no_lend"),
+            ("heads",),
             "--method pvd or pvd-al for it",
         )
     return distill_scene(lesson, asked, scene, run, reporter, way, given.baseline)

@@ -65,7 +65,7 @@ class Lesson:
     teacher: str
     """Path of the teacher's run."""
     method: Method = "pvd"
-    """Along rays of random poses, the same with hard examples, or at points of cells."""
+    """Along rays of random poses, the same with hard examples, or at points of cells first."""
     levels: tuple[Level, ...] = ()
     """PVD-AL's levels."""
     heads: bool = False
@@ -75,7 +75,7 @@ class Lesson:
     clamp: bool = True
     """Whether log-densities are clamped."""
     stages: bool = True
-    """Whether terms come one after the other."""
+    """Whether terms come one after the other; if not, KiloNeRF's way ends with points of cells."""
     inherit: bool = True
     """Whether grid and heads are taken from the teacher."""
     lend: bool = True
@@ -153,12 +153,17 @@ class DistillJob(Job[RadianceModel]):
             parameter.requires_grad_(False)
         theirs, grid = teacher.renderer.sampler, None
         sampler = configs.sampler
-        takes = lesson.inherit and lesson.method != "kilonerf"
-        if takes and isinstance(theirs, OccupancySampler) and isinstance(sampler, OccupancyGrid):
-            grid = theirs.value
+        if (
+            lesson.inherit
+            and isinstance(theirs, OccupancySampler)
+            and isinstance(sampler, OccupancyGrid)
+        ):
             # As coarse steps as mlp's lose three decibels of a teacher with finer ones.
             march = {name: getattr(theirs.config, name) for name in ("steps", "cone", "limit")}
-            sampler = replace(sampler, resolution=len(grid), **march)
+            sampler = replace(sampler, **march)
+            if lesson.method != "kilonerf":
+                grid = theirs.value
+                sampler = replace(sampler, resolution=len(grid))
         student = RadianceModel(configs.field, sampler, teacher.world).to(self.device)
         ours = student.renderer.sampler
         if not isinstance(ours, OccupancySampler):
@@ -189,21 +194,24 @@ class DistillJob(Job[RadianceModel]):
         lesson, configs, seed = self._lesson, self._configs, self._asked.seed
         fit = replace(configs.fit, rates={**configs.fit.rates, "heads": HEAD_RATE})
         sampler, samples = student.renderer.sampler, configs.objective.samples
+        cells = lesson.method == "kilonerf"
+        stages, clamp = PointLoss().stages, PointLoss().clamp
+        loss = PointLoss(
+            lesson.loss,
+            clamp=clamp if lesson.clamp else None,
+            stages=stages if lesson.stages and not cells else (0.0, 0.0),
+        )
+        config = PoseDistillation(loss, samples=samples, levels=lesson.levels, lend=lesson.lend)
+        pair = self.teacher.field, student.field
         objective: Objective
-        if lesson.method == "kilonerf":
-            objective = CellDistillation(samples).build(
-                self.teacher.field, student.field, sampler, seed
-            )
+        if not cells:
+            objective = config.build(*pair, sampler, self.cameras, seed, heads)
         else:
-            loss = PointLoss(
-                lesson.loss,
-                clamp=PointLoss().clamp if lesson.clamp else None,
-                stages=PointLoss().stages if lesson.stages else (0.0, 0.0),
-            )
-            config = PoseDistillation(loss, samples=samples, levels=lesson.levels, lend=lesson.lend)
-            objective = config.build(
-                self.teacher.field, student.field, sampler, self.cameras, seed, heads
-            )
+            objective = CellDistillation(samples).build(*pair, sampler, seed)
+            if lesson.stages:
+                # What the teacher renders comes where KiloNeRF has photographs.
+                rays = replace(config, placed=True).build(*pair, sampler, self.cameras, seed)
+                objective = Phases([(stages[1], objective), (1.0, rays)])
         if self._finetune is None:
             return objective, fit
         background = training_background(self._asked.background)

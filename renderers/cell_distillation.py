@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,12 +14,9 @@ from polyfield.encodings.errors import InputError
 from polyfield.fields.base import RadianceField
 from polyfield.fields.distill import opacity_loss
 from polyfield.renderers.extract_occupancy import place_kernels
-from polyfield.renderers.memory import Memory
 from polyfield.renderers.objectives import psnr_of
+from polyfield.renderers.replay import Batch, Replay, times_used
 from polyfield.renderers.samplers import Sampler
-
-REMEMBERED = 8
-"""Steps' worth of points whose answers are kept."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +27,6 @@ class CellDistillation:
     """Points a step; released 128 in each of 512 cells."""
     everywhere: bool = False
     """Also where there is nothing, as released: a CPU's time is better spent inside."""
-    fresh: float = 0.25
-    """Share of a step's points that the teacher is asked about; it has answered the others before.
-
-    The released code asks it before training, about as many points as 21 GB hold.
-    """
 
     def build(
         self, teacher: RadianceField, student: RadianceField, sampler: Sampler, seed: int
@@ -64,36 +54,36 @@ class CellObjective:
         share = 1.0 if config.everywhere else float(sampler.near_something(probe).float().mean())
         if share == 0:
             raise InputError("a teacher with something in its box", "nothing", "train it longer")
-        self.asked = math.ceil(config.samples * config.fresh)
-        self.drawn = int(self.asked / max(share, 0.02))
-        self.answers = Memory(config.samples * REMEMBERED, 10, student.domain.bounds.device)
+        self.drawn = int(config.samples / max(share, 0.02))
+        self.replay = Replay(times_used(teacher, student))
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        """Loss at new points and remembered ones."""
-        new = self._ask()
-        rows = torch.cat([new, self.answers.draw(self.config.samples - len(new), self.generator)])
-        self.answers.store(new)
-        x, directions, rgb, density = rows.split((3, 3, 3, 1), 1)
-        loss = opacity_loss(self.student, self.student(x, directions), rgb, density[:, 0])
-        return loss, {"psnr": psnr_of(loss.item()), "samples": float(len(rows))}
+        """Loss at points, most of them new: memory stays bounded."""
+        batch = self.replay.draw(self.generator) or self._ask()
+        x = batch["x"]
+        ours = self.student(x, batch["directions"])
+        loss = opacity_loss(self.student, ours, batch["rgb"], batch["density"])
+        return loss, {"psnr": psnr_of(loss.item()), "samples": float(len(x))}
 
-    def _ask(self) -> Float[Tensor, "n 10"]:
+    def _ask(self) -> Batch:
         """New points, directions, and the teacher's colours and densities there."""
         x = self.student.draw_points(self.drawn, self.generator)
         if not self.config.everywhere:
-            inside = x[self.sampler.near_something(x)][: self.asked]
+            inside = x[self.sampler.near_something(x)][: self.config.samples]
             x = inside if len(inside) else x[:1]
         directions = torch.randn(len(x), 3, generator=self.generator)
         directions = functional.normalize(move(directions, x.device), dim=-1)
         with torch.no_grad():
             found = self.teacher(x, directions)
-        return torch.cat([x, directions, found.rgb, found.density[:, None]], 1)
+        batch = {"x": x, "directions": directions, "rgb": found.rgb, "density": found.density}
+        self.replay.keep(batch)
+        return batch
 
     def state(self) -> dict[str, Tensor]:
-        """The generator, and what the teacher answered."""
-        return {"generator": self.generator.get_state(), **self.answers.state()}
+        """The generator, and what comes back."""
+        return {"generator": self.generator.get_state(), **self.replay.state()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take over what `state` gave."""
         self.generator.set_state(state["generator"])
-        self.answers.load_state(state)
+        self.replay.load_state(state, self.student.domain.bounds.device)

@@ -1,14 +1,14 @@
 """Distillation along the rays of random poses (PVD, PVD-AL), as an objective of `fit`.
 
 The terms at points are in fields/distill.py, PVD-AL's levels in hard_examples.py. Teacher and
-student are asked at the very same points, the student at some of them (lending.py); neither needs a
-photograph.
+student are asked at the very same points, the student at some of them (lending.py); a slow teacher
+is not asked at every step (replay.py). Neither needs a photograph.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import torch
@@ -30,6 +30,7 @@ from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels import composite as kernel
 from polyfield.renderers.lending import asked, at, lend
 from polyfield.renderers.objectives import first_rays, psnr_of, ray_count
+from polyfield.renderers.replay import Batch, Replay, times_used
 from polyfield.renderers.samplers import Sampler
 from polyfield.renderers.volume import Pixels, composite, points
 from polyfield.scenes.cameras import Cameras
@@ -58,6 +59,8 @@ class PoseDistillation:
     """PVD-AL's levels in use."""
     lend: bool = True
     """Whether the teacher answers for the student at most samples of little weight."""
+    placed: bool = False
+    """Whether the student's kernels are where the detail is, if it has kernels."""
 
     def build(
         self,
@@ -87,14 +90,14 @@ class PoseObjective:
     def __init__(
         self,
         config: PoseDistillation,
-        fields: tuple[RadianceField, RadianceField],
+        pair: tuple[RadianceField, RadianceField],
         sampler: Sampler,
         cameras: Cameras,
         seed: int,
         heads: WithHeads | None,
     ) -> None:
         self.config, self.sampler, self.cameras, self.heads = config, sampler, cameras, heads
-        self.teacher, self.student = fields
+        self.teacher, self.student = pair
         self.shares = share_feature(self.student, self.teacher)
         self.generator = torch.Generator().manual_seed(seed)
         self.rays = min(first_rays(config.samples), config.max_rays)
@@ -104,7 +107,9 @@ class PoseObjective:
         capacity = POOL_STEPS * config.max_rays if "rays" in config.levels else 0
         self.ray_pool = RayPool(capacity, self.device)
         self.pose_pool = PosePool(config.poses)
-        self.placed = False
+        self.placed = config.placed
+        # Hard examples are hard for the student of now.
+        self.replay = Replay(1 if config.levels else times_used(*pair))
 
     def _see(self, views: Cameras) -> None:
         """Take an epoch's poses: counted on the CPU, rays are made on the fields' device."""
@@ -117,12 +122,10 @@ class PoseObjective:
         if self.student.places and not self.placed:
             place_kernels(self.student, self.teacher, self.sampler, self.generator)
             self.placed = True
-        rays, fresh = self._rays(progress)
-        # Samples that no light of the teacher's reaches are left out.
-        intervals = self.sampler(rays, self.teacher.density, self.generator)
+        batch = self.replay.draw(self.generator)
+        new = batch is None
+        rays, intervals, theirs = self._ask(progress) if batch is None else _unpacked(batch)
         x, directions = points(rays, intervals)
-        with torch.no_grad():
-            theirs = self.teacher(x, directions)
         if config.lend:
             index = asked(theirs.density, intervals, self.generator)
         else:
@@ -143,16 +146,28 @@ class PoseObjective:
                 x, directions = x[heavy], directions[heavy]
             loss = self._points(one, two, x, directions)
             if stage == 3:
-                rendered, mse = self._rendered(rays, ours, theirs, intervals, fresh)
+                rendered, mse = self._rendered(rays, ours, theirs, intervals)
                 loss = loss + config.rendered * rendered
                 numbers["psnr"] = psnr_of(mse)
-                self.errors[self.at] = mse
-        self.at += 1
-        self.rays = ray_count(fresh, len(index), config.samples, config.max_rays)
+                if new:
+                    self.errors[self.at] = mse
+        if new:
+            self.at += 1
+            self.rays = ray_count(self.rays, len(index), config.samples, config.max_rays)
         return loss, numbers
 
-    def _rays(self, progress: float) -> tuple[Rays, int]:
-        """Random pixels of the next pose, and hard rays; how many of them are new."""
+    def _ask(self, progress: float) -> tuple[Rays, Intervals, RadianceSample]:
+        """New rays, and what the teacher answers along them."""
+        rays = self._rays(progress)
+        # Samples that no light of the teacher's reaches are left out.
+        intervals = self.sampler(rays, self.teacher.density, self.generator)
+        with torch.no_grad():
+            theirs = self.teacher(*points(rays, intervals))
+        self.replay.keep(_packed(rays, intervals, theirs))
+        return rays, intervals, theirs
+
+    def _rays(self, progress: float) -> Rays:
+        """Random pixels of the next pose, and hard rays."""
         if self.at == len(self.views):
             self._next_epoch()
         pose = torch.full((self.rays,), self.at, device=self.device)
@@ -160,17 +175,14 @@ class PoseObjective:
         pixel = (u * self._eyes.size[self.at]).floor() + 0.5
         fresh = self._eyes.rays(pose, pixel)
         if "rays" not in self.config.levels:
-            return fresh, self.rays
+            return fresh
         hard = self.ray_pool.draw(self.rays, progress, self.generator)
-        return (
-            Rays(
-                torch.cat([fresh.origins, hard[:, :3]]),
-                torch.cat([fresh.directions, hard[:, 3:]]),
-                torch.cat([fresh.near, fresh.near[:1].expand(len(hard))]),
-                torch.cat([fresh.far, fresh.far[:1].expand(len(hard))]),
-                torch.cat([fresh.camera, fresh.camera[:1].expand(len(hard))]),
-            ),
-            self.rays,
+        return Rays(
+            torch.cat([fresh.origins, hard[:, :3]]),
+            torch.cat([fresh.directions, hard[:, 3:]]),
+            torch.cat([fresh.near, fresh.near[:1].expand(len(hard))]),
+            torch.cat([fresh.far, fresh.far[:1].expand(len(hard))]),
+            torch.cat([fresh.camera, fresh.camera[:1].expand(len(hard))]),
         )
 
     def _next_epoch(self) -> None:
@@ -204,7 +216,6 @@ class PoseObjective:
         ours: RadianceSample,
         theirs: RadianceSample,
         intervals: Intervals,
-        fresh: int,
     ) -> tuple[Tensor, float]:
         """Size of the difference in rendered colour, over random backgrounds; its mean square."""
         background = uniform((len(rays), 3), self.generator, self.device)
@@ -214,7 +225,7 @@ class PoseObjective:
         residual = seen - wanted.over(background)
         if "rays" in self.config.levels:
             both = torch.cat([rays.origins, rays.directions], -1)
-            self.ray_pool.store(both, residual.detach().abs().sum(-1), fresh)
+            self.ray_pool.store(both, residual.detach().abs().sum(-1), self.rays)
         return size(self.config.loss.form, residual), residual.detach().square().mean().item()
 
     def state(self) -> dict[str, Tensor]:
@@ -229,6 +240,7 @@ class PoseObjective:
             "views.center": self.views.center,
             "views.size": self.views.size,
             **{f"ray_pool.{name}": tensor for name, tensor in self.ray_pool.state().items()},
+            **self.replay.state(),
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -250,6 +262,27 @@ class PoseObjective:
         self.ray_pool.load_state(
             {name: state[f"ray_pool.{name}"] for name in self.ray_pool.state()}
         )
+        self.replay.load_state(state, self.device)
+
+
+def _packed(rays: Rays, intervals: Intervals, sample: RadianceSample) -> Batch:
+    """For the replay; how many samples were left out is not kept."""
+    parts = {**vars(rays), "offsets": intervals.offsets, **vars(sample)}
+    parts |= {"start": intervals.start, "end": intervals.end}
+    return {name: tensor for name, tensor in parts.items() if tensor is not None}
+
+
+def _unpacked(batch: Batch) -> tuple[Rays, Intervals, RadianceSample]:
+    """What `_packed` made of it."""
+
+    def those(kind: type) -> dict[str, Tensor]:
+        return {f.name: batch[f.name] for f in fields(kind) if f.name in batch}
+
+    return (
+        Rays(**those(Rays)),
+        Intervals(**those(Intervals)),
+        RadianceSample(**those(RadianceSample)),
+    )
 
 
 def _heavy(sample: RadianceSample, intervals: Intervals) -> Tensor:

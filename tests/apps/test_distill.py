@@ -167,7 +167,6 @@ def test_the_matrix_keeps_what_is_done(home: Path, capsys: pytest.CaptureFixture
         (["scene", "--to", "mlp", "--method", "magic"], "--method"),
         (["scene", "--to", "mlp", "--method", "pvd-al", "--al", "pixels"], "--al"),
         (["scene", "--to", "kilo", "--heads"], "--heads"),
-        (["scene", "--to", "kilo", "--no-stages"], "--no-stages"),
         (["scene", "--to", "mlp", "--al", "rays"], "--al"),
         (["scene", "--to", "mlp", "--presets", "hash,mlp"], "--presets"),
         (["image", "--to", "siren", "--no-clamp"], "--no-clamp"),

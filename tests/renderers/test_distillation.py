@@ -222,24 +222,13 @@ def test_cells_are_taught_where_there_is_something() -> None:
     teacher, student = _field("hash"), _field("kilo")
     seen: list[Tensor] = []
     teacher.register_forward_hook(lambda module, given, out: seen.append(given[0]))
-    inner = CellDistillation(2000, fresh=1.0).build(teacher, student, _sampler(), 0)
+    inner = CellDistillation(2000).build(teacher, student, _sampler(), 0)
     loss, numbers = inner(0, 0.0)
     inside = seen[-1].abs().amax(-1) <= 0.75
     assert inside.all() and 1200 < numbers["samples"] <= 2000 and loss.requires_grad
-    everywhere = CellDistillation(2000, everywhere=True, fresh=1.0)
+    everywhere = CellDistillation(2000, everywhere=True)
     everywhere.build(teacher, student, _sampler(), 0)(0, 0.0)
     assert (seen[-1].abs().amax(-1) > 0.75).any() and len(seen[-1]) == 2000
-
-
-def test_answers_are_remembered() -> None:
-    """A quarter of a step's points is asked about; from the second step on, the rest comes back."""
-    teacher, student = _field("hash"), _field("kilo")
-    seen: list[Tensor] = []
-    teacher.register_forward_hook(lambda module, given, out: seen.append(given[0]))
-    objective = CellDistillation(2000, everywhere=True).build(teacher, student, _sampler(), 0)
-    assert objective(0, 0.0)[1]["samples"] == len(seen[-1]) == 500
-    assert objective(1, 0.1)[1]["samples"] == 2000 and len(seen[-1]) == 500
-    assert torch.equal(objective.answers.rows[:1000, :3], torch.cat(seen[-2:]))
 
 
 def test_kernels_are_placed_before_cells_are_taught(plain: None) -> None:
