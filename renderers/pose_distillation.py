@@ -25,6 +25,7 @@ from polyfield.fields.distill import (
 )
 from polyfield.fields.heads import WithHeads
 from polyfield.renderers.extract_occupancy import place_kernels
+from polyfield.renderers.front_to_back import front_to_back
 from polyfield.renderers.hard_examples import POOL_STEPS, PosePool, RayPool, heavy_points
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels import composite as kernel
@@ -159,10 +160,8 @@ class PoseObjective:
     def _ask(self, progress: float) -> tuple[Rays, Intervals, RadianceSample]:
         """New rays, and what the teacher answers along them."""
         rays = self._rays(progress)
-        # Samples that no light of the teacher's reaches are left out.
-        intervals = self.sampler(rays, self.teacher.density, self.generator)
-        with torch.no_grad():
-            theirs = self.teacher(*points(rays, intervals))
+        every = self.sampler(rays, _clear, self.generator)
+        intervals, theirs = front_to_back(self.teacher, rays, every)
         self.replay.keep(_packed(rays, intervals, theirs))
         return rays, intervals, theirs
 
@@ -263,6 +262,11 @@ class PoseObjective:
             {name: state[f"ray_pool.{name}"] for name in self.ray_pool.state()}
         )
         self.replay.load_state(state, self.device)
+
+
+def _clear(x: Tensor) -> Tensor:
+    """A density for samplers: nothing anywhere, so that light reaches every sample."""
+    return torch.zeros_like(x[..., 0])
 
 
 def _packed(rays: Rays, intervals: Intervals, sample: RadianceSample) -> Batch:
