@@ -54,6 +54,8 @@ from polyfield.scenes.random_poses import random_cameras
 Method = Literal["pvd", "pvd-al", "kilonerf"]
 UNSEEN = 4
 """New poses from which student and teacher are compared."""
+MARCH = ("steps", "cone", "limit", "threshold")
+"""What a student's grid takes over of its teacher's."""
 HEAD_RATE = 1e-2
 """Learning rate of auxiliary heads."""
 
@@ -158,9 +160,9 @@ class DistillJob(Job[RadianceModel]):
             and isinstance(theirs, OccupancySampler)
             and isinstance(sampler, OccupancyGrid)
         ):
-            # As coarse steps as mlp's lose three decibels of a teacher with finer ones.
-            march = {name: getattr(theirs.config, name) for name in ("steps", "cone", "limit")}
-            sampler = replace(sampler, **march)
+            # As coarse steps as mlp's lose three decibels of a teacher with finer ones, and by
+            # another threshold other cells are occupied.
+            sampler = replace(sampler, **{name: getattr(theirs.config, name) for name in MARCH})
             if lesson.method != "kilonerf":
                 grid = theirs.value
                 sampler = replace(sampler, resolution=len(grid))

@@ -37,7 +37,8 @@ def front_to_back(
     thickness = intervals.start.new_zeros(intervals.n_rays)
     density = intervals.start.new_zeros(n)
     place = torch.full_like(ray, -1)
-    asked, parts, begin = 0, [], 0
+    parts: list[RadianceSample] = []
+    asked = begin = 0
     for end in (*ENDS, n + ENDS[-1]):
         lit = (rank >= begin) & (rank < end) & (torch.exp(-thickness) > LIGHT)[ray]
         index = lit.nonzero()[:, 0]
