@@ -171,7 +171,7 @@ class DistillJob(Job[RadianceModel]):
         if not isinstance(ours, OccupancySampler):
             raise InputError("a student with an occupancy grid", type(ours).__name__, "change it")
         if grid is None:
-            extract_occupancy(ours, teacher.field.density, theirs)
+            extract_occupancy(ours, teacher.field.density, theirs, lesson.inherit)
         else:
             ours.adopt(grid)
         if lesson.inherit:

@@ -26,13 +26,17 @@ CHUNK = 1 << 17
 
 
 @torch.no_grad()
-def extract_occupancy(into: OccupancySampler, density: Density, teacher: Sampler) -> None:
+def extract_occupancy(
+    into: OccupancySampler, density: Density, teacher: Sampler, as_seen: bool = False
+) -> None:
     """Fill a grid: a cell's value is the largest density on its lattice.
 
     Args:
         into: The grid to fill; what counts as occupied is its own rule.
         density: The teacher's.
         teacher: Its sampler, asked where there may be something.
+        as_seen: Whether cells that the teacher's sampler passes over are empty, whatever its
+            density: its pictures don't show it.
     """
     r = into.config.resolution
     points = 2 * r + 1
@@ -49,7 +53,22 @@ def extract_occupancy(into: OccupancySampler, density: Density, teacher: Sampler
     for part in (asked > 0).nonzero().split(CHUNK):
         seen[part.unbind(1)] = density(into.domain.inverse(part / (2 * r)))
     value: Float[Tensor, "R R R"] = functional.max_pool3d(seen[None, None], 3, 2)[0, 0]
-    into.adopt(value * wanted[0, 0])
+    value = value * wanted[0, 0]
+    if as_seen:
+        value = value * _seen(into, teacher)
+    into.adopt(value)
+
+
+def _seen(into: OccupancySampler, teacher: Sampler) -> Float[Tensor, "R R R"]:
+    """1 where one of the middles of a cell's eight parts is in a cell of the teacher's, else 0."""
+    r = into.config.resolution
+    axis = (torch.arange(2 * r, device=into.value.device) + 0.5) / (2 * r)
+    parts = [
+        teacher.something(into.domain.inverse(torch.cartesian_prod(x[None], axis, axis)))
+        for x in axis
+    ]
+    seen = torch.stack(parts).view(1, 1, 2 * r, 2 * r, 2 * r).float()
+    return functional.max_pool3d(seen, 2)[0, 0]
 
 
 @torch.no_grad()

@@ -165,12 +165,19 @@ class NerfaccSampler(Sampler):
         x = self.domain.inverse((cells + 0.5) / self.config.resolution)
         return x, value[cells.unbind(1)] / self.step
 
+    def something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
+        """Whether a world point's cell is occupied."""
+        return self.estimator.binaries[0][self._cell(x)]
+
     def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell, or one that touches it, is occupied."""
         near = functional.max_pool3d(self.estimator.binaries.float(), 3, 1, 1)[0] > 0
+        return near[self._cell(x)]
+
+    def _cell(self, x: Float[Tensor, "n 3"]) -> tuple[Tensor, ...]:
+        """Indices of the cells of world points."""
         r = self.config.resolution
-        cell = (self.domain(x) * r).long().clamp(0, r - 1)
-        return near[cell.unbind(1)]
+        return (self.domain(x) * r).long().clamp(0, r - 1).unbind(1)
 
     @torch.no_grad()
     def refresh(self, density: Density, step: int) -> None:

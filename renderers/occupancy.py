@@ -149,14 +149,21 @@ class OccupancySampler(Sampler):
         x = self.domain.inverse((cells + 0.5) / self.config.resolution)
         return x, self.value[tuple(cells.T)]
 
+    def something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
+        """Whether a world point's cell is occupied."""
+        return self.occupied[self._cell(x)]
+
     def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell, or one that touches it, is occupied."""
-        r = self.config.resolution
         if self._near is None or self._near.device != self.occupied.device:
             near = functional.max_pool3d(self.occupied[None, None].float(), 3, 1, 1)
             self._near = near[0, 0] > 0
-        cell = (self.domain(x) * r).long().clamp(0, r - 1)
-        return self._near[cell.unbind(1)]
+        return self._near[self._cell(x)]
+
+    def _cell(self, x: Float[Tensor, "n 3"]) -> tuple[Tensor, ...]:
+        """Indices of the cells of world points."""
+        r = self.config.resolution
+        return (self.domain(x) * r).long().clamp(0, r - 1).unbind(1)
 
     @torch.no_grad()
     def adopt(self, value: Float[Tensor, "R R R"]) -> None:

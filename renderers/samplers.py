@@ -48,6 +48,10 @@ class Sampler(nn.Module, ABC):
         """World points and the density seen there, if the sampler keeps such; else None."""
         return None
 
+    def something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
+        """Whether there may be something at world points: elsewhere no sample is taken."""
+        return torch.ones(len(x), dtype=torch.bool, device=x.device)
+
     def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether there may be something at world points, or next to them."""
         return torch.ones(len(x), dtype=torch.bool, device=x.device)
