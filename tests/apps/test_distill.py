@@ -94,7 +94,7 @@ def test_a_student_is_an_ordinary_run(home: Path) -> None:
 
 @pytest.mark.parametrize("words", [[], ["--no-inherit"]])
 def test_the_march_comes_with_the_grid(home: Path, words: list[str]) -> None:
-    """The teacher's cells and steps; without inheritance the preset's own."""
+    """The teacher's cells, steps and threshold; without inheritance the preset's own."""
     out = home / "-".join(["march", *words])
     given = [str(home / "scene"), "--to", "mlp", "--steps", "2", "--out", str(out), *words]
     assert _distill(home, *given) == 0
@@ -102,8 +102,13 @@ def test_the_march_comes_with_the_grid(home: Path, words: list[str]) -> None:
     assert isinstance(model, RadianceModel)
     sampler = model.renderer.sampler
     assert isinstance(sampler, OccupancySampler)
-    wanted = (64, 128) if words else (16, 256)
-    assert (sampler.config.resolution, sampler.config.steps) == wanted
+    config = sampler.config
+    wanted = (64, 128, 0.02) if words else (16, 256, 0.01)
+    assert (config.resolution, config.steps, config.threshold) == wanted
+    if not words:
+        teacher = load_model(home / "scene" / "model.safetensors")
+        assert isinstance(teacher, RadianceModel)
+        assert torch.equal(sampler.occupied, teacher.renderer.sampler.state_dict()["occupied"])
 
 
 def test_the_photographs_are_not_read(home: Path) -> None:

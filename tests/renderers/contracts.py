@@ -136,3 +136,4 @@ def test_what_it_knows_is_there(config: Any) -> None:
         assert value.max().item() == pytest.approx(40, rel=1e-3)
     inside = torch.nn.functional.normalize(torch.randn(99, 3), dim=-1) * 0.59
     assert sampler.near_something(inside.to(DEVICE)).all()
+    assert sampler.something(inside.to(DEVICE) / 2).all()

@@ -269,6 +269,20 @@ def test_a_grid_out_of_a_teacher() -> None:
     assert len(torch.cat(asked)) == 27 and into.value.count_nonzero() == 1
 
 
+@pytest.mark.parametrize("resolution", [4, 8, 16])
+def test_a_grid_of_what_the_teacher_shows(resolution: int) -> None:
+    """Cells that it passes over are empty, though its density is the same everywhere."""
+    into = OccupancyGrid(resolution=resolution, steps=16).build(Box(CUBE))
+    teacher, corner = _sampler(), torch.zeros(8, 8, 8)
+    corner[:2, 0, 7] = 1.0
+    teacher.adopt(corner)
+    extract_occupancy(into, lambda x: torch.ones(len(x)), teacher, as_seen=True)
+    wanted = torch.zeros(resolution, resolution, resolution, dtype=torch.bool)
+    wide = max(resolution // 8, 1)
+    wanted[: resolution // 4, :wide, resolution - wide :] = True
+    assert torch.equal(into.occupied, wanted)
+
+
 def test_phases_share_the_budget() -> None:
     class Part:
         def __init__(self) -> None:
