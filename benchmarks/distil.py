@@ -1,6 +1,6 @@
 """Gather the reports of benchmarks/distil.sh, and print what they show.
 
-python benchmarks/distil.py gather OUT FILE.json    # all report.json in OUT, and the matrix
+python benchmarks/distil.py gather OUT FILE.json    # adds all report.json in OUT, and the matrix
 python benchmarks/distil.py claims FILE.json        # each claim's figures, as Markdown
 """
 
@@ -16,13 +16,16 @@ LEFT_OUT = ("curve",)
 
 
 def gather(out: Path, target: Path) -> None:
-    """One file: name -> report, and the rows of the matrix."""
+    """One file: name -> report, and the rows of the matrix; what OUT hasn't stays in the file."""
     found: dict[str, Any] = {"students": {}, "matrix": []}
+    if target.is_file():
+        found = json.loads(target.read_text())
     for path in sorted(out.glob("*/report.json")):
         found["students"][path.parent.name] = _short(json.loads(path.read_text()))
     matrix = out / "matrix" / "matrix.json"
     if matrix.is_file():
-        found["matrix"] = [_short(row) for row in json.loads(matrix.read_text())["rows"]]
+        rows = [*found["matrix"], *map(_short, json.loads(matrix.read_text())["rows"])]
+        found["matrix"] = list({(r["teacher"], r["student"]): r for r in rows}.values())
     target.write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -2,8 +2,8 @@
 # The distillations behind benchmarks/README.md, one claim at a time:
 #     sh benchmarks/distil.sh CLAIM DATA OUT
 # CLAIM is teacher (first), mlp-600, mlp-120, scratch, mlp-300, grids, grids-20, kilo, frames, al,
-# ablations or matrix; DATA is a capture. Each student's report.json lies in OUT; what is finished is
-# not done again.
+# al-levels, ablations or matrix; DATA is a capture. Each student's report.json lies in OUT; what is
+# finished is not done again.
 set -eu
 here=$(dirname "$0")
 claim=$1 data=$2 out=$3
@@ -38,8 +38,8 @@ frames)
     python "$here/frames.py" "$out/kilo-300" "$out/nerf-120"
     ;;
 # All of these take as many steps as mlp-pvd.
-al)
-    for method in pvd pvd-al; do to mlp "mlp-$method" --steps 3000 --method "$method"; done
+al) for method in pvd pvd-al; do to mlp "mlp-$method" --steps 3000 --method "$method"; done ;;
+al-levels)
     for level in poses rays points; do
         to mlp "mlp-al-$level" --steps 3000 --method pvd-al --al "$level"
     done
