@@ -181,11 +181,7 @@ def _distill(
     if given.method is None:
         lesson = replace(lesson, method=method_of(given.to))
     if lesson.method == "kilonerf":
-        _refuse(
-            given,
-            ("heads",),
-            "--method pvd or pvd-al for it",
-        )
+        _refuse(given, ("heads",), "--method pvd or pvd-al for it")
     return distill_scene(lesson, asked, scene, run, reporter, way, given.baseline)
 
 

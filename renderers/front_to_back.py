@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.renderers.intervals import Intervals
+from polyfield.renderers.lending import at
 from polyfield.renderers.volume import points, transmittance
 from polyfield.scenes.rays import Rays
 
@@ -53,16 +53,16 @@ def front_to_back(
         asked += len(index)
         parts.append(found)
     kept = (place >= 0) & (transmittance(density, intervals) > LIGHT)
-    order = place[kept]
     result = replace(intervals.keep(kept), marched=intervals.offsets.diff())
-    return result, _joined(parts, order)
+    return result, at(_joined(parts), place[kept])
 
 
-def _joined(parts: list[RadianceSample], order: Tensor) -> RadianceSample:
-    """Some samples of all parts, in an order."""
-
-    def values(name: str) -> Tensor | None:
-        found = [getattr(part, name) for part in parts]
-        return None if found[0] is None else torch.cat(found)[order]
-
-    return RadianceSample(**{name: values(name) for name in vars(parts[0])})  # type: ignore[arg-type]
+def _joined(parts: list[RadianceSample]) -> RadianceSample:
+    """The samples of all parts."""
+    features = [part.feature for part in parts if part.feature is not None]
+    return RadianceSample(
+        torch.cat([part.density for part in parts]),
+        torch.cat([part.rgb for part in parts]),
+        torch.cat([part.log_density for part in parts]),
+        torch.cat(features) if features else None,
+    )

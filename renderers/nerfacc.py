@@ -21,7 +21,7 @@ from polyfield.encodings.errors import InputError
 from polyfield.encodings.kernels import optional
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import entry
-from polyfield.renderers.samplers import Density, Sampler
+from polyfield.renderers.samplers import Density, Sampler, cell_of
 from polyfield.renderers.volume import Pixels, points
 from polyfield.scenes.rays import Rays
 
@@ -93,11 +93,11 @@ class NerfaccSampler(Sampler):
         return math.sqrt(3) * self.domain.span / self.config.steps
 
     def forward(
-        self, rays: Rays, density: Density, generator: torch.Generator | None = None
+        self, rays: Rays, density: Density | None, generator: torch.Generator | None = None
     ) -> Intervals:
         """Intervals in occupied cells.
 
-        With a generator (training), only those that light reaches.
+        With a generator (training) and a density, only those that light reaches.
         """
         optional.on_cuda(optional.NERFACC, rays.origins)
         begin, leave = entry(rays.origins, rays.directions, rays.near, rays.far, self.domain)
@@ -119,7 +119,8 @@ class NerfaccSampler(Sampler):
             else (begin.long(), begin, begin)
         )
         found = Intervals(_offsets(ray, len(rays)), start, end)
-        if generator is None or self.config.prune <= 0 or len(found) == 0:
+        training = generator is not None and self.config.prune > 0
+        if density is None or not training or len(found) == 0:
             return found
         with torch.no_grad():
             seen = optional.load(optional.NERFACC).render_visibility_from_density(
@@ -167,17 +168,12 @@ class NerfaccSampler(Sampler):
 
     def something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell is occupied."""
-        return self.estimator.binaries[0][self._cell(x)]
+        return self.estimator.binaries[0][cell_of(x, self.domain, self.config.resolution)]
 
     def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell, or one that touches it, is occupied."""
         near = functional.max_pool3d(self.estimator.binaries.float(), 3, 1, 1)[0] > 0
-        return near[self._cell(x)]
-
-    def _cell(self, x: Float[Tensor, "n 3"]) -> tuple[Tensor, ...]:
-        """Indices of the cells of world points."""
-        r = self.config.resolution
-        return (self.domain(x) * r).long().clamp(0, r - 1).unbind(1)
+        return near[cell_of(x, self.domain, self.config.resolution)]
 
     @torch.no_grad()
     def refresh(self, density: Density, step: int) -> None:

@@ -20,7 +20,7 @@ from polyfield.encodings.domain import Domain
 from polyfield.encodings.errors import InputError
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
-from polyfield.renderers.samplers import Density, Sampler
+from polyfield.renderers.samplers import Density, Sampler, cell_of
 from polyfield.renderers.volume import points, transmittance
 from polyfield.scenes.rays import Rays
 
@@ -104,18 +104,19 @@ class OccupancySampler(Sampler):
         return Lattice(diagonal / self.config.steps, self.config.cone, self.config.limit)
 
     def forward(
-        self, rays: Rays, density: Density, generator: torch.Generator | None = None
+        self, rays: Rays, density: Density | None, generator: torch.Generator | None = None
     ) -> Intervals:
         """Intervals in occupied cells.
 
-        With a generator (training), only those that light reaches.
+        With a generator (training) and a density, only those that light reaches.
         """
         begin, leave = entry(rays.origins, rays.directions, rays.near, rays.far, self.domain)
         jitter = torch.full_like(begin, 0.5)
         if generator is not None:
             jitter = uniform((len(rays),), generator, begin.device)
         found = self._march(rays, begin, leave, jitter, self.lattice)
-        if generator is None or self.config.prune <= 0 or len(found) == 0:
+        training = generator is not None and self.config.prune > 0
+        if density is None or not training or len(found) == 0:
             return found
         with torch.no_grad():
             seen = density(points(rays, found)[0])
@@ -151,19 +152,14 @@ class OccupancySampler(Sampler):
 
     def something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell is occupied."""
-        return self.occupied[self._cell(x)]
+        return self.occupied[cell_of(x, self.domain, self.config.resolution)]
 
     def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell, or one that touches it, is occupied."""
         if self._near is None or self._near.device != self.occupied.device:
             near = functional.max_pool3d(self.occupied[None, None].float(), 3, 1, 1)
             self._near = near[0, 0] > 0
-        return self._near[self._cell(x)]
-
-    def _cell(self, x: Float[Tensor, "n 3"]) -> tuple[Tensor, ...]:
-        """Indices of the cells of world points."""
-        r = self.config.resolution
-        return (self.domain(x) * r).long().clamp(0, r - 1).unbind(1)
+        return self._near[cell_of(x, self.domain, self.config.resolution)]
 
     @torch.no_grad()
     def adopt(self, value: Float[Tensor, "R R R"]) -> None:

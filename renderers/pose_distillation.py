@@ -160,7 +160,7 @@ class PoseObjective:
     def _ask(self, progress: float) -> tuple[Rays, Intervals, RadianceSample]:
         """New rays, and what the teacher answers along them."""
         rays = self._rays(progress)
-        every = self.sampler(rays, _clear, self.generator)
+        every = self.sampler(rays, None, self.generator)
         intervals, theirs = front_to_back(self.teacher, rays, every)
         self.replay.keep(_packed(rays, intervals, theirs))
         return rays, intervals, theirs
@@ -262,11 +262,6 @@ class PoseObjective:
             {name: state[f"ray_pool.{name}"] for name in self.ray_pool.state()}
         )
         self.replay.load_state(state, self.device)
-
-
-def _clear(x: Tensor) -> Tensor:
-    """A density for samplers: nothing anywhere, so that light reaches every sample."""
-    return torch.zeros_like(x[..., 0])
 
 
 def _packed(rays: Rays, intervals: Intervals, sample: RadianceSample) -> Batch:

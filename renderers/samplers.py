@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from polyfield.encodings.devices import uniform
@@ -31,9 +31,12 @@ class Sampler(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, rays: Rays, density: Density, generator: torch.Generator | None = None
+        self, rays: Rays, density: Density | None, generator: torch.Generator | None = None
     ) -> Intervals:
-        """Intervals along rays [r]; jittered if there is a generator, else always the same."""
+        """Intervals along rays [r]; jittered if there is a generator, else always the same.
+
+        Without a density none is left out for want of light.
+        """
 
     @abstractmethod
     def some(
@@ -58,6 +61,13 @@ class Sampler(nn.Module, ABC):
 
     def refresh(self, density: Density, step: int) -> None:  # noqa: B027
         """Told before each training step; an occupancy grid keeps itself up to date here."""
+
+
+def cell_of(
+    x: Float[Tensor, "n 3"], domain: Domain, resolution: int
+) -> tuple[Int64[Tensor, "n"], ...]:
+    """Indices, along each axis, of the cells that world points are in."""
+    return (domain(x) * resolution).long().clamp(0, resolution - 1).unbind(1)
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ class UniformSampler(Sampler):
         self.domain, self.samples = domain, samples
 
     def forward(
-        self, rays: Rays, density: Density, generator: torch.Generator | None = None
+        self, rays: Rays, density: Density | None, generator: torch.Generator | None = None
     ) -> Intervals:
         """Equal intervals on each ray that meets the box.
 

@@ -48,9 +48,7 @@ def _rays(n: int) -> Rays:
 @pytest.mark.parametrize("density", [0.0, 3.0, 200.0])
 def test_as_if_everything_were_asked(density: float, features: bool) -> None:
     rays, field = _rays(60), _Ball(density, features)
-    every = OccupancyGrid(resolution=8, steps=80).build(Box(BOUNDS))(
-        rays, lambda x: torch.zeros(len(x))
-    )
+    every = OccupancyGrid(resolution=8, steps=80).build(Box(BOUNDS))(rays, None)
     found, sample = front_to_back(field, rays, every)
     asked = field.asked
     whole = field(*points(rays, every))
@@ -70,9 +68,7 @@ def test_as_if_everything_were_asked(density: float, features: bool) -> None:
 def test_rays_that_meet_nothing() -> None:
     rays = _rays(3)
     rays.directions = -rays.directions
-    every = OccupancyGrid(resolution=8, steps=80).build(Box(BOUNDS))(
-        rays, lambda x: torch.zeros(len(x))
-    )
+    every = OccupancyGrid(resolution=8, steps=80).build(Box(BOUNDS))(rays, None)
     found, sample = front_to_back(_Ball(1.0, True), rays, every)
     assert len(found) == len(sample.density) == 0 and found.offsets.tolist() == [0] * 4
     assert sample.feature is not None and sample.feature.shape == (0, 6)
