@@ -41,7 +41,8 @@ def matrix(
 ) -> list[dict[str, Any]]:
     """Fit a teacher of each preset, and distil each into every other.
 
-    Teachers and pairs that are finished are taken as they are; matrix.json is written after each.
+    Teachers and pairs that are finished are taken as they are, and a teacher whose pairs are all
+    there is not asked for again; matrix.json is written after each pair.
 
     Args:
         base: The capture, the seed, threads and device of all runs.
@@ -69,13 +70,12 @@ def matrix(
     rows = _begun(out, path)
     done = {(row["teacher"], row["student"]) for row in rows}
     way, failed = Way(resume=True), []
-    for name in names:
+    left = [pair for pair in itertools.permutations(names, 2) if pair not in done]
+    for name in dict.fromkeys(one for one, _ in left):
         run = Run(out / "teachers" / name)
         reporter.say(f"teacher {name}")
         do(SceneJob(replace(base, preset=name), configs[name]), run, reporter, way)
-    for one, two in itertools.permutations(names, 2):
-        if (one, two) in done:
-            continue
+    for one, two in left:
         teacher, run = Run(out / "teachers" / one), Run(out / "pairs" / f"{one}-{two}")
         lesson = Lesson(os.path.abspath(teacher.path), method_of(two))
         asked = asked_of(teacher, two, base.seed, base.threads, base.device)

@@ -154,9 +154,11 @@ def test_the_matrix_keeps_what_is_done(home: Path, capsys: pytest.CaptureFixture
     rows = read_json(home / "matrix" / "matrix.json")["rows"]
     assert [(r["teacher"], r["student"]) for r in rows] == [("hash", "dense"), ("dense", "hash")]
     assert all(row["psnr_student_vs_teacher"] is not None for row in rows)
-    shutil.rmtree(home / "matrix" / "pairs")
+    for name in ("pairs", "teachers"):
+        shutil.rmtree(home / "matrix" / name)
     assert _distill(home, *words) == 0
     assert not (home / "matrix" / "pairs").exists()
+    assert not (home / "matrix" / "teachers").exists()
     assert (home / "matrix" / "matrix.png").is_file()
 
 
