@@ -58,6 +58,11 @@ MARCH = ("steps", "cone", "limit", "threshold")
 """What a student's grid takes over of its teacher's."""
 HEAD_RATE = 1e-2
 """Learning rate of auxiliary heads."""
+BATCH = 0.5
+"""Samples a step along rays, times the preset's: targets have no noise, so more steps are better.
+
+In 60 s of two slow cores from dense: nerf 26.6 dB against 23.6, mlp 29.1 against 27.9, grids equal.
+"""
 
 
 @dataclass(frozen=True)
@@ -203,7 +208,9 @@ class DistillJob(Job[RadianceModel]):
             clamp=clamp if lesson.clamp else None,
             stages=stages if lesson.stages and not cells else (0.0, 0.0),
         )
-        config = PoseDistillation(loss, samples=samples, levels=lesson.levels, lend=lesson.lend)
+        config = PoseDistillation(
+            loss, samples=round(BATCH * samples), levels=lesson.levels, lend=lesson.lend
+        )
         pair = self.teacher.field, student.field
         objective: Objective
         if not cells:
