@@ -1,9 +1,9 @@
 #!/bin/sh
 # The distillations behind benchmarks/README.md, one claim at a time:
 #     sh benchmarks/distil.sh CLAIM DATA OUT
-# CLAIM is teacher (first), mlp-600, mlp-120, scratch, mlp-300, grids, grids-20, kilo, frames, al,
-# al-levels, ablations or matrix; DATA is a capture. Each student's report.json lies in OUT; what is
-# finished is not done again.
+# CLAIM is teacher (first), mlp-600, mlp-120, scratch, mlp-300, grids, grids-20, grids-finetune,
+# kilo, frames, al, al-levels, ablations or matrix; DATA is a capture. Each student's report.json
+# lies in OUT; what is finished is not done again.
 set -eu
 here=$(dirname "$0")
 claim=$1 data=$2 out=$3
@@ -32,6 +32,12 @@ mlp-300) to mlp mlp-300 --seconds 300 --baseline ;;
 grids) for name in vm triplane voxels; do to "$name" "$name-120" --seconds 120 --baseline; done ;;
 # In 120 s these students reach their teacher from photographs too; in 20 s they don't.
 grids-20) for name in vm triplane voxels; do to "$name" "$name-20" --seconds 20 --baseline; done ;;
+# Half of the 120 s from photographs.
+grids-finetune)
+    for name in vm triplane voxels; do
+        to "$name" "$name-finetune" --seconds 60 --finetune "$data"
+    done
+    ;;
 kilo) to kilo kilo-300 --seconds 300 --finetune "$data" ;;
 frames)
     to nerf nerf-120 --seconds 120
