@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-LEFT_OUT = ("curve",)
+LEFT_OUT = ("curve", "per_view")
 """Keys of reports that are not kept; curves of baselines go too."""
 
 
@@ -21,7 +21,11 @@ def gather(out: Path, target: Path) -> None:
     if target.is_file():
         found = json.loads(target.read_text())
     for path in sorted(out.glob("*/report.json")):
-        found["students"][path.parent.name] = _short(json.loads(path.read_text()))
+        student = json.loads(path.read_text())
+        views = path.with_name("views.json")
+        if views.is_file():
+            student["views"] = json.loads(views.read_text())
+        found["students"][path.parent.name] = _short(student)
     matrix = out / "matrix" / "matrix.json"
     if matrix.is_file():
         rows = [*found["matrix"], *map(_short, json.loads(matrix.read_text())["rows"])]

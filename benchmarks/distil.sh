@@ -43,11 +43,19 @@ frames)
     to nerf nerf-120 --seconds 120
     python "$here/frames.py" "$out/kilo-300" "$out/nerf-120"
     ;;
-# All of these take as many steps as mlp-pvd.
-al) for method in pvd pvd-al; do to mlp "mlp-$method" --steps 3000 --method "$method"; done ;;
+# Three seeds: one pair differs by as much as two seeds do.
+al)
+    for seed in 0 1 2; do
+        for method in pvd pvd-al; do
+            to mlp "mlp-$method-$seed" --steps 3000 --method "$method" --seed "$seed"
+        done
+    done
+    python "$here/worst_views.py" "$data" "$teacher" "$out"/mlp-pvd-[012] "$out"/mlp-pvd-al-[012]
+    ;;
+# These and the ablations take as many steps as mlp-pvd-0, from the same seed.
 al-levels)
-    for level in poses rays points; do
-        to mlp "mlp-al-$level" --steps 3000 --method pvd-al --al "$level"
+    for level in poses rays points poses,rays; do
+        to mlp "mlp-al-$(echo "$level" | tr , -)" --steps 3000 --method pvd-al --al "$level"
     done
     ;;
 ablations)
