@@ -44,7 +44,7 @@ def report(
         "psnr_student_vs_teacher": ours["psnr_student_vs_teacher"],
         "psnr_student": ours.get("psnr_student"),
         "psnr_teacher": ours.get("psnr_teacher"),
-        "worst_tenth": _worst(ours.get("per_view", [])),
+        "worst_tenth": worst_tenth([view["psnr"] for view in ours.get("per_view", [])]),
         "seconds": ours["seconds_training"],
         "steps": ours["steps"],
         "seconds_teacher": seconds_teacher,
@@ -76,12 +76,11 @@ def _raced(
     return {**other, **found}
 
 
-def _worst(views: Sequence[Mapping[str, Any]]) -> float | None:
-    """Mean PSNR of the worst tenth of the views, at least one."""
-    if not views:
+def worst_tenth(scores: Sequence[float]) -> float | None:
+    """Mean PSNR of the worst tenth of the views, at least one; None of no views."""
+    if not scores:
         return None
-    scores = sorted(view["psnr"] for view in views)
-    worst = scores[: max(1, len(scores) // 10)]
+    worst = sorted(scores)[: max(1, len(scores) // 10)]
     return float(sum(worst) / len(worst))
 
 

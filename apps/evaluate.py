@@ -90,7 +90,7 @@ def evaluate_scene(
     scores: list[dict[str, float]] = []
     pairs: list[Pair] = []
     for done, index in enumerate(indices):
-        prediction, target = _view(model, scene, index)
+        prediction, target = compared(model, scene, index)
         name, score = scene.view_name(index), _scores(prediction, target)
         names.append(name)
         scores.append(score)
@@ -107,6 +107,15 @@ def evaluate_scene(
         "per_view": [{"name": n, **s} for n, s in zip(names, scores, strict=True)],
     }
     return Measured(metrics, pairs, model.color_space == "linear")
+
+
+def compared(
+    model: RadianceModel, scene: Scene, index: int
+) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:
+    """Prediction and target of a view, in [0, 1], both on the model's background."""
+    rays, rgba = scene.view(index)
+    target = rgba[..., :3] * rgba[..., 3:] + model.background * (1 - rgba[..., 3:])
+    return model.render_rays(rays).color.clamp(0, 1), target.clamp(0, 1)
 
 
 def evaluate_image(
@@ -197,15 +206,6 @@ class Flags:
     """Write metrics.json anew, without what earlier evaluations left in it."""
     quiet: bool = False
     """Print nothing but warnings and errors."""
-
-
-def _view(
-    model: RadianceModel, scene: Scene, index: int
-) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:
-    """Prediction and target of a view, in [0, 1], both on the model's background."""
-    rays, rgba = scene.view(index)
-    target = rgba[..., :3] * rgba[..., 3:] + model.background * (1 - rgba[..., 3:])
-    return model.render_rays(rays).color.clamp(0, 1), target.clamp(0, 1)
 
 
 def _over(

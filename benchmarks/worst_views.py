@@ -15,14 +15,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from polyfield.apps.distill_report import worst_tenth
+from polyfield.apps.evaluate import compared
 from polyfield.apps.runs import Run, load
 from polyfield.encodings.files import read_json, write_json
+from polyfield.fields.serialize import from_tree
 from polyfield.renderers.metrics import psnr
 from polyfield.renderers.model import RadianceModel
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions, Scene
 
-SHARE = 10
 KINDS = ("photographs", "teacher")
 
 
@@ -33,35 +35,30 @@ def model_of(path: Path) -> RadianceModel:
     return model
 
 
-def pictures(model: RadianceModel, scene: Scene) -> list[Tensor]:
-    """Every view of a split."""
-    return [model.render_rays(scene.view(i)[0]).color.clamp(0, 1) for i in range(len(scene))]
-
-
-def tenth(scores: list[float]) -> dict[str, float]:
-    """Mean of all scores, and of the worst tenth of them."""
-    worst = sorted(scores)[: max(1, len(scores) // SHARE)]
-    return {"mean": sum(scores) / len(scores), "worst_tenth": sum(worst) / len(worst)}
-
-
 def measure(run: Path, scene: Scene, theirs: list[Tensor]) -> None:
     """Write views.json: PSNR against each photograph and against the teacher's picture of it."""
     model, views = model_of(run), {}
-    for index, (ours, other) in enumerate(zip(pictures(model, scene), theirs, strict=True)):
-        rgba = scene.view(index)[1]
-        target = rgba[..., :3] * rgba[..., 3:] + model.background * (1 - rgba[..., 3:])
-        scores = (psnr(ours, target.clamp(0, 1)), psnr(ours, other))
-        views[scene.view_name(index)] = dict(zip(KINDS, scores, strict=True))
-    found = {kind: tenth([view[kind] for view in views.values()]) for kind in KINDS}
+    for index, other in enumerate(theirs):
+        ours, photograph = compared(model, scene, index)
+        both = (psnr(ours, photograph), psnr(ours, other))
+        views[scene.view_name(index)] = dict(zip(KINDS, both, strict=True))
+    found = {}
+    for kind in KINDS:
+        scores = [view[kind] for view in views.values()]
+        found[kind] = {"mean": sum(scores) / len(scores), "worst_tenth": worst_tenth(scores)}
     write_json(run / "views.json", {**found, "per_view": views})
 
 
 @torch.no_grad()
 def main(data: str, teacher: Path, students: list[Path]) -> None:
     """Print the table."""
-    scene = open_capture(data, ReadOptions()).scene("test")
+    read = from_tree(ReadOptions, Run(teacher).config()["read"], "read")
+    scene = open_capture(data, read).scene("test")
     missing = [run for run in students if not (run / "views.json").is_file()]
-    theirs = pictures(model_of(teacher), scene) if missing else []
+    theirs: list[Tensor] = []
+    if missing:
+        model = model_of(teacher)
+        theirs = [compared(model, scene, index)[0] for index in range(len(scene))]
     print("| student | seconds | photographs | worst tenth | teacher | worst tenth |")
     print("|---|---:|---:|---:|---:|---:|")
     for run in students:
