@@ -6,7 +6,7 @@ PYTHON ?= python3
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-PACKAGES := encodings fields scenes renderers apps
+PACKAGES := encodings fields scenes renderers training apps
 SOURCES := polyfield $(PACKAGES) tests
 
 .PHONY: demo test bench lint types contracts clean
@@ -45,10 +45,9 @@ clean:
 	rm -rf .venv .typing build dist *.egg-info
 
 # Type checker and import linter don't follow the hooks of an editable install: they get a tree of symlinks.
-.typing/stamp: Makefile
+.typing/stamp: Makefile $(wildcard polyfield/*.py)
 	@mkdir -p .typing/polyfield
-	@ln -sfn ../../polyfield/__init__.py .typing/polyfield/__init__.py
-	@ln -sfn ../../polyfield/py.typed .typing/polyfield/py.typed
+	@for path in polyfield/*.py polyfield/py.typed polyfield/backends; do ln -sfn ../../$$path .typing/$$path; done
 	@for package in $(PACKAGES); do ln -sfn ../../$$package .typing/polyfield/$$package; done
 	@touch $@
 

@@ -15,13 +15,16 @@ from typing import Annotated
 import torch
 import tyro
 
-from polyfield.apps import bench_cpu, bench_gpu, bench_scenes, devices, flags
-from polyfield.apps.machine import use_threads, versions
-from polyfield.apps.timing import Row
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.files import write_json
-from polyfield.encodings.kernels import gpu
-from polyfield.fields.serialize import nearest
+from polyfield import devices
+from polyfield.apps import config_cli
+from polyfield.apps.benchmarks import cpu, scenes
+from polyfield.apps.benchmarks import gpu as gpu_rows
+from polyfield.apps.benchmarks.timing import Row
+from polyfield.backends import gpu
+from polyfield.config import nearest
+from polyfield.errors import InputError
+from polyfield.files import write_json
+from polyfield.machine import use_threads, versions
 
 ON_REQUEST = "scene-30db"
 """Not run unless named: on a CPU it takes minutes."""
@@ -53,15 +56,15 @@ class Flags:
 
 def runs(data: str, device: torch.device) -> Mapping[str, Callable[[], Iterator[Row]]]:
     """The benchmarks there are, by name."""
-    scenes = {
-        "scene-step": lambda: bench_scenes.scene_step(data, device),
-        "render": lambda: bench_scenes.render(data, device),
-        "scene-30db": lambda: bench_scenes.scene_30db(data, device),
+    scenes_rows = {
+        "scene-step": lambda: scenes.scene_step(data, device),
+        "render": lambda: scenes.render(data, device),
+        "scene-30db": lambda: scenes.scene_30db(data, device),
     }
     if device.type == "cpu":
-        return {**bench_cpu.KERNELS, **scenes}
-    kernels = {name: lambda n=name: bench_gpu.rows(n, device) for name in bench_gpu.KERNELS}
-    return {**kernels, **scenes}
+        return {**cpu.KERNELS, **scenes_rows}
+    kernels = {name: lambda n=name: gpu_rows.rows(n, device) for name in gpu_rows.KERNELS}
+    return {**kernels, **scenes_rows}
 
 
 def bench(names: Sequence[str] = (), data: str = "demo", device: str = "auto") -> Iterator[Row]:
@@ -96,7 +99,7 @@ def _line(row: Row) -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """The command line."""
-    given = flags.parse(Flags, arguments, "bench")
+    given = config_cli.parse(Flags, arguments, "bench")
     if given.json is not None and given.json.exists() and not given.overwrite:
         raise InputError(
             f"no file at {given.json}", "one", "give --overwrite, or another name to --json"
@@ -112,7 +115,7 @@ def main(arguments: Sequence[str]) -> None:
                 )
             print(_line(row), flush=True)
     if given.json is not None:
-        cpu = f"{platform.processor() or platform.machine()}, CPU"
-        name = cpu if device.type == "cpu" else gpu.describe(device.index or 0)
+        processor = f"{platform.processor() or platform.machine()}, CPU"
+        name = processor if device.type == "cpu" else gpu.describe(device.index or 0)
         heads = {"device": name, "threads": threads, "versions": versions()}
         write_json(given.json, {**heads, "rows": [asdict(row) for row in found]})

@@ -102,9 +102,9 @@ def _warn(
 def _failed(error: Exception) -> int:
     """Tell an error in one line: the user's by what is wrong, any other by its name."""
     text = " ".join(str(error).split())
-    if _is(error, "polyfield.encodings.errors", "InputError"):
+    if _is(error, "polyfield.errors", "InputError"):
         return _ended(2, f"error: {text}")
-    if _is(error, "polyfield.fields.fit", "FitError"):
+    if _is(error, "polyfield.training.loop", "FitError"):
         return _ended(1, f"error: {text}")
     got = f"{type(error).__name__}: {text}"
     mend = "set POLYFIELD_DEBUG=1 to see where"

@@ -10,33 +10,27 @@ from typing import Annotated, Any, TypeVar
 import torch
 import tyro
 
-from polyfield.apps import flags
+from polyfield.apps import config_cli
 from polyfield.apps.compare_pictures import Crop, write_plots, write_sheet
 from polyfield.apps.compare_table import Row, write_table
-from polyfield.apps.devices import resolve
 from polyfield.apps.evaluate import FITTED_VIEWS, evaluate_scene
 from polyfield.apps.fit_image import ImageJob
 from polyfield.apps.fit_scene import SceneJob
-from polyfield.apps.fitting import (
-    DEFAULT_SECONDS,
-    check_seed,
-    configured,
-    preset_of,
-    with_budget,
-)
+from polyfield.apps.fitting import DEFAULT_SECONDS, check_seed, configured, preset_of, with_budget
 from polyfield.apps.image_presets import image_presets
 from polyfield.apps.jobs import Asked, Way, do
-from polyfield.apps.machine import use_threads
 from polyfield.apps.presets import ImageRun, SceneRun
-from polyfield.apps.progress import Reporter
-from polyfield.apps.query import query_speed
-from polyfield.apps.runs import Run
 from polyfield.apps.scene_presets import scene_presets
-from polyfield.encodings.errors import InputError
-from polyfield.fields.fit import FitConfig
+from polyfield.devices import resolve
+from polyfield.errors import InputError
+from polyfield.machine import use_threads
 from polyfield.renderers.model import RadianceModel, SignalModel, World
 from polyfield.scenes import open_capture, open_picture
 from polyfield.scenes.base import ReadOptions
+from polyfield.training.console import Reporter
+from polyfield.training.loop import FitConfig
+from polyfield.training.run import Run
+from polyfield.training.throughput import query_speed
 
 Configs = TypeVar("Configs", SceneRun, ImageRun)
 
@@ -97,7 +91,7 @@ class SceneFlags:
 
 def main_image(arguments: Sequence[str]) -> None:
     """The command line of `compare image`."""
-    given = flags.parse(ImageFlags, arguments, "compare image")
+    given = config_cli.parse(ImageFlags, arguments, "compare image")
     read = ReadOptions(given.compare.downscale, holdout=given.holdout)
 
     def configs(item: str) -> ImageRun:
@@ -125,7 +119,7 @@ def main_image(arguments: Sequence[str]) -> None:
 
 def main_scene(arguments: Sequence[str]) -> None:
     """The command line of `compare scene`."""
-    given = flags.parse(SceneFlags, arguments, "compare scene")
+    given = config_cli.parse(SceneFlags, arguments, "compare scene")
     read = ReadOptions(given.compare.downscale)
 
     def configs(item: str) -> SceneRun:

@@ -13,10 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.apps.compare_table import Row
-from polyfield.apps.pictures import to_bytes
-from polyfield.encodings.files import write_whole
-from polyfield.renderers.metrics import psnr
+from polyfield.files import write_whole
 from polyfield.scenes.images import write_image
+from polyfield.training.figures import to_bytes
+from polyfield.training.scores import psnr
 
 CROP = 96
 """Pixels along an edge of a crop."""

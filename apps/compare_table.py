@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from polyfield.apps.machine import versions
-from polyfield.encodings.files import write_json, write_text
 from polyfield.fields.base import Size
+from polyfield.files import write_json, write_text
+from polyfield.machine import versions
 
 
 @dataclass

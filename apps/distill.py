@@ -11,8 +11,7 @@ from typing import Annotated, Literal, cast
 import torch
 import tyro
 
-from polyfield.apps import flags
-from polyfield.apps.devices import resolve
+from polyfield.apps import config_cli
 from polyfield.apps.distill_matrix import matrix
 from polyfield.apps.distill_runs import distill_image, distill_scene
 from polyfield.apps.distill_scene import Lesson, Method
@@ -20,13 +19,14 @@ from polyfield.apps.distill_teacher import asked_of
 from polyfield.apps.fitting import check_seed, configured, with_budget
 from polyfield.apps.image_presets import image_presets
 from polyfield.apps.jobs import DEMO, Asked, Way
-from polyfield.apps.machine import use_threads
-from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run
 from polyfield.apps.scene_presets import method_of, scene_presets
-from polyfield.encodings.errors import InputError
+from polyfield.devices import resolve
+from polyfield.errors import InputError
+from polyfield.machine import use_threads
 from polyfield.renderers.model import RadianceModel, SignalModel
-from polyfield.renderers.pose_distillation import LEVELS, Level
+from polyfield.training.console import Reporter
+from polyfield.training.distillation.pvd import LEVELS, Level
+from polyfield.training.run import Run
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Flags:
 
 def main(arguments: Sequence[str]) -> None:
     """The command line."""
-    given = flags.parse(Flags, arguments, "distill")
+    given = config_cli.parse(Flags, arguments, "distill")
     if given.out is None:
         raise InputError("--out", "none", "name a folder for the student")
     check_seed(given.seed)

@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.apps.runs import Run
-from polyfield.encodings.files import read_json, write_json
-from polyfield.fields.fit import Progress
-from polyfield.renderers.metrics import psnr
+from polyfield.files import read_json, write_json
 from polyfield.renderers.model import RadianceModel, SignalModel
 from polyfield.scenes.base import Scene
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.color import srgb_from_linear
 from polyfield.scenes.rays import Rays
+from polyfield.training.loop import Progress
+from polyfield.training.run import Run
+from polyfield.training.scores import psnr
 
 PIXELS = 1 << 15
 """Fixed random pixels a curve is measured on."""

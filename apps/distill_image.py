@@ -12,23 +12,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.apps.background import viewing_background
-from polyfield.apps.devices import describe
 from polyfield.apps.distill_curve import Curve, look_at_picture
 from polyfield.apps.distill_scene import Lesson
 from polyfield.apps.distill_teacher import warn_of_unfinished
 from polyfield.apps.evaluate import Measured, evaluate_image
 from polyfield.apps.jobs import Asked, Job
 from polyfield.apps.presets import ImageRun
-from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run, load, model_fingerprint
-from polyfield.encodings.errors import InputError
-from polyfield.fields.fit import Fit, Progress
+from polyfield.devices import describe
+from polyfield.errors import InputError
 from polyfield.renderers.model import SignalModel
-from polyfield.renderers.signal_distillation import SignalDistillation
 from polyfield.scenes import open_picture
+from polyfield.scenes.background import viewing_background
 from polyfield.scenes.color import from_float
-from polyfield.scenes.picture import Picture
+from polyfield.scenes.signals.image import Picture
+from polyfield.training.console import Reporter
+from polyfield.training.distillation.values import SignalDistillation
+from polyfield.training.loop import Fit, Progress
+from polyfield.training.run import Run, load, model_fingerprint
 
 
 class DistillImageJob(Job[SignalModel]):

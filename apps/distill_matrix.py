@@ -18,12 +18,12 @@ from polyfield.apps.distill_teacher import asked_of
 from polyfield.apps.fit_scene import SceneJob
 from polyfield.apps.fitting import configured, with_budget
 from polyfield.apps.jobs import Asked, Way, do
-from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run
 from polyfield.apps.scene_presets import method_of, scene_presets
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.files import read_json, write_json, write_whole
-from polyfield.fields.fit import FitError
+from polyfield.errors import InputError
+from polyfield.files import read_json, write_json, write_whole
+from polyfield.training.console import Reporter
+from polyfield.training.loop import FitError
+from polyfield.training.run import Run
 
 KEYS = (
     "teacher", "student", "method", "psnr_student_vs_teacher", "psnr_student", "psnr_teacher",

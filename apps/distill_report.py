@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polyfield.apps.distill_curve import seconds_to
-from polyfield.apps.runs import Run
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.files import write_json, write_whole
+from polyfield.errors import InputError
+from polyfield.files import write_json, write_whole
+from polyfield.training.run import Run
 
 Rows = Sequence[Mapping[str, float]]
 

@@ -14,13 +14,13 @@ from polyfield.apps.distill_teacher import held_out, photographs
 from polyfield.apps.fit_scene import SceneJob
 from polyfield.apps.jobs import Asked, Way, do
 from polyfield.apps.presets import ImageRun, SceneRun
-from polyfield.apps.progress import Reporter
-from polyfield.apps.query import query_speed
-from polyfield.apps.runs import Run, load
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.files import read_json
-from polyfield.fields.fit import Fit, Progress
+from polyfield.errors import InputError
+from polyfield.files import read_json
 from polyfield.renderers.model import RadianceModel, SignalModel
+from polyfield.training.console import Reporter
+from polyfield.training.loop import Fit, Progress
+from polyfield.training.run import Run, load
+from polyfield.training.throughput import query_speed
 
 
 def distill_image(

@@ -11,17 +11,7 @@ from typing import Any, Literal
 
 import torch
 
-from polyfield.apps.background import training_background
-from polyfield.apps.camera_files import fingerprint, read_cameras
-from polyfield.apps.devices import describe
-from polyfield.apps.distill_curve import (
-    LOOKS,
-    Curve,
-    Pixels,
-    imagined,
-    look_at_rays,
-    photographed,
-)
+from polyfield.apps.distill_curve import LOOKS, Curve, Pixels, imagined, look_at_rays, photographed
 from polyfield.apps.distill_teacher import (
     held_out,
     photographs,
@@ -30,26 +20,29 @@ from polyfield.apps.distill_teacher import (
 )
 from polyfield.apps.evaluate import Measured, evaluate_scene
 from polyfield.apps.jobs import Asked, Job
-from polyfield.apps.pictures import Pair
 from polyfield.apps.presets import SceneRun
-from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run, model_fingerprint
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.files import write_whole
-from polyfield.fields.distill import PointLoss, inherit
-from polyfield.fields.fit import Fit, FitConfig, Objective, Progress
-from polyfield.fields.heads import WithHeads
-from polyfield.renderers.cell_distillation import CellDistillation
-from polyfield.renderers.extract_occupancy import extract_occupancy
-from polyfield.renderers.metrics import psnr, ssim
+from polyfield.devices import describe
+from polyfield.errors import InputError
+from polyfield.files import write_whole
 from polyfield.renderers.model import RadianceModel
 from polyfield.renderers.occupancy import OccupancyGrid, OccupancySampler
-from polyfield.renderers.phases import Phases
-from polyfield.renderers.pose_distillation import Level, PoseDistillation
 from polyfield.scenes import open_capture
+from polyfield.scenes.background import training_background
 from polyfield.scenes.base import Scene
+from polyfield.scenes.camera_files import fingerprint, read_cameras
 from polyfield.scenes.cameras import Cameras
-from polyfield.scenes.random_poses import random_cameras
+from polyfield.scenes.poses import random_cameras
+from polyfield.training.console import Reporter
+from polyfield.training.distillation.extract_occupancy import extract_occupancy
+from polyfield.training.distillation.heads import WithHeads
+from polyfield.training.distillation.kilonerf import CellDistillation
+from polyfield.training.distillation.points import PointLoss, inherit
+from polyfield.training.distillation.pvd import Level, PoseDistillation
+from polyfield.training.figures import Pair
+from polyfield.training.loop import Fit, FitConfig, Objective, Progress
+from polyfield.training.run import Run, model_fingerprint
+from polyfield.training.scores import psnr, ssim
+from polyfield.training.staged import Phases
 
 Method = Literal["pvd", "pvd-al", "kilonerf"]
 UNSEEN = 4

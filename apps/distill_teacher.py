@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 
 from polyfield.apps.jobs import Asked
-from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run, load
-from polyfield.encodings.errors import InputError
-from polyfield.fields.serialize import from_tree
+from polyfield.config import from_tree
+from polyfield.errors import InputError
 from polyfield.renderers.model import RadianceModel
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import Capture, ReadOptions, Scene
+from polyfield.training.console import Reporter
+from polyfield.training.run import Run, load
 
 
 def radiance_teacher(run: Run) -> RadianceModel:

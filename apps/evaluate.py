@@ -13,22 +13,22 @@ import tyro
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.apps import flags
-from polyfield.apps.background import viewing_background
-from polyfield.apps.devices import resolve
-from polyfield.apps.machine import use_threads
-from polyfield.apps.pictures import Pair
-from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run, facts, load, update_metrics
-from polyfield.encodings.errors import InputError
-from polyfield.fields.serialize import from_tree
-from polyfield.renderers.metrics import psnr, ssim
+from polyfield.apps import config_cli
+from polyfield.config import from_tree
+from polyfield.devices import resolve
+from polyfield.errors import InputError
+from polyfield.machine import use_threads
 from polyfield.renderers.model import RadianceModel, SignalModel
 from polyfield.scenes import open_capture, open_picture
+from polyfield.scenes.background import viewing_background
 from polyfield.scenes.base import Capture, ReadOptions, Scene
 from polyfield.scenes.color import srgb_from_linear
 from polyfield.scenes.holdout import kept_pixels
-from polyfield.scenes.picture import Picture
+from polyfield.scenes.signals.image import Picture
+from polyfield.training.console import Reporter
+from polyfield.training.figures import Pair
+from polyfield.training.run import Run, facts, load, update_metrics
+from polyfield.training.scores import psnr, ssim
 
 PREVIEWS = 3
 """Views in preview.png, evenly spread over the split."""
@@ -158,7 +158,7 @@ def evaluate_image(
 
 def main(arguments: Sequence[str]) -> None:
     """The command line."""
-    given = flags.parse(Flags, arguments, "evaluate")
+    given = config_cli.parse(Flags, arguments, "evaluate")
     use_threads(given.threads)
     device = resolve(given.device)
     reporter = Reporter(given.quiet)

@@ -13,30 +13,23 @@ import numpy as np
 import torch
 import tyro
 
-from polyfield.apps.background import viewing_background
-from polyfield.apps.devices import describe, resolve
 from polyfield.apps.evaluate import Measured, evaluate_image
-from polyfield.apps.fitting import (
-    FitFlags,
-    check_seed,
-    configured,
-    read_flags,
-    way_of,
-    with_budget,
-)
+from polyfield.apps.fitting import FitFlags, check_seed, configured, read_flags, way_of, with_budget
 from polyfield.apps.image_presets import image_presets
 from polyfield.apps.jobs import Asked, Job, do
-from polyfield.apps.machine import use_threads
 from polyfield.apps.presets import ImageRun
-from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run
-from polyfield.fields.fit import Fit
+from polyfield.devices import describe, resolve
+from polyfield.machine import use_threads
 from polyfield.renderers.model import SignalModel
 from polyfield.scenes import open_picture
+from polyfield.scenes.background import viewing_background
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.color import from_float
 from polyfield.scenes.holdout import kept_pixels
 from polyfield.scenes.images import write_image
+from polyfield.training.console import Reporter
+from polyfield.training.loop import Fit
+from polyfield.training.run import Run
 
 
 class ImageJob(Job[SignalModel]):

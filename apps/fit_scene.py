@@ -11,29 +11,21 @@ from typing import Annotated, Any
 import torch
 import tyro
 
-from polyfield.apps.background import training_background, viewing_background
-from polyfield.apps.camera_files import fingerprint, write_cameras
-from polyfield.apps.devices import describe, resolve
 from polyfield.apps.evaluate import Measured, evaluate_scene
-from polyfield.apps.fitting import (
-    FitFlags,
-    check_seed,
-    configured,
-    read_flags,
-    way_of,
-    with_budget,
-)
+from polyfield.apps.fitting import FitFlags, check_seed, configured, read_flags, way_of, with_budget
 from polyfield.apps.jobs import Asked, Job, do
-from polyfield.apps.machine import use_threads
 from polyfield.apps.presets import SceneRun
-from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run
 from polyfield.apps.scene_presets import scene_presets
-from polyfield.fields.fit import Fit
+from polyfield.devices import describe, resolve
+from polyfield.machine import use_threads
 from polyfield.renderers.model import RadianceModel, World
 from polyfield.scenes import open_capture
-from polyfield.scenes.backdrop import backdrop
+from polyfield.scenes.background import estimate_background, training_background, viewing_background
 from polyfield.scenes.base import ReadOptions
+from polyfield.scenes.camera_files import fingerprint, write_cameras
+from polyfield.training.console import Reporter
+from polyfield.training.loop import Fit
+from polyfield.training.run import Run
 
 
 class SceneJob(Job[RadianceModel]):
@@ -66,7 +58,8 @@ class SceneJob(Job[RadianceModel]):
             f"{describe(self.device)}, {asked.threads} threads, seed {asked.seed}"
         )
         opaque = not self._scene.has_alpha and not self._capture.unbounded
-        found = backdrop(self._scene) if opaque and asked.background == "random" else None
+        guessed = opaque and asked.background == "random"
+        found = estimate_background(self._scene) if guessed else None
         if found is not None:
             self._viewing, self._training, self._carve = found, torch.tensor(found), True
             color = ",".join(f"{value:.3g}" for value in found)

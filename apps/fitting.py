@@ -10,12 +10,12 @@ from typing import Annotated, TypeVar
 
 import tyro
 
-from polyfield.apps import flags
+from polyfield.apps import config_cli
 from polyfield.apps.jobs import Way
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.files import read_yaml
-from polyfield.fields.fit import FitConfig
-from polyfield.fields.serialize import from_tree, nearest
+from polyfield.config import from_tree, nearest
+from polyfield.errors import InputError
+from polyfield.files import read_yaml
+from polyfield.training.loop import FitConfig
 
 DEFAULT_SECONDS = 60.0
 """Training time where neither seconds nor steps are given."""
@@ -77,12 +77,12 @@ def read_flags(
     Raises:
         InputError: an unknown preset, key or flag, or a bad value.
     """
-    preset, file = (flags.value_of(name, arguments) for name in ("--preset", "--config"))
+    preset, file = (config_cli.value_of(name, arguments) for name in ("--preset", "--config"))
     preset = preset or (preset_of(Path(file)) if file else "hash")
     base = configured(presets, preset, Path(file) if file else None)
     names = list(base.__dataclass_fields__)  # type: ignore[attr-defined]
     trees = {name: getattr(base, name) for name in names}
-    plain, changed = flags.parse_with_trees(kind, trees, arguments, verb)
+    plain, changed = config_cli.parse_with_trees(kind, trees, arguments, verb)
     fit = replace(plain.fit, preset=preset)  # type: ignore[attr-defined]
     plain = replace(plain, fit=fit)  # type: ignore[type-var]
     return plain, replace(base, **changed)  # type: ignore[type-var]

@@ -17,22 +17,22 @@ from polyfield.encodings.random_fourier import RandomFourier
 from polyfield.encodings.rbf import Rbf
 from polyfield.encodings.sape import Sape
 from polyfield.fields.coordinate import Coordinate
-from polyfield.fields.fan import Fan
-from polyfield.fields.finer import Finer
-from polyfield.fields.fit import FitConfig
 from polyfield.fields.functional import Form, Functional
-from polyfield.fields.gauss import Gauss
-from polyfield.fields.kan import SplineKan
-from polyfield.fields.mlp import Perceptron
 from polyfield.fields.modulated import Modulated
 from polyfield.fields.networks import NetworkConfig
-from polyfield.fields.rbf_net import GaussianKernels
-from polyfield.fields.relu import Relu
-from polyfield.fields.sine_skip import SineSkip
-from polyfield.fields.siren import Siren
-from polyfield.fields.spder import Spder
-from polyfield.fields.wire import Wire
-from polyfield.renderers.objectives import Regression
+from polyfield.fields.networks.fan import Fan
+from polyfield.fields.networks.finer import Finer
+from polyfield.fields.networks.gauss import Gauss
+from polyfield.fields.networks.kan import SplineKan
+from polyfield.fields.networks.mlp import Perceptron
+from polyfield.fields.networks.rbf_net import GaussianKernels
+from polyfield.fields.networks.relu import Relu
+from polyfield.fields.networks.sine_skip import SineSkip
+from polyfield.fields.networks.siren import Siren
+from polyfield.fields.networks.spder import Spder
+from polyfield.fields.networks.wire import Wire
+from polyfield.training.loop import FitConfig
+from polyfield.training.objectives.regression import Regression
 
 
 def _hash() -> ImageRun:

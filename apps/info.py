@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import torch
 import tyro
 
-from polyfield.apps import flags
+from polyfield.apps import config_cli
 from polyfield.apps.image_presets import image_presets
-from polyfield.apps.machine import versions
-from polyfield.apps.runs import Run, load
 from polyfield.apps.scene_presets import scene_presets
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
+from polyfield.machine import versions
+from polyfield.training.run import Run, load
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Flags:
 
 def main(arguments: Sequence[str]) -> None:
     """The command line."""
-    given = flags.parse(Flags, arguments, "info")
+    given = config_cli.parse(Flags, arguments, "info")
     found = machine() if given.run is None else about(given.run)
     if given.json:
         print(json.dumps(found, indent=2))
@@ -51,7 +51,7 @@ def machine() -> dict[str, Any]:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "threads": torch.get_num_threads(),
         "presets": {"scene": list(scene_presets()), "image": list(image_presets())},
-        "backends": [asdict(row) for row in backends.report()],
+        "backends": [asdict(row) for row in dispatch.report()],
     }
 
 

@@ -9,17 +9,17 @@ from typing import Any, Generic, TypeVar
 
 import torch
 
-from polyfield.apps.devices import CPU
 from polyfield.apps.evaluate import Measured
-from polyfield.apps.machine import versions
-from polyfield.apps.pictures import write_curve, write_preview
-from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run, check_fingerprint, facts, load, plan, update_metrics
-from polyfield.apps.training import Clock, History, train
-from polyfield.fields.fit import Fit, Progress
-from polyfield.fields.serialize import to_tree
+from polyfield.config import to_tree
+from polyfield.devices import CPU
+from polyfield.machine import versions
 from polyfield.renderers.model import RadianceModel, SignalModel, save_model
 from polyfield.scenes.base import ReadOptions
+from polyfield.training.console import Reporter
+from polyfield.training.figures import write_curve, write_preview
+from polyfield.training.loop import Fit, Progress
+from polyfield.training.run import Run, check_fingerprint, facts, load, plan, update_metrics
+from polyfield.training.watched import Clock, History, train
 
 Model = TypeVar("Model", RadianceModel, SignalModel)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from polyfield.fields.fit import FitConfig
 from polyfield.renderers.model import TaggedRadiance, TaggedSampler, TaggedSignal
-from polyfield.renderers.objectives import Photometric, Regression
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.training.loop import FitConfig
+from polyfield.training.objectives.photometric import Photometric
+from polyfield.training.objectives.regression import Regression
 
 
 @dataclass(frozen=True)

@@ -13,20 +13,20 @@ import tyro
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.apps import flags, paths
-from polyfield.apps.camera_files import read_cameras, read_path
-from polyfield.apps.devices import resolve
-from polyfield.apps.machine import use_threads
-from polyfield.apps.pictures import depth_picture, depth_range, to_bytes, write_video
-from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run, load
-from polyfield.encodings.errors import InputError
-from polyfield.fields.serialize import from_tree
+from polyfield.apps import config_cli
+from polyfield.config import from_tree
+from polyfield.devices import resolve
+from polyfield.errors import InputError
+from polyfield.machine import use_threads
 from polyfield.renderers.model import RadianceModel, SignalModel
-from polyfield.scenes import open_capture
+from polyfield.scenes import camera_paths, open_capture
 from polyfield.scenes.base import ReadOptions
+from polyfield.scenes.camera_files import read_cameras, read_path
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.images import write_image
+from polyfield.training.console import Reporter
+from polyfield.training.figures import depth_picture, depth_range, to_bytes, write_video
+from polyfield.training.run import Run, load
 
 What = Literal["color", "depth", "opacity"]
 
@@ -66,7 +66,7 @@ class Flags:
 
 def main(arguments: Sequence[str]) -> None:
     """The command line."""
-    given = flags.parse(Flags, arguments, "render")
+    given = config_cli.parse(Flags, arguments, "render")
     use_threads(given.threads)
     device = resolve(given.device)
     size = _size(given.size)
@@ -100,11 +100,11 @@ def _cameras(
     splits = read_cameras(run.file("cameras.json"))
     frames = given.frames or FRAMES
     if given.path == "orbit":
-        return paths.orbit(splits["train"], bounds, frames)
+        return camera_paths.orbit(splits["train"], bounds, frames)
     if given.path == "interpolate":
         # A test split is usually a path of its own; training views may lie in any order.
         steps = splits["test"] if len(splits.get("test", [])) > 1 else splits["train"]
-        return paths.interpolate(steps, frames)
+        return camera_paths.interpolate(steps, frames)
     if not given.path.endswith(".json"):
         raise InputError(
             "--path orbit, interpolate, test or FILE.json", repr(given.path), "pick one of them"
@@ -115,7 +115,7 @@ def _cameras(
 def _same_size(cameras: list[Camera], size: tuple[int, int] | None) -> list[Camera]:
     """All frames at the size asked for, else at that of the first."""
     width, height = size or (cameras[0].width, cameras[0].height)
-    return [paths.sized(camera, width, height) for camera in cameras]
+    return [camera_paths.sized(camera, width, height) for camera in cameras]
 
 
 def _frames(model: RadianceModel, cameras: list[Camera], what: What) -> Iterator[np.ndarray]:

@@ -16,15 +16,15 @@ from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.rbf import Rbf
 from polyfield.fields.deep_radiance import DeepRadiance
 from polyfield.fields.factored_radiance import FactoredRadiance
-from polyfield.fields.fit import FitConfig
 from polyfield.fields.kernel_radiance import KernelRadiance
 from polyfield.fields.kilo import KiloBank
 from polyfield.fields.modulated_radiance import ModulatedRadiance
 from polyfield.fields.plain_nerf import PlainNerf
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.voxels import Voxels
-from polyfield.renderers.objectives import Photometric
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.training.loop import FitConfig
+from polyfield.training.objectives.photometric import Photometric
 
 
 def _hash() -> SceneRun:

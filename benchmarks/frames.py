@@ -15,16 +15,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from polyfield.apps.camera_files import read_cameras
-from polyfield.apps.runs import load
-from polyfield.apps.timing import in_turns
+from polyfield.apps.benchmarks.timing import in_turns
 from polyfield.encodings.domain import domain
-from polyfield.renderers.metrics import psnr
 from polyfield.renderers.model import RadianceModel
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform
 from polyfield.renderers.volume import composite, points
+from polyfield.scenes.camera_files import read_cameras
 from polyfield.scenes.rays import Rays
+from polyfield.training.run import load
+from polyfield.training.scores import psnr
 
 TURNS = 5
 DENSE = 384

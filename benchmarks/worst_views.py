@@ -17,13 +17,13 @@ from torch import Tensor
 
 from polyfield.apps.distill_report import worst_tenth
 from polyfield.apps.evaluate import compared
-from polyfield.apps.runs import Run, load
-from polyfield.encodings.files import read_json, write_json
-from polyfield.fields.serialize import from_tree
-from polyfield.renderers.metrics import psnr
+from polyfield.config import from_tree
+from polyfield.files import read_json, write_json
 from polyfield.renderers.model import RadianceModel
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions, Scene
+from polyfield.training.run import Run, load
+from polyfield.training.scores import psnr
 
 KINDS = ("photographs", "teacher")
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polyfield.encodings.base import Encoding
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.hash_grid import HashGridEncoding, grids
+from polyfield.errors import InputError
 
 MOST = 1 << 27
 """Most values of a dense grid: half a gigabyte, and three times that for the optimiser."""

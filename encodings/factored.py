@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.encodings.base import Encoding
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.kernels.factored import Factors, factored
+from polyfield.errors import InputError
 
 MOST = 1 << 27
 """Most values of a table: half a gigabyte, and three times that for the optimiser."""

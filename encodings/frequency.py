@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.encodings.base import Encoding
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.encodings.base import Encoding
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.kernels.hash_grid import Levels, hash_grid
+from polyfield.errors import InputError
 
 
 @dataclass(frozen=True)

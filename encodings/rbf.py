@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from polyfield.encodings.base import Encoding
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.hash_grid import HashGrid, HashGridEncoding
 from polyfield.encodings.kernels.nearest import nearest
 from polyfield.encodings.kernels.rbf import pairs, rbf
 from polyfield.encodings.kmeans import cluster_shapes, weighted_kmeans
+from polyfield.errors import InputError
 
 
 def _small_grid() -> HashGrid:

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from polyfield.encodings.base import Encoding
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.plain import PlainEncodingConfig
 from polyfield.encodings.random_fourier import RandomFourier
+from polyfield.errors import InputError
 
 POOL = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)
 

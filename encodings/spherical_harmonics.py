@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.encodings.base import Encoding
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.kernels.spherical_harmonics import MAX_DEGREE, spherical_harmonics
+from polyfield.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.backends import optional
 from polyfield.encodings.base import Encoding
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.hash_grid import HashGrid, growth
-from polyfield.encodings.kernels import optional
 from polyfield.encodings.kernels.hash_grid import Levels
+from polyfield.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from polyfield.encodings.devices import uniform
+from polyfield.devices import uniform
 from polyfield.encodings.domain import Domain
 
 

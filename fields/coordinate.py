@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.config import TAGGED
 from polyfield.encodings import EncodingConfig
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.base import Network, SignalField
-from polyfield.fields.mlp import Perceptron
 from polyfield.fields.networks import NetworkConfig
-from polyfield.fields.serialize import TAGGED
+from polyfield.fields.networks.mlp import Perceptron
 
 
 @dataclass(frozen=True)

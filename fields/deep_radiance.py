@@ -16,10 +16,10 @@ from polyfield.encodings import EncodingConfig
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.spherical_harmonics import SphericalHarmonics
-from polyfield.fields.mlp import MLP
-from polyfield.fields.octaves import octaves, width
+from polyfield.fields.networks.mlp import MLP
+from polyfield.fields.networks.octaves import octaves, width
+from polyfield.fields.networks.trunk import Trunk
 from polyfield.fields.radiance import RadianceMLPField
-from polyfield.fields.trunk import Trunk
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from torch.nn import functional
 
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.factored import FactorConfig, VectorMatrix
+from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField, RadianceSample
-from polyfield.fields.mlp import MLP
+from polyfield.fields.networks.mlp import MLP
 
 LINEAR = -15.0
 """Below this log(softplus(x)) is x, to float precision."""

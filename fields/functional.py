@@ -17,16 +17,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.config import TAGGED
 from polyfield.encodings import EncodingConfig
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.frequency import Frequency
+from polyfield.errors import InputError
 from polyfield.fields.base import Network, SignalField
 from polyfield.fields.contractions import CanonicalPolyadic, Contraction, Train, Tucker
 from polyfield.fields.networks import NetworkConfig
-from polyfield.fields.relu import Relu
-from polyfield.fields.serialize import TAGGED
+from polyfield.fields.networks.relu import Relu
 
 Form = Literal["cp", "tt", "tucker"]
 LOOK = 256

@@ -18,11 +18,11 @@ from polyfield.encodings import EncodingConfig
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.kernels.spherical_harmonics import MAX_DEGREE, spherical_harmonics
-from polyfield.fields.activations import truncated_exp
+from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField, RadianceSample
-from polyfield.fields.rbf_net import GaussianKernels, KernelNetwork
+from polyfield.fields.networks.activations import truncated_exp
+from polyfield.fields.networks.rbf_net import GaussianKernels, KernelNetwork
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from polyfield.encodings.devices import move
+from polyfield.backends import dispatch
+from polyfield.devices import move
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.kernels import backends
-from polyfield.fields.activations import leaky_density, log_density
+from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.fields.kernels import bank as kernel
-from polyfield.fields.octaves import width
+from polyfield.fields.networks.activations import leaky_density, log_density
+from polyfield.fields.networks.octaves import width
 
 MOST = 1 << 28
 """Most values of all networks together."""
@@ -121,7 +121,7 @@ class KiloField(RadianceField):
         place = 2 * (u - cell) - 1
         _, y, z = self.cells
         number = (cell[:, 0] * y + cell[:, 1]) * z + cell[:, 2]
-        fast = backends.use_numba(x, self.trunks)
+        fast = dispatch.use_numba(x, self.trunks)
         order, offsets = kernel.group(number, self.count, fast)
         return order, offsets, _Reorder.apply(place, order)
 

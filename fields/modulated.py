@@ -20,11 +20,11 @@ from torch.nn import functional
 from polyfield.encodings import EncodingConfig
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.random_fourier import RandomFourier
+from polyfield.errors import InputError
 from polyfield.fields.base import SignalField
 from polyfield.fields.kernels.modulate import modulate
-from polyfield.fields.linear import Linear
+from polyfield.fields.networks.linear import Linear
 
 
 @dataclass(frozen=True)

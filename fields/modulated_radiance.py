@@ -23,13 +23,13 @@ from torch import Tensor, nn
 from polyfield.encodings import EncodingConfig
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.frequency import Frequency
-from polyfield.fields.activations import truncated_exp
+from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.fields.kernels.modulate import modulate
-from polyfield.fields.linear import Linear
 from polyfield.fields.modulated import lookup
+from polyfield.fields.networks.activations import truncated_exp
+from polyfield.fields.networks.linear import Linear
 
 PLANES = ((0, 1), (0, 2), (1, 2))
 

@@ -14,12 +14,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.encodings.domain import Domain
-from polyfield.fields.activations import leaky_density, log_density
 from polyfield.fields.base import RadianceField, RadianceSample
-from polyfield.fields.linear import Linear
-from polyfield.fields.mlp import MLP, like_torch
-from polyfield.fields.octaves import octaves, width
-from polyfield.fields.trunk import Trunk
+from polyfield.fields.networks.activations import leaky_density, log_density
+from polyfield.fields.networks.linear import Linear
+from polyfield.fields.networks.mlp import MLP, like_torch
+from polyfield.fields.networks.octaves import octaves, width
+from polyfield.fields.networks.trunk import Trunk
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from polyfield.encodings.base import Encoding
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.spherical_harmonics import SphericalHarmonics
-from polyfield.fields.activations import truncated_exp
 from polyfield.fields.base import RadianceField, RadianceSample
-from polyfield.fields.mlp import MLP
+from polyfield.fields.networks.activations import truncated_exp
+from polyfield.fields.networks.mlp import MLP
 
 
 @dataclass(frozen=True)

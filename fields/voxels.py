@@ -21,11 +21,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.kernels.factored import Factors, factored
 from polyfield.encodings.kernels.spherical_harmonics import MAX_DEGREE, spherical_harmonics
-from polyfield.fields.activations import clip, log_density
+from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.fields.networks.activations import clip, log_density
 
 SCALE = 100.0
 """Density per box length of a vertex of value 1.

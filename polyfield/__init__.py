@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from polyfield.apps.distill import distill as distill
     from polyfield.apps.fit_image import fit_image as fit_image
     from polyfield.apps.fit_scene import fit_scene as fit_scene
-    from polyfield.apps.runs import load as load
-    from polyfield.encodings.errors import InputError as InputError
+    from polyfield.errors import InputError as InputError
     from polyfield.scenes.cameras import Camera as Camera
+    from polyfield.training.run import load as load
 
     __version__: str
 
@@ -33,11 +33,11 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 _HOMES = {
     "Camera": "polyfield.scenes.cameras",
-    "InputError": "polyfield.encodings.errors",
+    "InputError": "polyfield.errors",
     "distill": "polyfield.apps.distill",
     "fit_image": "polyfield.apps.fit_image",
     "fit_scene": "polyfield.apps.fit_scene",
-    "load": "polyfield.apps.runs",
+    "load": "polyfield.training.run",
 }
 
 __all__ = ["Camera", "InputError", "__version__", "distill", "fit_image", "fit_scene", "load"]

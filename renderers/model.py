@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.config import TAGGED, from_tree, to_tree
 from polyfield.encodings.domain import Box, domain
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 from polyfield.fields import RadianceFieldConfig, SignalFieldConfig
 from polyfield.fields.base import Size
-from polyfield.fields.serialize import TAGGED, from_tree, load_tensors, save_tensors, to_tree
 from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
@@ -28,6 +28,7 @@ from polyfield.renderers.volume import Pixels
 from polyfield.scenes.base import ColorSpace
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.rays import Rays
+from polyfield.tensors import load_tensors, save_tensors
 
 SamplerConfig = NerfaccGrid | OccupancyGrid | Uniform
 """THE list of samplers."""

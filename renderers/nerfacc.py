@@ -15,10 +15,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from polyfield.encodings.devices import uniform
+from polyfield.backends import optional
+from polyfield.devices import uniform
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.kernels import optional
+from polyfield.errors import InputError
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import entry
 from polyfield.renderers.samplers import Density, Sampler, cell_of

@@ -15,9 +15,9 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from polyfield.encodings.devices import move, uniform
+from polyfield.devices import move, uniform
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
 from polyfield.renderers.samplers import Density, Sampler, cell_of

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from polyfield.encodings.devices import uniform
+from polyfield.devices import uniform
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import entry
 from polyfield.scenes.rays import Rays

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from polyfield.encodings.errors import InputError
-from polyfield.scenes.analytic import DEMO, Analytic
+from polyfield.errors import InputError
 from polyfield.scenes.base import Capture, ReadOptions, Scene, Signal
-from polyfield.scenes.blender import Blender
 from polyfield.scenes.cameras import Camera, Cameras
-from polyfield.scenes.picture import Picture, PictureFile
+from polyfield.scenes.demo.capture import DEMO, Analytic
+from polyfield.scenes.formats.blender import Blender
+from polyfield.scenes.formats.transforms import FILE, Transforms
 from polyfield.scenes.rays import Rays
-from polyfield.scenes.transforms import FILE, Transforms
+from polyfield.scenes.signals.image import Picture, PictureFile
 
 __all__ = [
     "Analytic",

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.holdout import check_holdout
 from polyfield.scenes.rays import Rays

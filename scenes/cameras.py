@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 from polyfield.scenes.checks import Pose, check_lens, check_pose
 from polyfield.scenes.lens import MAX_STEPS, steps_needed, undistort
 from polyfield.scenes.rays import Rays

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 
 Pose = Tensor | np.ndarray | Sequence[Sequence[float]]
 """A camera-to-world matrix, 4x4 or 3x4."""

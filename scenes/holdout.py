@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 
 LATTICE = "lattice"
 """Train on every second pixel of every second row; the other three quarters are held out."""

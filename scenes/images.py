@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.files import one_line, write_whole
+from polyfield.errors import InputError
+from polyfield.files import one_line, write_whole
 from polyfield.scenes.color import from_float, linear_from_srgb, srgb_from_linear, to_float
 
 __all__ = [

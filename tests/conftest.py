@@ -21,10 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # those functions, and modules of torch ops, because torch reads their annotations itself. So are
 # modules whose annotations a reader understands and the checker does not.
 UNCHECKED = {
-    "encodings.kernels.simd",
+    "backends.simd",
     "fields.kernels.gemm",
     "encodings.kernels.factored",
-    "encodings.kernels.sine",
+    "backends.sine",
     "encodings.kernels.hash_grid",
     "encodings.kernels.nearest",
     "encodings.kernels.rbf",
@@ -35,15 +35,18 @@ UNCHECKED = {
     "fields.kernels.sine_skip",
     "fields.kernels.waves",
     "renderers.kernels.composite",
-    "scenes.posed",
-    "scenes.demo_picture",
+    "scenes.formats.posed",
+    "scenes.demo.image",
 }
+
+
+ROOMS = ("polyfield", "encodings", "fields", "scenes", "renderers", "training", "apps")
 
 
 def _checked() -> list[str]:
     names = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for folder in ("encodings", "fields", "scenes", "renderers", "apps")
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removeprefix("polyfield.")
+        for folder in ROOMS
         for path in (ROOT / folder).rglob("*.py")
         if path.stem != "__init__" and not path.stem.endswith(("_numba", "_triton"))
     ]
@@ -70,7 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Skip, with the reason, a test of what needs a package or a device that isn't there."""
-    from polyfield.encodings.errors import MissingBackend
+    from polyfield.errors import MissingBackend
 
     try:
         return (yield)

@@ -18,17 +18,17 @@ from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.rbf import Rbf
 from polyfield.fields.coordinate import Coordinate
-from polyfield.fields.fit import Fit
 from polyfield.fields.kilo import KiloBank
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.voxels import Voxels
 from polyfield.renderers.model import RadianceModel, SignalModel, World
 from polyfield.scenes import open_picture
-from polyfield.scenes.analytic import Analytic
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.color import from_float
+from polyfield.scenes.demo.capture import Analytic
 from polyfield.scenes.images import write_image
-from polyfield.scenes.picture import Picture
+from polyfield.scenes.signals.image import Picture
+from polyfield.training.loop import Fit
 
 CPU = torch.device("cpu")
 SMALL = HashGrid(levels=2, features=2, log2_size=8, base_resolution=4, finest_resolution=8)

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def factored(
     Returns:
         [n, factors.width].
     """
-    if not backends.use_numba(x, table):
+    if not dispatch.use_numba(x, table):
         return reference(x, table, factors)
     axes = [axis for mode in factors.modes for along in mode for axis in along]
     return _factored(x, table, axes, list(factors.kinds), factors.resolution, factors.channels,

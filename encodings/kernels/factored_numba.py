@@ -21,9 +21,8 @@ import numpy as np
 from numba import njit, prange
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
-from polyfield.encodings.kernels.factored import Factors
-from polyfield.encodings.kernels.simd import (
+from polyfield.backends import dispatch
+from polyfield.backends.simd import (
     LANES,
     at_most,
     clamp,
@@ -36,6 +35,7 @@ from polyfield.encodings.kernels.simd import (
     total,
     where_nonzero,
 )
+from polyfield.encodings.kernels.factored import Factors
 
 CHUNK = 1024
 SAMPLE = 4096
@@ -417,13 +417,13 @@ def _mask(factors: Factors) -> np.ndarray:
 
 def forward(x: Tensor, table: Tensor, factors: Factors) -> Tensor:
     """See `factored.factored`."""
-    y = backends.new(x.shape[0], factors.width)
+    y = dispatch.new(x.shape[0], factors.width)
     if y.numel():
-        backends.call(
+        dispatch.call(
             _forward,
-            backends.flat(x),
-            backends.flat(y),
-            backends.flat(table),
+            dispatch.flat(x),
+            dispatch.flat(y),
+            dispatch.flat(table),
             *_geometry(factors, x.shape[1]),
         )
     return y
@@ -443,16 +443,16 @@ def _cuts(x: np.ndarray, factors: Factors, shards: int) -> np.ndarray:
 
 def backward_table(grad: Tensor, x: Tensor, table: Tensor, factors: Factors) -> Tensor:
     """Gradient of sum(grad * factored(x)) in the table."""
-    dtable = backends.new(*table.shape).zero_()
+    dtable = dispatch.new(*table.shape).zero_()
     if x.shape[0]:
-        flat = backends.flat(x)
-        backends.call(
+        flat = dispatch.flat(x)
+        dispatch.call(
             _backward_table,
-            backends.flat(grad),
+            dispatch.flat(grad),
             flat,
-            backends.flat(dtable),
-            backends.flat(table),
-            _cuts(flat.reshape(x.shape), factors, backends.threads()),
+            dispatch.flat(dtable),
+            dispatch.flat(table),
+            _cuts(flat.reshape(x.shape), factors, dispatch.threads()),
             *_geometry(factors, x.shape[1]),
             _mask(factors),
         )
@@ -461,14 +461,14 @@ def backward_table(grad: Tensor, x: Tensor, table: Tensor, factors: Factors) -> 
 
 def backward_x(grad: Tensor, x: Tensor, table: Tensor, factors: Factors) -> Tensor:
     """Gradient of sum(grad * factored(x)) in x; 0 along an axis where x was clamped."""
-    dx = backends.new(*x.shape)
+    dx = dispatch.new(*x.shape)
     if dx.numel():
-        backends.call(
+        dispatch.call(
             _backward_x,
-            backends.flat(grad),
-            backends.flat(x),
-            backends.flat(dx),
-            backends.flat(table),
+            dispatch.flat(grad),
+            dispatch.flat(x),
+            dispatch.flat(dx),
+            dispatch.flat(table),
             *_geometry(factors, x.shape[1]),
             _mask(factors),
         )

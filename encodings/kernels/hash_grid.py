@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 PRIMES = (1, 2654435761, 805459861, 3674653429)
 
@@ -124,7 +124,7 @@ def hash_grid(
     Returns:
         [n, L * F].
     """
-    if levels.dim > 3 and x.is_cuda or not backends.fast(__name__, x, table):
+    if levels.dim > 3 and x.is_cuda or not dispatch.fast(__name__, x, table):
         return reference(x, table, levels, features, smooth)
     return _hash_grid(
         x,
@@ -148,7 +148,7 @@ def _hash_grid(
     smooth: bool,
 ) -> Tensor:
     levels = Levels(x.shape[1], tuple(scales), tuple(resolutions), tuple(sizes))
-    return backends.kernel(__name__, x, table).forward(x, table, levels, features, smooth)
+    return dispatch.kernel(__name__, x, table).forward(x, table, levels, features, smooth)
 
 
 @_hash_grid.register_fake
@@ -178,7 +178,7 @@ def _hash_grid_backward(
     need_table: bool,
 ) -> tuple[Tensor, Tensor]:
     """Gradients in x [n, d] and in the table [p]; an empty tensor for one that isn't needed."""
-    kernel = backends.kernel(__name__, x, table)
+    kernel = dispatch.kernel(__name__, x, table)
     levels = Levels(x.shape[1], tuple(scales), tuple(resolutions), tuple(sizes))
     empty = x.new_empty(0)
     return (

@@ -22,9 +22,8 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
-from polyfield.encodings.kernels.hash_grid import PRIMES, Levels
-from polyfield.encodings.kernels.simd import (
+from polyfield.backends import dispatch
+from polyfield.backends.simd import (
     LANES,
     at_most,
     clamp,
@@ -36,6 +35,7 @@ from polyfield.encodings.kernels.simd import (
     to_int,
     wrap_once,
 )
+from polyfield.encodings.kernels.hash_grid import PRIMES, Levels
 
 CHUNK = 2048
 """Points at a time."""
@@ -339,15 +339,15 @@ def _geometry(levels: Levels, features: int, smooth: bool) -> tuple:
 
 def forward(x: Tensor, table: Tensor, levels: Levels, features: int, smooth: bool) -> Tensor:
     """See `hash_grid.hash_grid`."""
-    y = backends.new(x.shape[0], len(levels.scales) * features)
+    y = dispatch.new(x.shape[0], len(levels.scales) * features)
     if y.numel():
-        backends.call(
+        dispatch.call(
             _forward,
-            backends.flat(x),
-            backends.flat(y),
-            backends.flat(table),
+            dispatch.flat(x),
+            dispatch.flat(y),
+            dispatch.flat(table),
             *_geometry(levels, features, smooth),
-            CHUNK if table.nbytes <= CACHED else min(LONG, -(-len(x) // backends.threads())),
+            CHUNK if table.nbytes <= CACHED else min(LONG, -(-len(x) // dispatch.threads())),
         )
     return y
 
@@ -356,24 +356,24 @@ def backward_table(
     grad: Tensor, x: Tensor, table: Tensor, levels: Levels, features: int, smooth: bool
 ) -> Tensor:
     """Gradient of sum(grad * hash_grid(x)) in the table."""
-    n, count, threads = x.shape[0], len(levels.scales), backends.threads()
+    n, count, threads = x.shape[0], len(levels.scales), dispatch.threads()
     if not n:
         return torch.zeros_like(table)
-    dtable = backends.new(table.numel())
+    dtable = dispatch.new(table.numel())
     shards = -(-threads // count)
     # Threads take runs of tasks, so deal the levels out: fine and coarse ones to each.
     tasks = np.arange(count * shards)
     order = np.concatenate([tasks[thread::threads] for thread in range(threads)])
     xs = np.empty(levels.dim * (-(-n // CHUNK) * CHUNK), np.float32)
     geometry = _geometry(levels, features, smooth)
-    given, by_level = backends.flat(grad), grad.nbytes > CACHED
+    given, by_level = dispatch.flat(grad), grad.nbytes > CACHED
     ordered = given
     if by_level:
         ordered = _scratch.pop() if _scratch else given[:0]
         ordered = ordered if ordered.size >= given.size else np.empty_like(given)
-        backends.call(_by_level, given, ordered, n, count, geometry[-1])
-    backends.call(
-        _backward_table, ordered, by_level, backends.flat(x), xs, backends.flat(dtable),
+        dispatch.call(_by_level, given, ordered, n, count, geometry[-1])
+    dispatch.call(
+        _backward_table, ordered, by_level, dispatch.flat(x), xs, dispatch.flat(dtable),
         *geometry, order, shards,
     )  # fmt: skip
     if by_level:
@@ -385,14 +385,14 @@ def backward_x(
     grad: Tensor, x: Tensor, table: Tensor, levels: Levels, features: int, smooth: bool
 ) -> Tensor:
     """Gradient of sum(grad * hash_grid(x)) in x; 0 along an axis where x was clamped."""
-    dx = backends.new(*x.shape)
+    dx = dispatch.new(*x.shape)
     if dx.numel():
-        backends.call(
+        dispatch.call(
             _backward_x,
-            backends.flat(grad),
-            backends.flat(x),
-            backends.flat(dx),
-            backends.flat(table),
+            dispatch.flat(grad),
+            dispatch.flat(x),
+            dispatch.flat(dx),
+            dispatch.flat(table),
             *_geometry(levels, features, smooth),
         )
     return dx

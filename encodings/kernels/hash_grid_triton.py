@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from polyfield.encodings.kernels import gpu
+from polyfield.backends import gpu
 from polyfield.encodings.kernels.hash_grid import Levels, reference
 
 BLOCK = 128

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 ROOM = 1 << 24
 """Distances the reference holds at once."""
@@ -48,7 +48,7 @@ def nearest(x: Float[Tensor, "n d"], centres: Float[Tensor, "M d"], k: int) -> I
         [n, k] int64.
     """
     assert 1 <= k <= len(centres) and centres.shape[1] in (2, 3)
-    if not backends.use_numba(x, centres):
+    if not dispatch.use_numba(x, centres):
         return reference(x, centres, k)
     return _nearest(x, centres, k)
 

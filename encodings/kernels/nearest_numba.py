@@ -18,7 +18,7 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 CHUNK = 512
 SHARE = 2.0
@@ -199,5 +199,5 @@ def forward(x: Tensor, centres: Tensor, k: int) -> Tensor:
     if out.numel():
         flat = out.view(-1).numpy()
         shape = ((0,) * x.shape[1], (0,) * k)
-        backends.call(_forward, backends.flat(x), backends.flat(centres), flat, SHARE, *shape)
+        dispatch.call(_forward, dispatch.flat(x), dispatch.flat(centres), flat, SHARE, *shape)
     return out

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 EPS = 1e-8
 
@@ -80,7 +80,7 @@ def rbf(
     Returns:
         [n, C].
     """
-    if x.requires_grad or not backends.use_numba(x, *kernels, weights, multipliers):
+    if x.requires_grad or not dispatch.use_numba(x, *kernels, weights, multipliers):
         return reference(x, index, kernels, weights, multipliers, normalise)
     features, _ = _rbf(x, index, *kernels, weights, multipliers, normalise)
     return features

@@ -17,10 +17,10 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
+from polyfield.backends.simd import LANES, fma, load, splat, store
+from polyfield.backends.sine import sine
 from polyfield.encodings.kernels.rbf import EPS
-from polyfield.encodings.kernels.simd import LANES, fma, load, splat, store
-from polyfield.encodings.kernels.sine import sine
 
 CHUNK = 512
 _EPS = np.float32(EPS)
@@ -104,12 +104,12 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """See `rbf._rbf`."""
     channels = weights.shape[1]
-    y, share = backends.new(x.shape[0], channels), backends.new(*index.shape)
+    y, share = dispatch.new(x.shape[0], channels), dispatch.new(*index.shape)
     if y.numel():
         inputs = (x, index, centres, shapes, weights, multipliers)
-        backends.call(
-            _forward, *[backends.flat(t) for t in inputs], normalise, backends.flat(y),
-            backends.flat(share), index.shape[1], channels, (0,) * x.shape[1], _like(channels),
+        dispatch.call(
+            _forward, *[dispatch.flat(t) for t in inputs], normalise, dispatch.flat(y),
+            dispatch.flat(share), index.shape[1], channels, (0,) * x.shape[1], _like(channels),
         )  # fmt: skip
     return y, share
 
@@ -119,8 +119,8 @@ def backward(grad: Tensor, index: Tensor, share: Tensor, multipliers: Tensor, co
     channels = grad.shape[1]
     dweights = torch.zeros(count, channels)
     if grad.numel():
-        backends.call(
-            _backward, *[backends.flat(t) for t in (grad, index, share, multipliers, dweights)],
-            index.shape[1], channels, _like(channels), backends.threads(),
+        dispatch.call(
+            _backward, *[dispatch.flat(t) for t in (grad, index, share, multipliers, dweights)],
+            index.shape[1], channels, _like(channels), dispatch.threads(),
         )  # fmt: skip
     return dweights

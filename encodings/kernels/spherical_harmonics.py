@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 MAX_DEGREE = 4
 
@@ -47,7 +47,7 @@ def spherical_harmonics(d: Float[Tensor, "n 3"], degree: int) -> Float[Tensor, "
 
     The fast kernel has no gradient in the directions: where they need one, the reference runs.
     """
-    if d.requires_grad or not backends.use_numba(d):
+    if d.requires_grad or not dispatch.use_numba(d):
         return reference(d, degree)
     return _spherical_harmonics(d, degree)
 

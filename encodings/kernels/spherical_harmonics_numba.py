@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 BLOCK = 4096
 
@@ -43,7 +43,7 @@ def _forward(d, out, degree):
 
 def forward(d: Tensor, degree: int) -> Tensor:
     """See `spherical_harmonics.spherical_harmonics`."""
-    out = backends.new(d.shape[0], degree * degree)
+    out = dispatch.new(d.shape[0], degree * degree)
     if out.numel():
-        backends.call(_forward, backends.flat(d), backends.flat(out), degree)
+        dispatch.call(_forward, dispatch.flat(d), dispatch.flat(out), degree)
     return out

@@ -17,9 +17,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 from polyfield.fields.kernels.mlp import on_gpu
-from polyfield.fields.octaves import octaves as encode
+from polyfield.fields.networks.octaves import octaves as encode
 
 
 def size(widths: list[int]) -> int:
@@ -120,7 +120,7 @@ def bank(
         [n, widths[-1]].
     """
     extra = x.new_empty(x.shape[0], 0) if extra is None else extra
-    if backends.use_numba(x, extra, weights) or on_gpu(__name__, x, weights, widths):
+    if dispatch.use_numba(x, extra, weights) or on_gpu(__name__, x, weights, widths):
         return _bank(x, extra, weights, offsets, widths, octaves)
     return reference(x, extra, weights, offsets, widths, octaves)
 
@@ -129,7 +129,7 @@ def bank(
 def _bank(
     x: Tensor, extra: Tensor, weights: Tensor, offsets: Tensor, widths: list[int], octaves: int
 ) -> Tensor:
-    kernel = backends.kernel(__name__, x, weights)
+    kernel = dispatch.kernel(__name__, x, weights)
     return kernel.forward(x, extra, weights, offsets, widths, octaves)
 
 
@@ -153,7 +153,7 @@ def _bank_backward(
     need_extra: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients in x, extra (an empty tensor for one that isn't needed) and weights."""
-    kernel = backends.kernel(__name__, x, weights)
+    kernel = dispatch.kernel(__name__, x, weights)
     return kernel.backward(grad, x, extra, weights, offsets, widths, octaves, need_x, need_extra)
 
 

@@ -16,8 +16,8 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
-from polyfield.encodings.kernels.simd import LANES, floor, fma, load, rectified, splat, store
+from polyfield.backends import dispatch
+from polyfield.backends.simd import LANES, floor, fma, load, rectified, splat, store
 from polyfield.fields.kernels.gemm import (
     product,
     product_add,
@@ -443,17 +443,17 @@ def forward(
     x: Tensor, extra: Tensor, weights: Tensor, offsets: Tensor, widths: list[int], octaves: int
 ) -> Tensor:
     """See `bank.bank`."""
-    y = backends.new(x.shape[0], widths[-1])
+    y = dispatch.new(x.shape[0], widths[-1])
     if y.numel():
-        backends.call(
+        dispatch.call(
             _forward,
-            backends.flat(x),
-            backends.flat(extra),
+            dispatch.flat(x),
+            dispatch.flat(extra),
             extra.shape[1],
-            backends.flat(y),
-            backends.flat(weights),
+            dispatch.flat(y),
+            dispatch.flat(weights),
             *_shape(x, offsets, widths, octaves),
-            backends.threads(),
+            dispatch.threads(),
         )
     return y
 
@@ -470,23 +470,23 @@ def backward(
     need_extra: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `bank.bank_backward`; columns of `extra` that aren't used get 0."""
-    dx = backends.new(*x.shape) if need_x else x.new_empty(0)
+    dx = dispatch.new(*x.shape) if need_x else x.new_empty(0)
     dextra = torch.zeros_like(extra) if need_extra else x.new_empty(0)
     dw = torch.zeros_like(weights)
     if x.shape[0]:
-        backends.call(
+        dispatch.call(
             _backward,
-            backends.flat(grad),
-            backends.flat(x),
-            backends.flat(extra),
+            dispatch.flat(grad),
+            dispatch.flat(x),
+            dispatch.flat(extra),
             extra.shape[1],
-            backends.flat(dx),
-            backends.flat(dextra),
-            backends.flat(dw),
-            backends.flat(weights),
+            dispatch.flat(dx),
+            dispatch.flat(dextra),
+            dispatch.flat(dw),
+            dispatch.flat(weights),
             *_shape(x, offsets, widths, octaves),
             need_x,
             need_extra,
-            backends.threads(),
+            dispatch.threads(),
         )
     return dx, dextra, dw

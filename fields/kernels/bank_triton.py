@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from polyfield.encodings.kernels import gpu
+from polyfield.backends import gpu
 from polyfield.fields.kernels.bank import layers, reference, size
 from polyfield.fields.kernels.layers_triton import (
     ascend,

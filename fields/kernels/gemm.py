@@ -18,7 +18,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from polyfield.encodings.kernels.simd import LANES, prefetch
+from polyfield.backends.simd import LANES, prefetch
 
 WRITE, ADD, RELU, MASK = 0, 1, 2, 3
 """MODE.

@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from polyfield.encodings.kernels import gpu
+from polyfield.backends import gpu
 
 WIDEST = 64
 """Inputs and outputs at most."""

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 
 def size(widths: list[int], bias: bool) -> int:
@@ -53,7 +53,7 @@ def on_gpu(op: str, x: Tensor, weights: Tensor, widths: list[int]) -> bool:
 
     Wide layers are faster as torch's own products.
     """
-    return backends.use_triton(op, x, weights) and backends.kernel(op, x, weights).fits(widths)
+    return dispatch.use_triton(op, x, weights) and dispatch.kernel(op, x, weights).fits(widths)
 
 
 def mlp(
@@ -70,14 +70,14 @@ def mlp(
     Returns:
         [n, widths[-1]].
     """
-    if backends.use_numba(x, weights) or on_gpu(__name__, x, weights, widths):
+    if dispatch.use_numba(x, weights) or on_gpu(__name__, x, weights, widths):
         return _mlp(x, weights, widths, bias)
     return reference(x, weights, widths, bias)
 
 
 @torch.library.custom_op("polyfield::mlp", mutates_args=())
 def _mlp(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor:
-    return backends.kernel(__name__, x, weights).forward(x, weights, widths, bias)
+    return dispatch.kernel(__name__, x, weights).forward(x, weights, widths, bias)
 
 
 @_mlp.register_fake
@@ -90,7 +90,7 @@ def _mlp_backward(
     grad: Tensor, x: Tensor, weights: Tensor, widths: list[int], bias: bool, need_x: bool
 ) -> tuple[Tensor, Tensor]:
     """Gradients of sum(grad * mlp(x)) in x ([n, i], or empty unless need_x) and in weights [p]."""
-    kernel = backends.kernel(__name__, x, weights)
+    kernel = dispatch.kernel(__name__, x, weights)
     return kernel.backward(grad, x, weights, widths, bias, need_x)
 
 

@@ -15,8 +15,8 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
-from polyfield.encodings.kernels.simd import LANES, load, store
+from polyfield.backends import dispatch
+from polyfield.backends.simd import LANES, load, store
 from polyfield.fields.kernels.gemm import product, product_add, product_mask, product_relu
 
 CHUNK = 192
@@ -216,18 +216,18 @@ def _sizes(widths: list[int]) -> tuple[np.ndarray, int, int, int]:
 
 def forward(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor:
     """See `mlp.mlp`."""
-    y = backends.new(x.shape[0], widths[-1])
+    y = dispatch.new(x.shape[0], widths[-1])
     if y.numel():
         shape = _sizes(widths)
-        backends.call(
+        dispatch.call(
             _forward,
-            backends.flat(x),
-            backends.flat(y),
-            backends.flat(weights),
+            dispatch.flat(x),
+            dispatch.flat(y),
+            dispatch.flat(weights),
             shape[0],
             bias,
             *shape[1:],
-            backends.threads(),
+            dispatch.threads(),
         )
     return y
 
@@ -236,21 +236,21 @@ def backward(
     grad: Tensor, x: Tensor, weights: Tensor, widths: list[int], bias: bool, need_x: bool
 ) -> tuple[Tensor, Tensor]:
     """See `mlp.mlp_backward`."""
-    dx = backends.new(*x.shape) if need_x else x.new_empty(0)
+    dx = dispatch.new(*x.shape) if need_x else x.new_empty(0)
     dw = torch.zeros_like(weights)
     if x.shape[0]:
         shape = _sizes(widths)
-        backends.call(
+        dispatch.call(
             _backward,
-            backends.flat(grad),
-            backends.flat(x),
-            backends.flat(dx),
-            backends.flat(dw),
-            backends.flat(weights),
+            dispatch.flat(grad),
+            dispatch.flat(x),
+            dispatch.flat(dx),
+            dispatch.flat(dw),
+            dispatch.flat(weights),
             shape[0],
             bias,
             *shape[1:],
-            backends.threads(),
+            dispatch.threads(),
             need_x,
         )
     return dx, dw

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 EPS = 1e-5
 """Of the standardisation, as torch's."""
@@ -33,7 +33,7 @@ def modulate(
     h: Float[Tensor, "n c"], gamma: Float[Tensor, "n"], beta: Float[Tensor, "n"], normalize: bool
 ) -> Float[Tensor, "n c"]:
     """Apply the layer's second half."""
-    if not backends.use_numba(h, gamma, beta):
+    if not dispatch.use_numba(h, gamma, beta):
         return reference(h, gamma, beta, normalize)
     return _modulate(h, gamma, beta, normalize)
 

@@ -8,17 +8,8 @@ import numpy as np
 from numba import njit, prange
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
-from polyfield.encodings.kernels.simd import (
-    LANES,
-    fma,
-    load,
-    rectified,
-    splat,
-    store,
-    total,
-    where_nonzero,
-)
+from polyfield.backends import dispatch
+from polyfield.backends.simd import LANES, fma, load, rectified, splat, store, total, where_nonzero
 from polyfield.fields.kernels.modulate import EPS
 
 CHUNK = 256
@@ -94,10 +85,10 @@ def _like(width: int) -> tuple[int, ...]:
 
 def forward(h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool) -> Tensor:
     """See `modulate.modulate`."""
-    y = backends.new(*h.shape)
+    y = dispatch.new(*h.shape)
     if y.numel():
-        arrays = [backends.flat(t) for t in (h, gamma, beta, y)]
-        backends.call(_forward, *arrays, h.shape[1], normalize, _like(h.shape[1]))
+        arrays = [dispatch.flat(t) for t in (h, gamma, beta, y)]
+        dispatch.call(_forward, *arrays, h.shape[1], normalize, _like(h.shape[1]))
     return y
 
 
@@ -105,8 +96,8 @@ def backward(
     grad: Tensor, h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `modulate._modulate_backward`."""
-    dh, dgamma, dbeta = backends.new(*h.shape), backends.new(len(h)), backends.new(len(h))
+    dh, dgamma, dbeta = dispatch.new(*h.shape), dispatch.new(len(h)), dispatch.new(len(h))
     if dh.numel():
-        arrays = [backends.flat(t) for t in (grad, h, gamma, beta, dh, dgamma, dbeta)]
-        backends.call(_backward, *arrays, h.shape[1], normalize, _like(h.shape[1]))
+        arrays = [dispatch.flat(t) for t in (grad, h, gamma, beta, dh, dgamma, dbeta)]
+        dispatch.call(_backward, *arrays, h.shape[1], normalize, _like(h.shape[1]))
     return dh, dgamma, dbeta

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 
 def reference(h: Float[Tensor, "n c"], w: Float[Tensor, "c"]) -> Float[Tensor, "n c"]:
@@ -19,7 +19,7 @@ def reference(h: Float[Tensor, "n c"], w: Float[Tensor, "c"]) -> Float[Tensor, "
 
 def sine_skip(h: Float[Tensor, "n c"], w: Float[Tensor, "c"]) -> Float[Tensor, "n c"]:
     """Add to each output its own sine; |h w| up to 1e5."""
-    if not backends.use_numba(h, w):
+    if not dispatch.use_numba(h, w):
         return reference(h, w)
     return _sine_skip(h, w)
 

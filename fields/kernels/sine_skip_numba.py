@@ -7,9 +7,9 @@ import math
 from numba import njit, prange
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
-from polyfield.encodings.kernels.simd import LANES, fma, load, store
-from polyfield.encodings.kernels.sine import cosine, sine
+from polyfield.backends import dispatch
+from polyfield.backends.simd import LANES, fma, load, store
+from polyfield.backends.sine import cosine, sine
 
 CHUNK = 256
 
@@ -45,15 +45,15 @@ def _like(width: int) -> tuple[int, ...]:
 
 def forward(h: Tensor, w: Tensor) -> Tensor:
     """See `sine_skip.sine_skip`."""
-    y = backends.new(*h.shape)
+    y = dispatch.new(*h.shape)
     if y.numel():
-        backends.call(_forward, *[backends.flat(t) for t in (h, w, y)], _like(len(w)))
+        dispatch.call(_forward, *[dispatch.flat(t) for t in (h, w, y)], _like(len(w)))
     return y
 
 
 def backward(grad: Tensor, h: Tensor, w: Tensor) -> Tensor:
     """See `sine_skip._sine_skip_backward`."""
-    dh = backends.new(*h.shape)
+    dh = dispatch.new(*h.shape)
     if dh.numel():
-        backends.call(_backward, *[backends.flat(t) for t in (grad, h, w, dh)], _like(len(w)))
+        dispatch.call(_backward, *[dispatch.flat(t) for t in (grad, h, w, dh)], _like(len(w)))
     return dh

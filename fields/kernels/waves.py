@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 Kind = Literal["sine", "damped", "finer"]
 TINY = 1e-30
@@ -34,7 +34,7 @@ def reference(z: Float[Tensor, "*n"], kind: str, w: float) -> Float[Tensor, "*n"
 
 def wave(z: Float[Tensor, "*n"], kind: Kind, w: float = 1.0) -> Float[Tensor, "*n"]:
     """Apply an activation to each value."""
-    if not backends.use_numba(z):
+    if not dispatch.use_numba(z):
         return reference(z, kind, w)
     return _wave(z, kind, w)
 

@@ -8,9 +8,9 @@ import numpy as np
 from numba import njit, prange
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
-from polyfield.encodings.kernels.simd import LANES, fma, load, rectified, splat, sqrt, store
-from polyfield.encodings.kernels.sine import cosine, sine
+from polyfield.backends import dispatch
+from polyfield.backends.simd import LANES, fma, load, rectified, splat, sqrt, store
+from polyfield.backends.sine import cosine, sine
 from polyfield.fields.kernels.waves import TINY
 
 CHUNK = 1 << 14
@@ -66,17 +66,17 @@ def _like(count: int) -> tuple[int, ...]:
 
 def forward(z: Tensor, kind: str, w: float) -> Tensor:
     """See `waves.wave`."""
-    y = backends.new(*z.shape)
+    y = dispatch.new(*z.shape)
     if y.numel():
-        arrays = [backends.flat(t) for t in (z, y)]
-        backends.call(_forward, *arrays, KINDS[kind], np.float32(w), _like(z.numel()))
+        arrays = [dispatch.flat(t) for t in (z, y)]
+        dispatch.call(_forward, *arrays, KINDS[kind], np.float32(w), _like(z.numel()))
     return y
 
 
 def backward(grad: Tensor, z: Tensor, kind: str, w: float) -> Tensor:
     """See `waves._wave_backward`."""
-    dz = backends.new(*z.shape)
+    dz = dispatch.new(*z.shape)
     if dz.numel():
-        arrays = [backends.flat(t) for t in (grad, z, dz)]
-        backends.call(_backward, *arrays, KINDS[kind], np.float32(w), _like(z.numel()))
+        arrays = [dispatch.flat(t) for t in (grad, z, dz)]
+        dispatch.call(_backward, *arrays, KINDS[kind], np.float32(w), _like(z.numel()))
     return dz

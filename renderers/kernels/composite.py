@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 
 def ray_index(offsets: Int64[Tensor, "r1"], n: int) -> Int64[Tensor, "n"]:
@@ -67,7 +67,7 @@ def composite(
     Returns:
         (blended values [r, c], opacity [r] in [0, 1]).
     """
-    if length.requires_grad or not backends.fast(__name__, values, density, length):
+    if length.requires_grad or not dispatch.fast(__name__, values, density, length):
         return reference(values, density, length, offsets)
     return _composite(values, density, length, offsets)
 
@@ -76,7 +76,7 @@ def composite(
 def _composite(
     values: Tensor, density: Tensor, length: Tensor, offsets: Tensor
 ) -> tuple[Tensor, Tensor]:
-    return backends.kernel(__name__, values, density).forward(values, density, length, offsets)
+    return dispatch.kernel(__name__, values, density).forward(values, density, length, offsets)
 
 
 @_composite.register_fake
@@ -95,7 +95,7 @@ def _composite_backward(
     offsets: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """Gradients in values [n, c] and density [n]."""
-    kernel = backends.kernel(__name__, values, density)
+    kernel = dispatch.kernel(__name__, values, density)
     return kernel.backward(grad, grad_opacity, values, density, length, offsets)
 
 

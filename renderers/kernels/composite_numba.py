@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit, prange
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 
 BLOCK = 64
 
@@ -69,11 +69,11 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """See `composite.composite`."""
     rays, channels = offsets.shape[0] - 1, values.shape[1]
-    out, opacity = backends.new(rays, channels), backends.new(rays)
+    out, opacity = dispatch.new(rays, channels), dispatch.new(rays)
     if rays:
-        backends.call(
-            _forward, backends.flat(values), backends.flat(density), backends.flat(length),
-            backends.flat(offsets), backends.flat(out), backends.flat(opacity), channels,
+        dispatch.call(
+            _forward, dispatch.flat(values), dispatch.flat(density), dispatch.flat(length),
+            dispatch.flat(offsets), dispatch.flat(out), dispatch.flat(opacity), channels,
         )  # fmt: skip
     return out, opacity
 
@@ -87,11 +87,11 @@ def backward(
     offsets: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """See `composite._composite_backward`."""
-    dvalues, ddensity = backends.new(*values.shape), backends.new(*density.shape)
+    dvalues, ddensity = dispatch.new(*values.shape), dispatch.new(*density.shape)
     if len(offsets) > 1:
-        backends.call(
-            _backward, backends.flat(grad), backends.flat(grad_opacity), backends.flat(values),
-            backends.flat(density), backends.flat(length), backends.flat(offsets),
-            backends.flat(dvalues), backends.flat(ddensity), values.shape[1],
+        dispatch.call(
+            _backward, dispatch.flat(grad), dispatch.flat(grad_opacity), dispatch.flat(values),
+            dispatch.flat(density), dispatch.flat(length), dispatch.flat(offsets),
+            dispatch.flat(dvalues), dispatch.flat(ddensity), values.shape[1],
         )  # fmt: skip
     return dvalues, ddensity

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from polyfield.encodings.kernels import gpu
+from polyfield.backends import gpu
 from polyfield.renderers.kernels.composite import reference
 
 CHUNK = 64

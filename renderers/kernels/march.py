@@ -18,8 +18,8 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from polyfield.backends import dispatch
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.kernels import backends
 
 HORIZON = 1000.0
 """Where rays end that no box ends, in lengths of the box."""
@@ -158,7 +158,7 @@ def march(
     Returns:
         (offsets [r + 1], starts [n], ends [n]).
     """
-    if not backends.fast(__name__, origins, directions, jitter):
+    if not dispatch.fast(__name__, origins, directions, jitter):
         return reference(origins, directions, bounds, jitter, cells, domain, lattice)
-    kernel = backends.kernel(__name__, origins)
+    kernel = dispatch.kernel(__name__, origins)
     return kernel.march(origins, directions, bounds, jitter, cells, domain, lattice)

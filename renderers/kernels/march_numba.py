@@ -11,8 +11,8 @@ import torch
 from numba import njit, prange
 from torch import Tensor
 
+from polyfield.backends import dispatch
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.kernels import backends
 from polyfield.renderers.kernels.march import BLOCK, EDGE, Cells, Lattice
 
 MOST = np.float32(1e9)
@@ -235,23 +235,23 @@ def march(
     lattice: Lattice,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `march.march`."""
-    rays, tasks = origins.shape[0], backends.threads()
+    rays, tasks = origins.shape[0], dispatch.threads()
     offsets = torch.zeros(rays + 1, dtype=torch.int64)
     if rays == 0:
-        return offsets, backends.new(0), backends.new(0)
+        return offsets, dispatch.new(0), dispatch.new(0)
     low = domain.bounds[0].numpy()
     inverse_size = (1 / (domain.bounds[1] - domain.bounds[0])).numpy()
     counts = np.empty(rays, np.int64)
     found = np.empty(tasks, np.int64)
     fixed = (
-        backends.flat(origins), backends.flat(directions), backends.flat(bounds[0]),
-        backends.flat(bounds[1]), backends.flat(jitter), cells[0].numpy(), cells[1].numpy(),
+        dispatch.flat(origins), dispatch.flat(directions), dispatch.flat(bounds[0]),
+        dispatch.flat(bounds[1]), dispatch.flat(jitter), cells[0].numpy(), cells[1].numpy(),
         low, inverse_size, domain.contracted, np.float32(lattice.step), np.float32(lattice.cone),
         lattice.limit, counts,
     )  # fmt: skip
     while True:
         starts, ends = (np.empty((tasks, _room[0]), np.float32) for _ in range(2))
-        backends.call(_march, *fixed, starts, ends, found)
+        dispatch.call(_march, *fixed, starts, ends, found)
         if found.max() <= _room[0]:
             break
         _room[0] = int(found.max() * 1.25)

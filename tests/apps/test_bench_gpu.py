@@ -5,14 +5,14 @@ import torch
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch for CUDA, or as a test tool")
 
-from polyfield.apps import bench_gpu  # noqa: E402
-from polyfield.apps.gpu_limits import Sizes  # noqa: E402
+from polyfield.apps.benchmarks import gpu  # noqa: E402
+from polyfield.apps.benchmarks.limits import Sizes  # noqa: E402
 
 
 def test_every_row_is_there() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sizes = Sizes(points=256, log2_table=8, levels=2, networks=(3,), rays=8, repeats=1)
-    rows = [row for name in bench_gpu.KERNELS for row in bench_gpu.rows(name, device, sizes)]
+    rows = [row for name in gpu.KERNELS for row in gpu.rows(name, device, sizes)]
     ops = {row.op for row in rows if row.backend == "triton"}
     assert ops == {
         "L2 random read",

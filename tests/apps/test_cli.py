@@ -15,7 +15,7 @@ import torch
 
 import polyfield
 from polyfield.apps import cli
-from polyfield.encodings.kernels import optional
+from polyfield.backends import optional
 from polyfield.scenes.images import read_image, write_image
 
 SMALL_IMAGE = ["--field.encoding.levels", "4", "--field.encoding.log2-size", "10"]

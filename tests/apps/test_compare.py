@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from polyfield.apps import cli
-from polyfield.encodings.files import read_yaml
+from polyfield.files import read_yaml
 from polyfield.scenes.images import read_image, write_image
 
 

@@ -13,15 +13,15 @@ import torch
 from polyfield.apps import distill_curve
 from polyfield.apps.cli import run as command
 from polyfield.apps.distill_curve import seconds_to
-from polyfield.encodings.files import read_json
-from polyfield.fields.fit import Fit
-from polyfield.fields.serialize import load_tensors
+from polyfield.files import read_json
 from polyfield.renderers.model import RadianceModel, load_model
 from polyfield.renderers.occupancy import OccupancySampler
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.color import from_float
 from polyfield.scenes.images import write_image
+from polyfield.tensors import load_tensors
+from polyfield.training.loop import Fit
 
 
 def _transforms(folder: Path) -> Path:

@@ -9,11 +9,11 @@ import torch
 
 from polyfield.apps.image_presets import image_presets
 from polyfield.apps.scene_presets import scene_presets
-from polyfield.fields.fit import Fit
 from polyfield.renderers.model import RadianceModel, SignalModel, World
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import Capture, ReadOptions
-from polyfield.scenes.picture import Picture
+from polyfield.scenes.signals.image import Picture
+from polyfield.training.loop import Fit
 
 
 @pytest.fixture(scope="module")

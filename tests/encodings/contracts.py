@@ -10,7 +10,7 @@ from torch import Tensor
 from polyfield.encodings import EncodingConfig
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.domain import Box
-from polyfield.encodings.errors import InputError, MissingBackend
+from polyfield.errors import InputError, MissingBackend
 
 CONFIGS = [c() for c in typing.get_args(EncodingConfig)]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from polyfield.encodings.basis_grid import BasisGrid
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 
 SMALL = BasisGrid((1, 2), (3, 5), (1.0, 2.5))
 

@@ -7,15 +7,15 @@ import torch
 import yaml
 from torch import Tensor
 
+from polyfield.config import from_tree, to_tree
 from polyfield.encodings import EncodingConfig
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.composite import Composite, CompositeEncoding, Part
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.factored import TriPlane
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
-from polyfield.fields.serialize import from_tree, to_tree
+from polyfield.errors import InputError
 
 SMALL = HashGrid(levels=2, log2_size=8, finest_resolution=32)
 

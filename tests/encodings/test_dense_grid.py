@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from polyfield.encodings.dense_grid import DenseGrid
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.hash_grid import HashGrid
+from polyfield.errors import InputError
 
 
 @pytest.mark.parametrize("dim", [2, 3, 4])

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from polyfield.encodings.errors import InputError
+from polyfield.backends import dispatch
 from polyfield.encodings.factored import CP, FactoredEncoding, TriPlane, VectorMatrix
-from polyfield.encodings.kernels import backends
 from polyfield.encodings.kernels.factored import Factors, factored
+from polyfield.errors import InputError
 
 
 @pytest.fixture(autouse=True)
 def plain() -> Iterator[None]:
     """The reference: kernels are compared with it elsewhere, and each would have to be compiled."""
-    with backends.force("reference"):
+    with dispatch.force("reference"):
         yield
 
 
@@ -51,7 +51,7 @@ def test_planes_are_those_of_grid_sample() -> None:
     encoding = _filled(TriPlane(features=19, resolution=7, aggregate="concat").build(3))
     x = torch.cat([_points(200), torch.cartesian_prod(*[torch.tensor([0.0, 0.01, 1.0])] * 3)])
     for backend in ("numba", "reference"):
-        with backends.force(backend):
+        with dispatch.force(backend):
             found = encoding(x).view(-1, 3, 19)
         for i, axes in enumerate([(0, 1), (0, 2), (1, 2)]):
             grid = encoding.grids()[i][0]

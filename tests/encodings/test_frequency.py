@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.identity import Identity
+from polyfield.errors import InputError
 
 
 def test_values_by_hand() -> None:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.kernels.hash_grid import Levels, corner_indices, hash_grid
+from polyfield.errors import InputError
 
 PAPER = [16, 23, 31, 43, 59, 81, 112, 154, 213, 295, 407, 562, 777, 1073, 1483, 2048]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 from polyfield.encodings.kernels.nearest import nearest, reference
 
 
@@ -28,7 +28,7 @@ def _by_hand(x: Tensor, centres: Tensor, k: int) -> Tensor:
 
 
 def _both(x: Tensor, centres: Tensor, k: int) -> Tensor:
-    with backends.force("numba"):
+    with dispatch.force("numba"):
         found = nearest(x, centres, k)
     assert torch.equal(found, reference(x, centres, k))
     return found
@@ -74,7 +74,7 @@ def test_queries_that_are_no_numbers_get_valid_indices() -> None:
     centres = torch.rand(100, 2, generator=torch.Generator().manual_seed(0))
     x = torch.tensor([[math.nan, 0.5], [math.inf, 0.5], [0.5, -math.inf], [0.5, 0.5]])
     for backend in ("numba", "reference"):
-        with backends.force(backend):
+        with dispatch.force(backend):
             found = nearest(x, centres, 4)
         assert ((found >= 0) & (found < 100)).all()
         assert torch.equal(found[3], nearest(x[3:], centres, 4)[0])
@@ -82,7 +82,7 @@ def test_queries_that_are_no_numbers_get_valid_indices() -> None:
 
 def test_no_queries() -> None:
     for backend in ("numba", "reference"):
-        with backends.force(backend):
+        with dispatch.force(backend):
             assert nearest(torch.empty(0, 3), torch.rand(5, 3), 2).shape == (0, 2)
 
 
@@ -92,7 +92,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
     before, found = torch.get_num_threads(), []
     for count in (1, 3):
         torch.set_num_threads(count)
-        with backends.force("numba"):
+        with dispatch.force("numba"):
             found.append(nearest(x, centres, 5))
     torch.set_num_threads(before)
     assert torch.equal(*found)

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.random_fourier import RandomFourier
+from polyfield.errors import InputError
 
 
 def test_values_by_hand() -> None:

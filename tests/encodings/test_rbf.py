@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.rbf import Rbf, RbfEncoding
+from polyfield.errors import InputError
 
 GRID = HashGrid(levels=1, features=1, log2_size=6, base_resolution=4, finest_resolution=4)
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.factored import TriPlane
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
 from polyfield.encodings.random_fourier import RandomFourier
 from polyfield.encodings.sape import Sape, SapeEncoding
+from polyfield.errors import InputError
 
 INNER = RandomFourier(count=8, sigma=2.0, law="sorted")
 

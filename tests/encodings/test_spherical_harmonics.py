@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.kernels.spherical_harmonics import reference
 from polyfield.encodings.spherical_harmonics import SphericalHarmonics
+from polyfield.errors import InputError
 
 
 def _sphere() -> tuple[Tensor, Tensor]:

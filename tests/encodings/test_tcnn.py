@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from polyfield.encodings.errors import InputError
+from polyfield.backends import optional
 from polyfield.encodings.hash_grid import HashGrid
-from polyfield.encodings.kernels import optional
 from polyfield.encodings.kernels.hash_grid import Levels, reference
 from polyfield.encodings.tcnn import TcnnHashGrid, from_tcnn, to_tcnn
+from polyfield.errors import InputError
 
 PRIMES = (1, 2654435761, 805459861)
 

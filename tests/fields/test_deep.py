@@ -5,15 +5,15 @@ import torch
 from torch import Tensor
 
 from polyfield.encodings.domain import Box
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.hash_grid import HashGrid
+from polyfield.errors import InputError
 from polyfield.fields.deep_radiance import DeepRadiance
 from polyfield.fields.kernels.mlp import layers
-from polyfield.fields.mlp import MLP
-from polyfield.fields.octaves import octaves
+from polyfield.fields.networks.mlp import MLP
+from polyfield.fields.networks.octaves import octaves
+from polyfield.fields.networks.trunk import Trunk
 from polyfield.fields.plain_nerf import PlainNerf
 from polyfield.fields.radiance import Radiance
-from polyfield.fields.trunk import Trunk
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from polyfield.backends import dispatch
 from polyfield.encodings.domain import Box
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.factored import CP, FactorConfig, VectorMatrix
-from polyfield.encodings.kernels import backends
+from polyfield.errors import InputError
 from polyfield.fields.factored_radiance import FactoredRadiance, log_softplus, waves
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
@@ -19,7 +19,7 @@ VM = FactoredRadiance(VectorMatrix(2, 5), VectorMatrix(3, 5, "concat"), hidden=1
 @pytest.fixture(autouse=True)
 def plain() -> Iterator[None]:
     """The reference: kernels are compared with it elsewhere, and each would have to be compiled."""
-    with backends.force("reference"):
+    with dispatch.force("reference"):
         yield
 
 

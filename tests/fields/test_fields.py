@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from polyfield.encodings.domain import Box, domain
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
-from polyfield.fields.activations import truncated_exp
+from polyfield.errors import InputError
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.deep_radiance import DeepRadiance
 from polyfield.fields.factored_radiance import FactoredRadiance
-from polyfield.fields.mlp import Perceptron
 from polyfield.fields.modulated_radiance import ModulatedRadiance
+from polyfield.fields.networks.activations import truncated_exp
+from polyfield.fields.networks.mlp import Perceptron
 from polyfield.fields.plain_nerf import PlainNerf
 from polyfield.fields.radiance import Radiance
 

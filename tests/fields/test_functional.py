@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 from polyfield.encodings.domain import Box, domain
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.identity import Identity
+from polyfield.errors import InputError
 from polyfield.fields.contractions import CanonicalPolyadic, Train, Tucker
-from polyfield.fields.fit import FitConfig, fit
 from polyfield.fields.functional import Form, Functional, FunctionalField
-from polyfield.fields.mlp import Perceptron
-from polyfield.fields.relu import Relu
-from polyfield.fields.siren import Siren
-from polyfield.renderers.objectives import Regression
+from polyfield.fields.networks.mlp import Perceptron
+from polyfield.fields.networks.relu import Relu
+from polyfield.fields.networks.siren import Siren
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.picture import PictureFile
+from polyfield.scenes.signals.image import PictureFile
+from polyfield.training.loop import FitConfig, fit
+from polyfield.training.objectives.regression import Regression
 
 FORMS: tuple[Form, ...] = ("cp", "tt", "tucker")
 R, C = 4, 3

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from polyfield.encodings.domain import Box, domain
-from polyfield.encodings.errors import InputError
-from polyfield.fields.adam import Adam
+from polyfield.errors import InputError
 from polyfield.fields.kernels import bank as kernel
-from polyfield.fields.kernels.adam import AdamNumbers
 from polyfield.fields.kilo import KiloBank, KiloField, resolution
-from polyfield.fields.octaves import octaves
+from polyfield.fields.networks.octaves import octaves
+from polyfield.training.adam import Adam
+from polyfield.training.kernels.adam import AdamNumbers
 
 BOUNDS = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 0.9, 0.2]])
 

@@ -8,15 +8,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyfield.encodings.domain import Box, domain
-from polyfield.encodings.errors import InputError
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
 from polyfield.encodings.random_fourier import RandomFourier
 from polyfield.encodings.sape import Sape
-from polyfield.fields.fit import FitConfig, fit
+from polyfield.errors import InputError
 from polyfield.fields.modulated import Modulated, ModulatedField, lookup
 from polyfield.fields.modulated_radiance import ModulatedRadiance, ModulatedRadianceField
+from polyfield.training.loop import FitConfig, fit
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 SQUARE = torch.tensor([[0.0, 0.0], [1.0, 1.0]])

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from polyfield.backends import dispatch
 from polyfield.encodings.domain import Box
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.kernels import backends
+from polyfield.errors import InputError
 from polyfield.fields.voxels import SCALE, VoxelField, Voxels, clip
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
@@ -17,7 +17,7 @@ CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 @pytest.fixture(autouse=True)
 def plain() -> Iterator[None]:
     """The reference: kernels are compared with it elsewhere, and each would have to be compiled."""
-    with backends.force("reference"):
+    with dispatch.force("reference"):
         yield
 
 

@@ -16,14 +16,14 @@ from torch import Tensor
 
 import polyfield
 from polyfield.apps import cli
-from polyfield.apps.devices import describe, resolve
 from polyfield.apps.image_presets import image_presets
-from polyfield.apps.runs import Run
 from polyfield.apps.scene_presets import scene_presets
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.kernels import gpu
-from polyfield.fields.serialize import load_tensors, save_tensors
-from polyfield.renderers.metrics import psnr
+from polyfield.backends import gpu
+from polyfield.devices import describe, resolve
+from polyfield.errors import InputError
+from polyfield.tensors import load_tensors, save_tensors
+from polyfield.training.run import Run
+from polyfield.training.scores import psnr
 
 pytestmark = [
     pytest.mark.gpu,

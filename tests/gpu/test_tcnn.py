@@ -14,13 +14,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from polyfield.backends import dispatch, optional
 from polyfield.encodings.domain import Box
 from polyfield.encodings.hash_grid import HashGrid
-from polyfield.encodings.kernels import backends, optional
 from polyfield.encodings.tcnn import TcnnHashGrid, from_tcnn, to_tcnn
-from polyfield.fields import tcnn as networks
 from polyfield.fields.coordinate import Coordinate
-from polyfield.fields.mlp import MLP
+from polyfield.fields.networks import tcnn as networks
+from polyfield.fields.networks.mlp import MLP
 
 REASON = optional.why_not(optional.TINYCUDANN)
 pytestmark = [
@@ -56,7 +56,7 @@ def _grids(dim: int, choices: Any) -> tuple[Any, Any]:
 def test_grid(dim: int, choices: Any) -> None:
     theirs, ours = _grids(dim, choices)
     x = torch.rand(5000, dim, device="cuda")
-    with backends.force("reference"):
+    with dispatch.force("reference"):
         _close(theirs(x), ours(x), 0.01)
         y = ours(x)
         cotangent = torch.randn_like(y)
@@ -78,7 +78,7 @@ def test_perceptron(in_dim: int, hidden: int, layers: int, out_dim: int) -> None
         theirs.native.params.copy_(params)
         ours.weights.copy_(networks.from_tcnn(params, ours.widths, padding="zeros"))
     x = torch.randn(3000, in_dim, device="cuda").half().float()
-    with backends.force("reference"):
+    with dispatch.force("reference"):
         y = ours(x)
         _close(theirs(x), y, 0.01)
         cotangent = torch.randn_like(y)
@@ -106,7 +106,7 @@ def test_a_network_of_its_own_pads_with_ones() -> None:
     params, x, y, widths = _padded_by_itself()
     assert len(params) == networks.size(widths)
     ours = MLP(widths, bias=True).cuda()
-    with torch.no_grad(), backends.force("reference"):
+    with torch.no_grad(), dispatch.force("reference"):
         ours.weights.copy_(networks.from_tcnn(params, widths, bias=True))
         _close(ours(x), y, 0.01)
 

@@ -9,7 +9,7 @@ import sys
 PROGRAM = """
 import typing, torch
 from polyfield.encodings import EncodingConfig
-from polyfield.encodings.errors import InputError, MissingBackend
+from polyfield.errors import InputError, MissingBackend
 from polyfield.fields.networks import NetworkConfig
 
 def members(union):

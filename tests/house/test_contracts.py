@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("encodings", "fields", "scenes", "renderers", "apps")
+PACKAGES = ("encodings", "fields", "scenes", "renderers", "training", "apps")
 
 
 def _lint(tree: Path) -> subprocess.CompletedProcess[str]:
@@ -26,7 +26,8 @@ def tree(tmp_path: Path) -> Path:
     for name in PACKAGES:
         target = tmp_path / "polyfield" / name
         shutil.copytree(ROOT / name, target, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "polyfield" / "__init__.py", tmp_path / "polyfield")
+    ground, ignore = ROOT / "polyfield", shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ground, tmp_path / "polyfield", ignore=ignore, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -37,7 +38,15 @@ def test_the_tree_keeps_the_contract(tree: Path) -> None:
 
 @pytest.mark.parametrize(
     ("home", "target"),
-    [("encodings", "fields"), ("fields", "scenes"), ("scenes", "fields"), ("fields", "renderers")],
+    [
+        ("encodings", "fields"),
+        ("fields", "scenes"),
+        ("scenes", "fields"),
+        ("fields", "renderers"),
+        ("renderers", "training"),
+        ("training", "apps"),
+        ("backends", "encodings"),
+    ],
 )
 def test_a_forbidden_import_is_seen(tree: Path, home: str, target: str) -> None:
     breach = tree / "polyfield" / home / "breach.py"

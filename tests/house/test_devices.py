@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils import backend_registration
 
-from polyfield.apps import cli, compare, distill_curve, evaluate, query, render
+from polyfield.apps import cli, compare, distill_curve, evaluate, render
 from polyfield.apps.distill_runs import distill_image, distill_scene
 from polyfield.apps.distill_scene import Lesson
 from polyfield.apps.distill_teacher import asked_of
@@ -22,20 +22,21 @@ from polyfield.apps.fit_scene import SceneJob
 from polyfield.apps.image_presets import image_presets
 from polyfield.apps.jobs import Asked, Way, do
 from polyfield.apps.presets import ImageRun, SceneRun
-from polyfield.apps.progress import Reporter
-from polyfield.apps.runs import Run, load
 from polyfield.apps.scene_presets import scene_presets
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 from polyfield.fields.coordinate import Coordinate
-from polyfield.fields.fit import Fit, FitConfig
 from polyfield.fields.radiance import Radiance
-from polyfield.fields.serialize import load_tensors, save_tensors
-from polyfield.renderers import objectives
 from polyfield.renderers.model import RadianceModel, SignalModel, World
-from polyfield.renderers.pose_distillation import LEVELS
 from polyfield.renderers.samplers import Uniform
-from polyfield.scenes import posed
+from polyfield.scenes.formats import posed
 from polyfield.scenes.holdout import kept_pixels
+from polyfield.tensors import load_tensors, save_tensors
+from polyfield.training import throughput
+from polyfield.training.console import Reporter
+from polyfield.training.distillation.pvd import LEVELS
+from polyfield.training.loop import Fit, FitConfig
+from polyfield.training.objectives import photometric, regression
+from polyfield.training.run import Run, load
 
 STEPS = 4
 QUIET = Reporter(quiet=True)
@@ -61,9 +62,9 @@ CPU, THERE = small.CPU, pretend.DEVICE
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The reference on the CPU too: numbers then are equal to the last digit."""
-    monkeypatch.setattr(query, "POINTS", 64)
+    monkeypatch.setattr(throughput, "POINTS", 64)
     monkeypatch.setattr(distill_curve, "PIXELS", 64)
-    with backends.force("reference"):
+    with dispatch.force("reference"):
         yield
 
 
@@ -181,7 +182,7 @@ def test_pixels_that_a_gpu_has_no_room_for(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_slices_of_a_large_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objectives, "ROOM", 50)
+    monkeypatch.setattr(regression, "ROOM", 50)
     _, fit = _image("sape", THERE)
     fit.objective.batch = 192  # type: ignore[attr-defined]
     small.go(fit, 2)
@@ -194,7 +195,7 @@ def test_it_finds_a_mistake_in_training(monkeypatch: pytest.MonkeyPatch) -> None
 
     _, fit = _scene("hash", THERE)
     fit.step()
-    monkeypatch.setattr(objectives, "uniform", forgetful)
+    monkeypatch.setattr(photometric, "uniform", forgetful)
     with pytest.raises(RuntimeError, match="one device"):
         fit.step()
 
@@ -207,7 +208,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data, and two runs of the pretend device."""
     folder = tmp_path_factory.mktemp("devices")
     data = small.write_data(folder / "data")
-    with backends.force("reference"):
+    with dispatch.force("reference"):
         asked = Asked(str(data), device=THERE)
         do(SceneJob(asked, _small_scene()), Run(folder / "scene"), QUIET)
         asked = replace(asked, data=str(data / "train_0.png"), background="white")
@@ -262,8 +263,8 @@ def test_a_distillation(home: Path, student: str, options: dict[str, Any], tmp_p
 
 def test_hard_examples_go_on_elsewhere(home: Path) -> None:
     """The pools of PVD-AL, filled and drawn from on both devices."""
-    from polyfield.fields.distill import PointLoss
-    from polyfield.renderers.pose_distillation import PoseDistillation
+    from polyfield.training.distillation.points import PointLoss
+    from polyfield.training.distillation.pvd import PoseDistillation
 
     def build(name: str, device: torch.device) -> tuple[RadianceModel, Fit]:
         teacher, student = load(home / "scene").to(device), load(home / "scene").to(device)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("encodings", "fields", "scenes", "renderers", "apps")
+PACKAGES = ("encodings", "fields", "scenes", "renderers", "training", "apps")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,8 @@ def test_the_wheel_holds_every_module_and_no_more(wheel: set[str]) -> None:
     in_tree = {
         f"polyfield/{p.relative_to(ROOT)}" for n in PACKAGES for p in (ROOT / n).rglob("*.py")
     }
-    in_tree |= {"polyfield/__init__.py", "polyfield/py.typed"}
+    in_tree |= {str(p.relative_to(ROOT)) for p in (ROOT / "polyfield").rglob("*.py")}
+    in_tree.add("polyfield/py.typed")
     packed = {name for name in wheel if ".dist-info/" not in name}
     assert packed == in_tree
 

@@ -24,13 +24,16 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
+from polyfield.apps.benchmarks import limits_triton
+from polyfield.backends import gpu
 from polyfield.encodings.domain import domain
-from polyfield.encodings.kernels import gpu, hash_grid_triton, limits_triton
+from polyfield.encodings.kernels import hash_grid_triton
 from polyfield.encodings.kernels.hash_grid import Levels
-from polyfield.fields.kernels import adam_triton, bank, bank_triton, mlp, mlp_triton
-from polyfield.fields.kernels.adam import AdamNumbers
+from polyfield.fields.kernels import bank, bank_triton, mlp, mlp_triton
 from polyfield.renderers.kernels import composite_triton, march_triton
 from polyfield.renderers.kernels.march import Lattice, clearance
+from polyfield.training.kernels import adam_triton
+from polyfield.training.kernels.adam import AdamNumbers
 
 TYPES = {
     torch.float32: "*fp32",

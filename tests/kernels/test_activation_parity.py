@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 from polyfield.fields.kernels import modulate as modulation
 from polyfield.fields.kernels import waves
 
 
 def _outcome(backend: str, run: Any, leaves: list[Tensor], cotangent: Tensor) -> list[Tensor]:
     inputs = [t.clone().requires_grad_() for t in leaves]
-    with backends.force(backend):
+    with dispatch.force(backend):
         y = run(*inputs)
         return [y, *torch.autograd.grad(y, inputs, cotangent)]
 
@@ -47,7 +47,7 @@ def test_slopes_of_slopes(kind: waves.Kind) -> None:
     z = torch.linspace(-2, 2, 32, requires_grad=True)
     found = []
     for backend in ("reference", "numba"):
-        with backends.force(backend):
+        with dispatch.force(backend):
             (first,) = torch.autograd.grad(waves.wave(z, kind, 2.0).sum(), z, create_graph=True)
             found.append(torch.autograd.grad(first.square().sum(), z)[0])
     torch.testing.assert_close(*found, rtol=1e-3, atol=1e-3)
@@ -57,7 +57,7 @@ def test_waves_pass_nan_on() -> None:
     z = torch.ones(16)
     z[3] = math.nan
     for kind in ("sine", "damped", "finer"):
-        with backends.force("numba"):
+        with dispatch.force("numba"):
             found = waves.wave(z, kind, 2.0)  # type: ignore[arg-type]
         assert found.isnan().nonzero()[:, 0].tolist() == [3]
 

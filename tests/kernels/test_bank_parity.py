@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 from polyfield.fields.kernels.bank import bank, group, layers, reference, size
-from polyfield.fields.octaves import octaves
+from polyfield.fields.networks.octaves import octaves
 
 WIDTHS, EXTRA, OCTAVES = [3 * 7 + 5, 32, 32, 4], 5, 3
 
@@ -26,7 +26,7 @@ def _outcome(
     backend: str, inputs: list[Tensor], offsets: Tensor, widths: list[int] = WIDTHS
 ) -> list[Tensor]:
     leaves = [t.clone().requires_grad_() for t in inputs]
-    with backends.force(backend):
+    with dispatch.force(backend):
         y = bank(*leaves, offsets, widths, OCTAVES)
     cotangent = torch.randn(y.shape, generator=torch.Generator().manual_seed(9))
     return [y, *torch.autograd.grad(y, leaves, cotangent)]

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.kernels import backends, gpu, hash_grid
+from polyfield.backends import dispatch, gpu
+from polyfield.encodings.kernels import hash_grid
+from polyfield.errors import InputError
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch for CUDA, or as a test tool")
 
-CACHED = (gpu._chosen, gpu.triton_found, gpu.why_not, gpu.ready, gpu._warn_once, backends.chosen)
+CACHED = (gpu._chosen, gpu.triton_found, gpu.why_not, gpu.ready, gpu._warn_once, dispatch.chosen)
 OP = hash_grid.__name__
 
 
@@ -24,7 +25,8 @@ def _forget() -> None:
 @pytest.fixture
 def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """A GPU that PyTorch finds and Triton launches on; only CPU tensors exist."""
-    from polyfield.encodings.kernels import hash_grid_triton, probe_triton
+    from polyfield.backends import probe_triton
+    from polyfield.encodings.kernels import hash_grid_triton
 
     _forget()
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
@@ -53,7 +55,7 @@ def _fails(error: Exception) -> None:
 
 def test_all_is_well(fake_gpu: pytest.MonkeyPatch) -> None:
     assert _told() == (True, [])
-    row = next(row for row in backends.report() if row.name == "triton")
+    row = next(row for row in dispatch.report() if row.name == "triton")
     assert row.used and "Pretended" in row.reason and "fp16" in row.reason
 
 
@@ -83,7 +85,7 @@ def test_no_triton(fake_gpu: pytest.MonkeyPatch) -> None:
 def test_no_launch(
     fake_gpu: pytest.MonkeyPatch, compiler: str | None, error: Exception, mend: str
 ) -> None:
-    from polyfield.encodings.kernels import probe_triton
+    from polyfield.backends import probe_triton
 
     fake_gpu.setattr(probe_triton, "check", lambda device: _fails(error))
     fake_gpu.setattr(gpu, "shutil", types.SimpleNamespace(which=lambda name: compiler))
@@ -105,7 +107,7 @@ def test_triton_that_was_asked_for_must_run(fake_gpu: pytest.MonkeyPatch) -> Non
         gpu.ready(OP, 0, True)
     fake_gpu.setenv("POLYFIELD_BACKEND", "triton")
     with pytest.raises(InputError, match="Triton kernels run on"):
-        backends.chosen()
+        dispatch.chosen()
 
 
 def test_precision_is_one_of_three(fake_gpu: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends, factored_numba
+from polyfield.backends import dispatch
+from polyfield.encodings.kernels import factored_numba
 from polyfield.encodings.kernels.factored import (
     Factors,
     _factored,
@@ -52,7 +53,7 @@ def table_of(factors: Factors) -> Tensor:
 def outcome(backend: str, x: Tensor, table: Tensor, factors: Factors) -> list[Tensor]:
     """Values, and gradients in points and table for one cotangent."""
     leaves = [t.clone().requires_grad_() for t in (x, table)]
-    with backends.force(backend):
+    with dispatch.force(backend):
         y = factored(*leaves, factors)
     cotangent = torch.randn(y.shape, generator=seeded(2))
     return [y.detach(), *torch.autograd.grad(y, leaves, cotangent)]
@@ -97,7 +98,7 @@ def test_lookup_keeps_nan(name: str) -> None:
     x = points(40, factors)
     x[7, 1] = math.nan
     for backend in ("numba", "reference"):
-        with backends.force(backend):
+        with dispatch.force(backend):
             y = factored(x, table_of(factors), factors)
         assert y[7].isnan().all() and not y[:7].isnan().any() and not y[8:].isnan().any()
 
@@ -109,7 +110,7 @@ def test_lookup_with_one_gradient_only(needed: int) -> None:
     inputs[needed].requires_grad_()
     found = []
     for backend in ("numba", "reference"):
-        with backends.force(backend):
+        with dispatch.force(backend):
             y = factored(*inputs, factors)
         found += torch.autograd.grad(y.square().sum(), inputs[needed])
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-3)
@@ -128,7 +129,7 @@ def test_lookup_is_the_same_bits_on_any_number_of_threads(
         threads(count)
         for one, two in zip(outcome("numba", x, table, factors), whole, strict=True):
             assert torch.equal(one, two)
-    monkeypatch.setattr(backends, "threads", lambda: 64)
+    monkeypatch.setattr(dispatch, "threads", lambda: 64)
     grad = torch.randn(3000, factors.width, generator=seeded(2))
     assert torch.equal(factored_numba.backward_table(grad, x, table, factors), whole[2])
     assert whole[2].abs().sum() > 0

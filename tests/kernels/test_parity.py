@@ -13,8 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from polyfield.backends import dispatch
 from polyfield.encodings.domain import domain
-from polyfield.encodings.kernels import backends, hash_grid_numba
+from polyfield.encodings.kernels import hash_grid_numba
 from polyfield.encodings.kernels.hash_grid import Levels, _hash_grid, _hash_grid_backward, hash_grid
 from polyfield.encodings.kernels.hash_grid import reference as hash_grid_reference
 from polyfield.encodings.kernels.spherical_harmonics import (
@@ -22,12 +23,12 @@ from polyfield.encodings.kernels.spherical_harmonics import (
     spherical_harmonics,
 )
 from polyfield.encodings.kernels.spherical_harmonics import reference as harmonics_reference
-from polyfield.fields.kernels.adam import AdamNumbers, adam
 from polyfield.fields.kernels.mlp import _mlp, _mlp_backward, mlp, size
 from polyfield.fields.kernels.mlp import reference as mlp_reference
 from polyfield.renderers.kernels.composite import _composite, _composite_backward, composite
 from polyfield.renderers.kernels.composite import reference as composite_reference
 from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
+from polyfield.training.kernels.adam import AdamNumbers, adam
 
 ROUNDOFF = 2.0**-24
 GEOMETRIES = {
@@ -53,7 +54,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 def outcome(backend: str, op: Op, *inputs: Tensor) -> list[Tensor]:
     """Outputs, and gradients in all inputs for a cotangent that depends on their shapes alone."""
     leaves = [x.detach().clone().requires_grad_() for x in inputs]
-    with backends.force(backend):
+    with dispatch.force(backend):
         outputs = op(*leaves)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
     cotangents = [torch.randn(o.shape, generator=seeded(99), dtype=o.dtype) for o in outputs]
@@ -114,7 +115,7 @@ def test_hash_grid_with_one_gradient_only(needed: str) -> None:
     leaf = (x if needed == "x" else table).requires_grad_()
     found = []
     for backend in ("numba", "reference"):
-        with backends.force(backend):
+        with dispatch.force(backend):
             y = hash_grid(x, table, levels, 2)
         found += torch.autograd.grad(y.square().sum(), leaf)
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-3)
@@ -127,7 +128,7 @@ def test_hash_grid_outside_and_not_finite() -> None:
     inside = x.clamp(0, 1)
     for backend in ("numba", "reference"):
         leaf = x.clone().requires_grad_()
-        with backends.force(backend):
+        with dispatch.force(backend):
             y = hash_grid(leaf, table, levels, 2)
             clamped = hash_grid(inside, table, levels, 2)
         assert torch.equal(y[[0, 1, 3]], clamped[[0, 1, 3]])
@@ -142,7 +143,7 @@ def test_hash_grid_on_the_faces_and_of_one_cell(dim: int) -> None:
     for base, growth, count in ((1, 1.0, 1), (1, 2.0, 4), (2, 1.0, 2), (3, 1.3, 3)):
         levels = Levels.make(dim, count, base, growth, 6)
         table = torch.rand(levels.entries * 2, generator=seeded(1))
-        with backends.force("numba"):
+        with dispatch.force("numba"):
             fast = hash_grid(corners, table, levels, 2)
         torch.testing.assert_close(
             fast, hash_grid_reference(corners, table, levels, 2), rtol=1e-6, atol=1e-6
@@ -156,9 +157,9 @@ def test_hash_grid_levels_in_shards(monkeypatch: pytest.MonkeyPatch, shards_of: 
     x = torch.rand(3000, 3, generator=seeded(0))
     table = torch.zeros(levels.entries * 2)
     grad = torch.randn(3000, 4, generator=seeded(1))
-    monkeypatch.setattr(backends, "threads", lambda: 1)
+    monkeypatch.setattr(dispatch, "threads", lambda: 1)
     whole = hash_grid_numba.backward_table(grad, x, table, levels, 2, False)
-    monkeypatch.setattr(backends, "threads", lambda: shards_of)
+    monkeypatch.setattr(dispatch, "threads", lambda: shards_of)
     assert torch.equal(hash_grid_numba.backward_table(grad, x, table, levels, 2, False), whole)
     assert whole.abs().sum() > 0
 
@@ -170,7 +171,7 @@ def test_hash_grid_levels_in_shards(monkeypatch: pytest.MonkeyPatch, shards_of: 
 @pytest.mark.parametrize("n", [0, 1, 4097])
 def test_spherical_harmonics(n: int, degree: int) -> None:
     d = torch.nn.functional.normalize(torch.randn(n, 3, generator=seeded()), dim=-1)
-    with backends.force("numba"):
+    with dispatch.force("numba"):
         fast = spherical_harmonics(d, degree)
     # Cubics of numbers below 1: a few roundoffs.
     torch.testing.assert_close(fast, harmonics_reference(d, degree), rtol=0, atol=20 * ROUNDOFF)
@@ -268,7 +269,7 @@ def test_an_opaque_sample_hides_its_ray_and_no_other(wall: float) -> None:
     values, length = torch.eye(4), torch.ones(4)
     density = torch.tensor([0.0, wall, 5.0, 0.5])
     for backend in ("numba", "reference"):
-        with backends.force(backend):
+        with dispatch.force(backend):
             color, opacity = composite(values, density, length, offsets)
         assert color[0].tolist() == [0.0, 1.0, 0.0, 0.0] and opacity[0] == 1
         assert float(opacity[1]) == pytest.approx(1 - math.exp(-0.5), abs=1e-6), backend
@@ -294,7 +295,7 @@ def _marched(
     occupied = torch.rand(21, 21, 21, generator=seeded(5)) < fill
     bounds = entry(origins, directions, near, far, space)
     jitter = torch.rand(n, generator=seeded(6))
-    with backends.force(backend):
+    with dispatch.force(backend):
         offsets, starts, ends = march(
             origins, directions, bounds, jitter, (occupied, clearance(occupied)), space, lattice
         )
@@ -367,7 +368,7 @@ def test_adam(n: int, skip: bool) -> None:
         for step in range(8):
             grad = torch.randn(n, generator=seeded(step))
             grad[torch.rand(n, generator=seeded(100 + step)) < 0.6] = 0
-            with backends.force(backend):
+            with dispatch.force(backend):
                 adam(state[0], grad, *state[1:], numbers, skip)
         states.append(state)
     # Eight steps of a dozen roundings each, of numbers of size 1 (moments up to a few).
@@ -379,7 +380,7 @@ def test_adam_beyond_the_horizon() -> None:
     for backend in ("numba", "reference"):
         state = [torch.zeros(20), torch.ones(20), torch.ones(20)]
         count = torch.full((20,), 2_000_000, dtype=torch.int32)
-        with backends.force(backend):
+        with dispatch.force(backend):
             adam(state[0], torch.ones(20), *state[1:], count, AdamNumbers(0.5), False)
         torch.testing.assert_close(state[0], torch.full((20,), -0.5))
         assert count.tolist() == [2_000_001] * 20

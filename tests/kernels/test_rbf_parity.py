@@ -11,12 +11,12 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
+from polyfield.backends.simd import LANES, load, store
+from polyfield.backends.sine import cosine, sine
 from polyfield.encodings.kernels.nearest import _nearest, nearest
 from polyfield.encodings.kernels.rbf import _rbf, _rbf_backward, pairs, rbf
 from polyfield.encodings.kernels.rbf import reference as rbf_reference
-from polyfield.encodings.kernels.simd import LANES, load, store
-from polyfield.encodings.kernels.sine import cosine, sine
 from polyfield.fields.kernels.sine_skip import _sine_skip, _sine_skip_backward, sine_skip
 from polyfield.fields.kernels.sine_skip import reference as sine_skip_reference
 
@@ -30,7 +30,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 def outcome(backend: str, op: Callable[[Tensor], Tensor], leaf: Tensor) -> list[Tensor]:
     """The output, and the gradient for a cotangent that depends on its shape alone."""
     leaf = leaf.detach().clone().requires_grad_()
-    with backends.force(backend):
+    with dispatch.force(backend):
         output = op(leaf)
     cotangent = torch.randn(output.shape, generator=seeded(99), dtype=output.dtype)
     return [output, *torch.autograd.grad(output, leaf, cotangent)]
@@ -90,7 +90,7 @@ def test_rbf_where_x_needs_a_gradient_is_the_reference() -> None:
     x, index, centres, shapes, weights = _scene(2, 30, 4, 3)
     multipliers = torch.linspace(-3, 3, 4).exp2()
     leaf = x.clone().requires_grad_()
-    with backends.force("numba"):
+    with dispatch.force("numba"):
         y = rbf(leaf, index, (centres, shapes), weights, multipliers, False)
     (gradient,) = torch.autograd.grad(y.sum(), leaf)
     small = 1e-3
@@ -138,7 +138,7 @@ def test_sine_skip(n: int, width: int) -> None:
 def test_nan_is_passed_on() -> None:
     x, index, centres, shapes, weights = _scene(2, 5, 16, 4)
     x[2] = torch.nan
-    with backends.force("numba"):
+    with dispatch.force("numba"):
         y = rbf(x, index, (centres, shapes), weights, torch.linspace(-3, 6, 16).exp2())
         skipped = sine_skip(y, torch.ones(16))
     assert y[2].isnan().all() and not y[[0, 1, 3, 4]].isnan().any()

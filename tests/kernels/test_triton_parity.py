@@ -16,15 +16,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from polyfield.backends import dispatch, gpu
 from polyfield.encodings.domain import domain
-from polyfield.encodings.kernels import backends, gpu
 from polyfield.encodings.kernels.hash_grid import Levels, hash_grid
-from polyfield.fields.kernels.adam import AdamNumbers, adam
 from polyfield.fields.kernels.bank import bank
 from polyfield.fields.kernels.bank import size as bank_size
 from polyfield.fields.kernels.mlp import mlp, size
 from polyfield.renderers.kernels.composite import composite
 from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
+from polyfield.training.kernels.adam import AdamNumbers, adam
 
 pytest.importorskip("triton", reason="Triton comes with PyTorch for CUDA, or as a test tool")
 
@@ -41,7 +41,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 def outcome(backend: str, precision: str, op: Op, *inputs: Tensor) -> list[Tensor]:
     """Outputs, and gradients in all inputs for a cotangent that depends on their shapes alone."""
     leaves = [x.detach().clone().to(DEVICE).requires_grad_() for x in inputs]
-    with backends.force(backend), gpu.force_precision(precision):
+    with dispatch.force(backend), gpu.force_precision(precision):
         outputs = op(*leaves)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         cotangents = [torch.randn(o.shape, generator=seeded(99)).to(DEVICE) for o in outputs]
@@ -186,7 +186,7 @@ def test_bank_of_more_networks_than_grouped_products_take() -> None:
     offsets = torch.arange(count + 1, device=DEVICE) // 50
     found = {}
     for backend in ("triton", "reference"):
-        with backends.force(backend), gpu.force_precision(HALF):
+        with dispatch.force(backend), gpu.force_precision(HALF):
             found[backend] = bank(x, None, w, offsets, widths, 0).cpu()
     close((found["triton"], found["reference"]), 5e-3)
 
@@ -229,7 +229,7 @@ def test_march(unbounded: bool, cone: float) -> None:
     lattice = Lattice(0.041, cone, 40)
     found = {}
     for backend in ("triton", "reference"):
-        with backends.force(backend):
+        with dispatch.force(backend):
             found[backend] = march(
                 o, d, entry(o, d, near, far, space), jitter, cells, space, lattice
             )
@@ -258,7 +258,7 @@ def test_adam(skip: bool) -> None:
         for step in range(4):
             grad = torch.randn(n, generator=seeded(step))
             grad[torch.rand(n, generator=seeded(100 + step)) < 0.6] = 0
-            with backends.force(backend):
+            with dispatch.force(backend):
                 adam(state[0], grad.to(DEVICE), *state[1:], numbers, skip)
         ends.append(state)
     for one, two in zip(*ends, strict=True):
@@ -269,9 +269,11 @@ def test_adam(skip: bool) -> None:
 
 
 def test_self_checks_pass_and_notice_a_wrong_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    from polyfield.encodings.kernels import hash_grid_triton, probe_triton
-    from polyfield.fields.kernels import adam_triton, bank_triton, mlp_triton
+    from polyfield.backends import probe_triton
+    from polyfield.encodings.kernels import hash_grid_triton
+    from polyfield.fields.kernels import bank_triton, mlp_triton
     from polyfield.renderers.kernels import composite_triton, march_triton
+    from polyfield.training.kernels import adam_triton
 
     modules = (hash_grid_triton, adam_triton, bank_triton, mlp_triton, composite_triton)
     for module in (probe_triton, march_triton, *modules):

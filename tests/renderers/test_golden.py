@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import torch
 
+from polyfield.backends import dispatch
 from polyfield.encodings.hash_grid import HashGrid
-from polyfield.encodings.kernels import backends
-from polyfield.fields.fit import Fit, FitConfig
 from polyfield.fields.radiance import Radiance
 from polyfield.renderers.model import RadianceModel, World
-from polyfield.renderers.objectives import Photometric
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
+from polyfield.training.loop import Fit, FitConfig
+from polyfield.training.objectives.photometric import Photometric
 
 FILE = Path(__file__).parent.parent / "golden" / "radiance.json"
 
@@ -48,7 +48,7 @@ def _numbers() -> dict[str, Any]:
 
 def test_golden(request: pytest.FixtureRequest) -> None:
     # Plain torch: what a kernel may round otherwise is the parity tests' matter.
-    with backends.force("reference"):
+    with dispatch.force("reference"):
         found = _numbers()
     if request.config.getoption("--update-golden"):
         FILE.parent.mkdir(exist_ok=True)

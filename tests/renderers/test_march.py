@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from polyfield.backends import dispatch
 from polyfield.encodings.domain import domain
-from polyfield.encodings.kernels import backends
 from polyfield.renderers.kernels.march import (
     BLOCK,
     FARTHEST,
@@ -71,7 +71,7 @@ def _by_hand(
 
 @pytest.fixture(params=["numba", "triton", "reference"])
 def backend(request: pytest.FixtureRequest):  # noqa: ANN201
-    with backends.force(request.param):
+    with dispatch.force(request.param):
         yield request.param
 
 

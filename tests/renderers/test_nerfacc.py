@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from polyfield.backends import dispatch, optional
 from polyfield.encodings.domain import Box, Contraction
-from polyfield.encodings.errors import InputError
-from polyfield.encodings.kernels import backends, optional
+from polyfield.errors import InputError
 from polyfield.renderers import nerfacc as ours
 from polyfield.renderers import volume
 from polyfield.renderers.intervals import Intervals
@@ -73,7 +73,7 @@ def test_its_dense_rendering_is_our_packed_one(backend: str, rays: Any) -> None:
         nerfacc.accumulate_along_rays(weight)[:, 0],
         nerfacc.accumulate_along_rays(weight, middle[..., None])[:, 0],
     ]
-    with backends.force(backend):
+    with dispatch.force(backend):
         pixels = volume.composite(rgb, density, found)
         lit = volume.transmittance(density, found)
     depth = pixels.depth * pixels.opacity.detach().clamp(min=1e-6)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from polyfield.encodings.kernels import backends
+from polyfield.backends import dispatch
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.composite import weights
 from polyfield.renderers.volume import Pixels, composite, points, transmittance
@@ -24,7 +24,7 @@ def intervals(counts: list[int], start: Tensor, length: Tensor) -> Intervals:
 
 @pytest.fixture(params=["numba", "triton", "reference"])
 def backend(request: pytest.FixtureRequest):  # noqa: ANN201
-    with backends.force(request.param):
+    with dispatch.force(request.param):
         yield request.param
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from polyfield.scenes.analytic import look_at
+from polyfield.scenes.demo.capture import look_at
 from polyfield.scenes.images import write_image
 
 Content = dict[str, Any]

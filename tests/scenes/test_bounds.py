@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from polyfield.encodings.errors import InputError
-from polyfield.scenes.analytic import look_at
+from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.bounds import MARGIN, automatic_bounds, scene_bounds
 from polyfield.scenes.cameras import Camera, Cameras
+from polyfield.scenes.demo.capture import look_at
 
 
 def ring(offset: tuple[float, float, float], flip: bool = False) -> Cameras:

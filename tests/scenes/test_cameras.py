@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polyfield.encodings.errors import InputError
-from polyfield.scenes.analytic import look_at
+from polyfield.errors import InputError
 from polyfield.scenes.cameras import Camera, Cameras
+from polyfield.scenes.demo.capture import look_at
 from polyfield.scenes.lens import MAX_STEPS, _linearise, distort, steps_needed, undistort
 
 FOX = (0.0578421, -0.0805099, -0.000980296, 0.00015575)

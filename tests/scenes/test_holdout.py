@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 from polyfield.scenes.holdout import kept_pixels
 
 

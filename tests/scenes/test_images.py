@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 from polyfield.scenes import images
 from polyfield.scenes.images import read_image, read_info, write_image
 

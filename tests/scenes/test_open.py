@@ -2,7 +2,7 @@
 
 import pytest
 
-from polyfield.encodings.errors import InputError
+from polyfield.errors import InputError
 from polyfield.scenes import (
     Analytic,
     Blender,

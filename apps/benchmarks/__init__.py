@@ -1,0 +1,1 @@
+"""What `polyfield bench` times."""

@@ -1,0 +1,146 @@
+"""`polyfield bench` on a CPU: kernels and a picture's step against plain torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from polyfield.apps.benchmarks.timing import Row, alternate, ray_points, timed
+from polyfield.backends import dispatch
+from polyfield.encodings.domain import Box
+from polyfield.encodings.hash_grid import HashGrid
+from polyfield.fields.coordinate import Coordinate
+from polyfield.fields.kernels import mlp
+from polyfield.fields.networks.linear import Linear
+from polyfield.scenes import open_picture
+from polyfield.scenes.base import ReadOptions
+from polyfield.training.loop import Fit, FitConfig
+from polyfield.training.objectives.regression import Regression
+
+POINTS = 1 << 18
+"""Rows of the kernel benchmarks."""
+BATCH = 1 << 14
+"""Points of an image step."""
+
+
+def hash_grid() -> Iterator[Row]:
+    """The 3-D grid of instant-ngp: forward, and backward into the table."""
+    torch.manual_seed(0)
+    encoding = HashGrid().build(3)
+    x = ray_points(POINTS, 3)
+    cotangent = torch.randn(POINTS, encoding.out_dim)
+    size = f"3-D L16 F2 T2^19, {POINTS} points on rays"
+
+    def forward() -> None:
+        with torch.no_grad():
+            encoding(x)
+
+    yield from timed(
+        "hash-grid forward",
+        size,
+        POINTS,
+        alternate({"reference": forward, "numba": forward}, 5),
+    )
+    graphs = {}
+    for name, backend in (("reference", "reference"), ("numba", "auto")):
+        with dispatch.force(backend):
+            graphs[name] = encoding(x)
+
+    def backward(name: str) -> Callable[[], object]:
+        return lambda: torch.autograd.grad(
+            graphs[name], encoding.table, cotangent, retain_graph=True
+        )
+
+    runs = {name: backward(name) for name in graphs}
+    yield from timed("hash-grid backward", size, POINTS, alternate(runs, 5))
+
+
+def small_mlp() -> Iterator[Row]:
+    """A colour network: forward, and forward with backward."""
+    torch.manual_seed(0)
+    widths = [32, 64, 64, 3]
+    x = torch.randn(POINTS, 32, requires_grad=True)
+    weights = (torch.randn(mlp.size(widths, False)) * 0.1).requires_grad_()
+    cotangent = torch.randn(POINTS, 3)
+
+    def forward() -> None:
+        with torch.no_grad():
+            mlp.mlp(x, weights, widths)
+
+    def both() -> None:
+        torch.autograd.grad(mlp.mlp(x, weights, widths), [x, weights], cotangent)
+
+    size = f"32-64-64-3, {POINTS} rows"
+    for op, run in (("mlp forward", forward), ("mlp forward+backward", both)):
+        yield from timed(op, size, POINTS, alternate({"reference": run, "numba": run}, 9))
+
+
+def wide_linear() -> Iterator[Row]:
+    """A layer of 256 units, forward and backward; the reference is torch's own layer."""
+    torch.manual_seed(0)
+    layer, n = Linear(256, 256), 1 << 15
+    x = torch.randn(n, 256, requires_grad=True)
+    cotangent = torch.randn(n, 256)
+
+    def run() -> None:
+        torch.autograd.grad(layer(x), [x, *layer.parameters()], cotangent)
+
+    runs = {"reference": run, "numba": run}
+    yield from timed("linear forward+backward", f"256-256, {n} rows", n, alternate(runs, 9))
+
+
+def image_step() -> Iterator[Row]:
+    """One training step of a picture; the reference is plain torch with torch's Adam."""
+    picture = open_picture("demo", ReadOptions())
+    grid = HashGrid(levels=16, features=2, log2_size=15, finest_resolution=picture.width // 2)
+
+    def field() -> Any:
+        torch.manual_seed(0)
+        return Coordinate(grid).build(Box(picture.bounds), picture.channels)
+
+    ours = field()
+    objective = Regression(BATCH).build(picture, ours, 0)
+    fit = Fit(ours, objective, FitConfig(steps=1 << 30))
+    theirs = field()
+    plain = Regression(BATCH).build(picture, theirs, 0)
+    adam = torch.optim.Adam(theirs.parameters(), 1e-2, betas=(0.9, 0.99), eps=1e-15)
+
+    def reference() -> None:
+        adam.zero_grad()
+        plain(0, 0.0)[0].backward()
+        adam.step()
+
+    def fast() -> None:
+        # A step is over in milliseconds: time ten, so that the clock's own noise is small.
+        for _ in range(10):
+            fit.step()
+
+    times = alternate({"reference": reference, "numba": fast}, 9)
+    times["numba"] /= 10
+    yield from timed("image-step", f"2-D L16 F2 T2^15, 64x2, {BATCH} points", BATCH, times)
+
+
+def bank() -> Iterator[Row]:
+    """KiloNeRF's networks."""
+    from polyfield.apps.benchmarks import bank
+
+    return bank.rows()
+
+
+def lookups() -> Iterator[Row]:
+    """Planes, lines and voxels against grid_sample."""
+    from polyfield.apps.benchmarks import grids
+
+    yield from grids.lookups()
+
+
+KERNELS: dict[str, Callable[[], Iterator[Row]]] = {
+    "hash-grid": hash_grid,
+    "mlp": small_mlp,
+    "linear": wide_linear,
+    "bank": bank,
+    "lookups": lookups,
+    "image-step": image_step,
+}

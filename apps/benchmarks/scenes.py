@@ -1,0 +1,122 @@
+"""`polyfield bench scene-step`, `render` and `scene-30db`: the whole program on a scene.
+
+On a CPU the `hash` preset; on a GPU instant-ngp's own numbers, which fill it: L16 F2 T2^19, 1024
+steps on the diagonal, 128^3 cells, 2^18 samples a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import torch
+
+from polyfield.apps.benchmarks.timing import Row, alternate
+from polyfield.apps.evaluate import evaluate_scene
+from polyfield.apps.presets import SceneRun
+from polyfield.apps.scene_presets import scene_presets
+from polyfield.encodings.hash_grid import HashGrid
+from polyfield.fields.radiance import Radiance
+from polyfield.renderers.model import RadianceModel, World
+from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.scenes import open_capture
+from polyfield.scenes.base import ReadOptions
+from polyfield.training.console import Reporter
+from polyfield.training.loop import Fit, FitConfig
+from polyfield.training.objectives.photometric import Photometric
+
+TRAINING = 15.0
+"""Seconds a scene trains before its steps and pictures are timed."""
+BUDGETS = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0, 120.0)
+"""Seconds tried one after the other until a fit reaches GOAL."""
+GOAL = 30.0
+"""PSNR of the test views, dB."""
+
+
+def _numbers(device: torch.device) -> SceneRun:
+    preset = scene_presets()["hash"]
+    if device.type == "cpu":
+        return preset
+    return replace(
+        preset,
+        field=Radiance(position=HashGrid()),
+        sampler=OccupancyGrid(),
+        objective=Photometric(samples=1 << 18, loss="mse", max_rays=1 << 18),
+        fit=replace(preset.fit, rates={"table": 1e-2, "network": 1e-2}),
+    )
+
+
+def _fast(device: torch.device) -> str:
+    return "numba" if device.type == "cpu" else "triton"
+
+
+def _fitted(
+    data: str, device: torch.device, seconds: float, whole: bool
+) -> tuple[RadianceModel, Fit, Any]:
+    """A scene after so many seconds: the beginning of a fit, or a whole one with its schedule."""
+    torch.manual_seed(0)
+    capture = open_capture(data, ReadOptions())
+    numbers = _numbers(device)
+    world = World(capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0))
+    model = RadianceModel(numbers.field, numbers.sampler, world).to(device)
+    scene = capture.scene("train").to(device)
+    objective = numbers.objective.build(scene, model.field, model.renderer, None, 0)
+    config = FitConfig(seconds=seconds, rates=numbers.fit.rates)
+    if whole:
+        config = replace(numbers.fit, seconds=seconds, steps=None)
+    fit = Fit(model.field, objective, config)
+    fit.warm_up()
+    fit.run()
+    return model, fit, capture
+
+
+def scene_step(data: str, device: torch.device) -> Iterator[Row]:
+    """Training steps of a scene that has found its surfaces: the whole loop."""
+    fast = _fast(device)
+    _, fit, _ = _fitted(data, device, TRAINING, False)
+    seconds, samples = fit.progress.seconds, fit.progress.samples
+    size = f"{data}, first {TRAINING:.0f} s"
+    yield Row("scene-training", fast, size, seconds, samples / seconds, None)
+    counts: dict[str, list[float]] = {"reference": [], fast: []}
+
+    def step(name: str) -> Callable[[], object]:
+        def run() -> None:
+            fit.step()
+            counts[name].append(fit.progress.numbers["samples"])
+
+        return run
+
+    times = alternate({name: step(name) for name in counts}, 5)
+    rates = {name: median(counts[name]) / times[name] for name in counts}
+    for name, rate in rates.items():
+        ratio = rate / rates["reference"]
+        size = f"{data}, {median(counts[name]):.0f} samples"
+        yield Row("scene-step", name, size, times[name], rate, ratio)
+
+
+def render(data: str, device: torch.device) -> Iterator[Row]:
+    """A view of a trained scene at two sizes."""
+    fast = _fast(device)
+    model, _, capture = _fitted(data, device, TRAINING, False)
+    camera = capture.cameras(capture.splits[-1])[0]
+    for edge in (200, 800):
+        small = camera.resized(edge, edge * camera.height // camera.width)
+        times = alternate({fast: lambda c=small: model.render(c)}, 5)  # type: ignore[misc]
+        pixels = small.width * small.height
+        seconds = times[fast]
+        size = f"{data}, {small.width}x{small.height}"
+        yield Row("render", fast, size, seconds, pixels / seconds, None)
+
+
+def scene_30db(data: str, device: torch.device) -> Iterator[Row]:
+    """Whole fits of growing length, until one reaches GOAL on the test views."""
+    for seconds in BUDGETS:
+        model, fit, capture = _fitted(data, device, seconds, True)
+        measured = evaluate_scene(model, capture, "test", Reporter(quiet=True))
+        psnr = float(measured.metrics["psnr"])
+        size = f"{data}, {psnr:.2f} dB"
+        yield Row("scene-30db", _fast(device), size, seconds, fit.progress.samples / seconds, None)
+        if psnr >= GOAL:
+            return

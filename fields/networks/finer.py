@@ -1,0 +1,43 @@
+"""FINER (Liu et al. 2024): sines whose frequency grows with |z|. For coordinates in [-1,1].
+
+Symbols: z = W x + b, h = sin(w0 (|z| + 1) z). Large first biases spread the frequencies. The
+released code holds |z| + 1 constant in the backward pass; here the gradient is the formula's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.fields.kernels.waves import wave
+from polyfield.fields.networks.stack import Stack, sine_weights, widths
+
+
+@dataclass(frozen=True)
+class Finer:
+    """Layers of sin(w0 (|z| + 1) z), SIREN's initial weights."""
+
+    hidden: int = 256
+    """Width of the hidden layers."""
+    layers: int = 4
+    """Number of hidden layers, the first included."""
+    frequency: float = 30.0
+    """w0 of every layer."""
+    first_bias: float = 0.0
+    """k: first biases from U(-k, k); 0 leaves PyTorch's, as the released picture script does."""
+
+    def build(self, in_dim: int, out_dim: int) -> Stack:
+        """The module."""
+        frequency = self.frequency
+
+        def activation(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+            return wave(z, "finer", frequency)
+
+        stack = Stack(widths(in_dim, self.hidden, self.layers, out_dim), activation)
+        if self.first_bias > 0:
+            with torch.no_grad():
+                stack.layers()[0].bias.uniform_(-self.first_bias, self.first_bias)
+        return sine_weights(stack, frequency)

@@ -1,0 +1,34 @@
+"""Gaussian activations (Ramasinghe and Lucey 2022; numbers of WIRE's code). For [-1,1].
+
+Symbols: h = exp(-(s (W x + b))^2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.fields.networks.stack import Stack, widths
+
+
+@dataclass(frozen=True)
+class Gauss:
+    """Layers of exp(-(s z)^2), PyTorch's initial values."""
+
+    hidden: int = 256
+    """Width of the hidden layers."""
+    layers: int = 3
+    """Number of hidden layers, the first included."""
+    scale: float = 10.0
+    """s: the larger, the finer the detail."""
+
+    def build(self, in_dim: int, out_dim: int) -> Stack:
+        """The module."""
+        scales = [self.scale] * self.layers
+        return Stack(widths(in_dim, self.hidden, self.layers, out_dim), _bell, scales)
+
+
+def _bell(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    return (-z.square()).exp()

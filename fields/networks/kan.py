@@ -1,0 +1,162 @@
+"""Kolmogorov-Arnold networks: a learned function of one variable on every edge.
+
+`SplineKan` follows efficient-kan (B-splines beside a SiLU), `ChebyshevKan` ChebyKAN (polynomials of
+tanh x). Both are for inputs in [-1,1].
+
+Symbols: layer i -> o; G cells of width h = 2/G in [-1,1], order k, B_j the G + k B-splines on the
+grid extended by k cells; T_n Chebyshev's polynomials.
+
+    spline:     y_o = sum_i w_oi SiLU(x_i) + m_oi sum_j c_oij B_j(x_i)
+    Chebyshev:  y_o = sum_i sum_n c_ino T_n(tanh x_i), layer norm between layers
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from polyfield.errors import InputError
+from polyfield.fields.base import Network
+from polyfield.fields.networks.linear import linear
+from polyfield.fields.networks.stack import widths
+
+NOISE = 0.1
+"""Initial splines go through U(+-NOISE / 2) / G at the grid's points."""
+
+
+@dataclass(frozen=True)
+class SplineKan:
+    """Layers of B-splines and SiLU. The grid is fixed: beyond it only the SiLU is left."""
+
+    hidden: int = 64
+    """Width of the hidden layers."""
+    layers: int = 2
+    """Number of hidden layers."""
+    cells: int = 5
+    """G, cells of the grid in [-1,1]."""
+    order: int = 3
+    """k, degree of the splines."""
+
+    def build(self, in_dim: int, out_dim: int) -> KanNetwork:
+        """The module."""
+        if self.cells < 1 or self.order < 1:
+            raise InputError(
+                "cells >= 1 and order >= 1", f"cells {self.cells}, order {self.order}", "raise them"
+            )
+        sizes = widths(in_dim, self.hidden, self.layers, out_dim)
+        pairs = zip(sizes[:-1], sizes[1:], strict=True)
+        return KanNetwork(sizes, [SplineLayer(i, o, self.cells, self.order) for i, o in pairs])
+
+
+@dataclass(frozen=True)
+class ChebyshevKan:
+    """Layers of Chebyshev polynomials of tanh x, layer norm between them."""
+
+    hidden: int = 64
+    """Width of the hidden layers."""
+    layers: int = 2
+    """Number of hidden layers."""
+    degree: int = 4
+    """Highest degree of the polynomials."""
+
+    def build(self, in_dim: int, out_dim: int) -> KanNetwork:
+        """The module."""
+        if self.degree < 1:
+            raise InputError("degree >= 1", str(self.degree), "raise it")
+        sizes = widths(in_dim, self.hidden, self.layers, out_dim)
+        layers: list[nn.Module] = [ChebyshevLayer(sizes[0], sizes[1], self.degree)]
+        for inputs, outputs in zip(sizes[1:-1], sizes[2:], strict=True):
+            layers += [nn.LayerNorm(inputs), ChebyshevLayer(inputs, outputs, self.degree)]
+        return KanNetwork(sizes, layers)
+
+
+class KanNetwork(Network):
+    """Layers one after the other."""
+
+    def __init__(self, sizes: list[int], layers: list[nn.Module]) -> None:
+        """`sizes` are the widths [in, hidden ..., out]."""
+        super().__init__()
+        self.in_dim, self.out_dim = sizes[0], sizes[-1]
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
+        """Outputs of the last layer."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+def b_splines(x: Float[Tensor, "*n"], cells: int, order: int) -> Float[Tensor, "*n b"]:
+    """The cells + order B-splines at x, 0 beyond the extended grid.
+
+    They sum to 1 in [-1,1]. On equal cells de Boor's recursion has constant denominators and only
+    order + 1 splines are not 0, so these alone are worked out.
+    """
+    total = cells + 2 * order
+    t = (x + 1) * (cells / 2) + order
+    cell = t.detach().floor().clamp(0, total - 1)
+    inside = (t >= 0) & (t < total)
+    r = t - cell
+    local = [torch.ones_like(r)]
+    for d in range(1, order + 1):
+        carried, raised = torch.zeros_like(r), []
+        for j, value in enumerate(local):
+            share = value / d
+            raised.append(carried + (j + 1 - r) * share)
+            carried = (r + (d - 1 - j)) * share
+        local = [*raised, carried]
+    values = torch.stack(local, -1) * inside[..., None]
+    at = cell.long()[..., None] + torch.arange(order + 1, device=x.device)
+    spread = values.new_zeros(*x.shape, total + order).scatter(-1, at, values)
+    return spread[..., order : order + cells + order]
+
+
+class SplineLayer(nn.Module):
+    """Efficient-kan's layer."""
+
+    def __init__(self, inputs: int, outputs: int, cells: int, order: int) -> None:
+        super().__init__()
+        self.cells, self.order = cells, order
+        bound = 1 / math.sqrt(inputs)
+        self.base = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))
+        self.factor = nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))
+        noise = (torch.rand(outputs, inputs, cells + 1) - 0.5) * NOISE / cells
+        # Least squares of least norm. By the pseudo-inverse: a solver that wants full rank gives
+        # NaN here, there are more splines than points.
+        basis = b_splines(torch.linspace(-1, 1, cells + 1, dtype=torch.float64), cells, order)
+        fit = torch.linalg.pinv(basis).T.float()
+        self.coefficients = nn.Parameter(noise @ fit)
+
+    def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
+        """The sum over inputs."""
+        splines = b_splines(x, self.cells, self.order).flatten(-2)
+        weights = (self.coefficients * self.factor[..., None]).flatten(1)
+        return linear(functional.silu(x), self.base) + linear(splines, weights)
+
+
+def chebyshev(t: Float[Tensor, "*n"], degree: int) -> Float[Tensor, "*n b"]:
+    """T_0 ... T_degree by T_n = 2 t T_(n-1) - T_(n-2); the gradient of acos has poles at +-1."""
+    found = [torch.ones_like(t), t]
+    while len(found) <= degree:
+        found.append(2 * t * found[-1] - found[-2])
+    return torch.stack(found, -1)
+
+
+class ChebyshevLayer(nn.Module):
+    """ChebyKAN's layer."""
+
+    def __init__(self, inputs: int, outputs: int, degree: int) -> None:
+        """Coefficients N(0, 1 / (inputs (degree + 1))), the standard deviation."""
+        super().__init__()
+        self.degree = degree
+        deviation = 1 / (inputs * (degree + 1))
+        self.coefficients = nn.Parameter(torch.randn(outputs, inputs * (degree + 1)) * deviation)
+
+    def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
+        """The sum over inputs and degrees."""
+        return linear(chebyshev(x.tanh(), self.degree).flatten(-2), self.coefficients)

@@ -1,0 +1,25 @@
+"""A ReLU network as PyTorch starts it (Tancik et al. 2020, behind an encoding).
+
+`Perceptron` is the same with tiny-cuda-nn's initial values and, by default, without biases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from polyfield.fields.networks.mlp import MLP, like_torch
+from polyfield.fields.networks.stack import widths
+
+
+@dataclass(frozen=True)
+class Relu:
+    """ReLU layers with biases and PyTorch's initial values, linear outputs."""
+
+    hidden: int = 256
+    """Width of the hidden layers."""
+    layers: int = 3
+    """Number of hidden layers."""
+
+    def build(self, in_dim: int, out_dim: int) -> MLP:
+        """The module."""
+        return like_torch(MLP(widths(in_dim, self.hidden, self.layers, out_dim), bias=True))

@@ -1,0 +1,38 @@
+"""SPDER (Shah and Sitawarin 2023): a damped sine, sin(z) sqrt|z|. For coordinates in [-1,1].
+
+Symbols: z = w0 (W x + b). The derivative cos(z) sqrt|z| + sin(z) sign(z) / (2 sqrt|z|) is 0 at
+z = 0, where automatic differentiation multiplies infinity by 0; it is written out here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.fields.kernels.waves import wave
+from polyfield.fields.networks.stack import Stack, sine_weights, widths
+
+
+@dataclass(frozen=True)
+class Spder:
+    """Layers of sin(z) sqrt|z|, SIREN's initial values (the pictures' activation, not sound's)."""
+
+    hidden: int = 256
+    """Width of the hidden layers."""
+    layers: int = 5
+    """Number of hidden layers, the first included."""
+    frequency: float = 30.0
+    """w0 of every layer."""
+
+    def build(self, in_dim: int, out_dim: int) -> Stack:
+        """The module."""
+        scales = [self.frequency] * self.layers
+        stack = Stack(widths(in_dim, self.hidden, self.layers, out_dim), damped_sine, scales)
+        return sine_weights(stack, self.frequency)
+
+
+def damped_sine(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Sin(z) sqrt|z|, its gradient finite everywhere."""
+    return wave(z, "damped")

@@ -1,0 +1,101 @@
+"""WIRE (Saragadam et al. 2023): complex Gabor wavelets. Published for coordinates in [-1,1].
+
+Symbols: h = exp(i w z - |s z|^2) of z = W h' + b. W and b of the first layer are real, the others
+complex; the output is a real part. With z = a + i b the wavelet is
+
+    exp(-w b - s^2 (a^2 + b^2)) (cos(w a) + i sin(w a)).
+
+Complex numbers are kept and computed as pairs of real ones, features [re | im]: files and
+optimisers know real numbers only, and one real product with [[re, -im], [im, re]] is fast.
+The two-dimensional wavelet (WIRE-2D) is not here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from polyfield.errors import InputError
+from polyfield.fields.base import Network
+from polyfield.fields.networks.linear import Linear, linear
+
+
+@dataclass(frozen=True)
+class Wire:
+    """Gabor layers, PyTorch's initial values for complex weights."""
+
+    hidden: int = 256
+    """Width of a real network of as many parameters: there are hidden / sqrt(2) complex units."""
+    layers: int = 3
+    """Number of Gabor layers, the first included."""
+    frequency: float = 20.0
+    """w of every layer; not trained."""
+    scale: float = 30.0
+    """s of every layer; not trained. 1/s is the width of a wavelet."""
+
+    def build(self, in_dim: int, out_dim: int) -> WireNetwork:
+        """The module."""
+        if self.hidden < 2 or self.layers < 1:
+            raise InputError(
+                "hidden >= 2 and layers >= 1",
+                f"hidden {self.hidden}, layers {self.layers}",
+                "raise them",
+            )
+        units = int(self.hidden / math.sqrt(2))
+        return WireNetwork((in_dim, out_dim), units, self.layers, self.frequency, self.scale)
+
+
+class WireNetwork(Network):
+    """A real layer, complex layers with Gabor wavelets between them, and a real part."""
+
+    def __init__(
+        self, dims: tuple[int, int], units: int, layers: int, frequency: float, scale: float
+    ) -> None:
+        """`dims` are inputs and outputs, `units` complex values a layer."""
+        super().__init__()
+        self.in_dim, self.out_dim = dims
+        self.frequency, self.scale = frequency, scale
+        self.first = Linear(self.in_dim, units)
+        self.hidden = nn.ModuleList(ComplexLinear(units) for _ in range(layers - 1))
+        # The real part of a complex layer, as one layer on [re | im].
+        self.last = Linear(2 * units, self.out_dim)
+        bound = 1 / math.sqrt(units)
+        for parameter in self.last.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
+        """The real part of the last layer."""
+        z = self.first(x)
+        # exp(i w z - (s z)^2) of a real z.
+        h = self._wave((-(self.scale * z).square()).exp(), z)
+        for layer in self.hidden:
+            a, b = layer(h).chunk(2, -1)
+            size = a.square() + b.square()
+            h = self._wave((-self.frequency * b - self.scale**2 * size).exp(), a)
+        return self.last(h)
+
+    def _wave(self, envelope: Float[Tensor, "*n u"], a: Float[Tensor, "*n u"]) -> Tensor:
+        phase = self.frequency * a
+        return torch.cat([envelope * phase.cos(), envelope * phase.sin()], -1)
+
+
+class ComplexLinear(nn.Module):
+    """A complex layer of as many outputs as inputs, on and to [re | im]."""
+
+    def __init__(self, units: int) -> None:
+        """PyTorch's initial values of a complex layer: both parts U(+-1/sqrt(units))."""
+        super().__init__()
+        bound = 1 / math.sqrt(units)
+        self.real = nn.Parameter(torch.empty(units, units).uniform_(-bound, bound))
+        self.imaginary = nn.Parameter(torch.empty(units, units).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(2 * units).uniform_(-bound, bound))
+
+    def forward(self, h: Float[Tensor, "*n u"]) -> Float[Tensor, "*n u"]:
+        """W h + b."""
+        above = torch.cat([self.real, -self.imaginary], 1)
+        below = torch.cat([self.imaginary, self.real], 1)
+        return linear(h, torch.cat([above, below]), self.bias)

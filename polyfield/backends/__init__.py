@@ -1,0 +1,1 @@
+"""Which kernel runs an op, on which device, and what the kernels share."""

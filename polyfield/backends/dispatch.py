@@ -1,0 +1,192 @@
+"""Which kernels run, why, and on how many threads.
+
+An op has one `reference` in plain torch and may have a fast kernel of the same numbers.
+`POLYFIELD_BACKEND` is read once: `auto` (the fast kernel wherever there is one), `reference`
+(never), `numba` (the CPU kernel or an error), `triton` (the GPU kernel or an error; CPU tensors as
+with `auto`).
+
+The kernels of an op `x.py` are the modules `x_numba.py` and, where it has one, `x_triton.py`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from polyfield.backends import gpu, optional
+from polyfield.errors import InputError
+
+CHOICES = ("auto", "reference", "numba", "triton")
+
+_forced: list[str] = []
+_lock = threading.Lock()
+
+
+@cache
+def chosen() -> str:
+    """The value of POLYFIELD_BACKEND, read once.
+
+    Raises:
+        InputError: the value is not one of CHOICES, or its package is missing.
+    """
+    value = os.environ.get("POLYFIELD_BACKEND", "auto")
+    if value not in CHOICES:
+        raise InputError(
+            f"POLYFIELD_BACKEND to be one of {', '.join(CHOICES)}",
+            repr(value),
+            "unset it or pick one",
+        )
+    if value == "numba" and not _numba_found():
+        raise InputError(
+            "the numba package for POLYFIELD_BACKEND=numba", "none", "pip install numba"
+        )
+    if value == "triton" and not gpu.interpreting() and (reason := gpu.why_not(0)):
+        raise InputError(
+            "a GPU that Triton kernels run on for POLYFIELD_BACKEND=triton",
+            reason,
+            "unset it or mend that",
+        )
+    return value
+
+
+def current() -> str:
+    """What is forced, else what was chosen."""
+    return _forced[-1] if _forced else chosen()
+
+
+@cache
+def _numba_found() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+@contextmanager
+def force(backend: str) -> Iterator[None]:
+    """Use `backend`, one of CHOICES, inside a `with` block, whatever was chosen."""
+    assert backend in CHOICES, backend
+    _forced.append(backend)
+    try:
+        yield
+    finally:
+        _forced.pop()
+
+
+def use_numba(*tensors: Tensor) -> bool:
+    """True if the numba kernel is to run on these tensors: float32 on the CPU."""
+    backend = current()
+    return (
+        backend != "reference"
+        and not (backend == "triton" and gpu.interpreting())
+        and _numba_found()
+        and all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
+    )
+
+
+def use_triton(op: str, *tensors: Tensor) -> bool:
+    """True if the Triton kernel of `op` is to run on these tensors: float32 on a CUDA device.
+
+    Triton's interpreter runs it on CPU tensors, where that is forced.
+
+    Raises:
+        InputError: POLYFIELD_BACKEND is triton and the kernel can't run.
+    """
+    backend = current()
+    if backend in ("reference", "numba") or any(t.dtype != torch.float32 for t in tensors):
+        return False
+    device = tensors[0].device
+    if device.type != "cuda":
+        return backend == "triton" and device.type == "cpu" and gpu.interpreting()
+    return gpu.ready(op, device.index or 0, backend == "triton")
+
+
+def fast(op: str, *tensors: Tensor) -> bool:
+    """True if one of the kernels of `op`, the module of its reference, is to run."""
+    return use_numba(*tensors) or use_triton(op, *tensors)
+
+
+def kernel(op: str, *tensors: Tensor) -> Any:
+    """The module of the kernel that `fast` promised."""
+    return importlib.import_module(f"{op}_{'numba' if use_numba(*tensors) else 'triton'}")
+
+
+def call(kernel: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a parallel numba kernel on torch's number of threads.
+
+    Numba's `workqueue` threading layer aborts the process when two threads enter it at once, so
+    calls are serialised.
+    """
+    import numba
+
+    with _lock:
+        numba.set_num_threads(max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)))
+        return kernel(*arguments)
+
+
+def new(*shape: int) -> Tensor:
+    """An uninitialised float32 CPU tensor for a kernel's result.
+
+    Numpy asks for huge pages where torch does not: touching a fresh array of 32 MB or more is then
+    several times faster.
+    """
+    return torch.from_numpy(np.empty(shape, np.float32))
+
+
+def flat(tensor: Tensor) -> np.ndarray:
+    """The values as a one-dimensional numpy array; shares memory with a contiguous tensor."""
+    return tensor.detach().contiguous().view(-1).numpy()
+
+
+def threads() -> int:
+    """Threads a parallel kernel uses."""
+    return torch.get_num_threads()
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One row of `polyfield info`."""
+
+    name: str
+    used: bool
+    reason: str
+    """What it is used for, or why it is off and how to turn it on."""
+
+
+def _triton_row() -> Backend:
+    if chosen() in ("reference", "numba"):
+        return Backend("triton", False, f"POLYFIELD_BACKEND={chosen()}; unset it")
+    reason = gpu.why_not(0)
+    return Backend("triton", reason is None, reason or gpu.describe(0))
+
+
+def _optional_row(package: optional.Package) -> Backend:
+    reason = optional.why_not(package)
+    return Backend(package.module, reason is None, reason or optional.describe(package))
+
+
+def report() -> list[Backend]:
+    """The backends this machine could use, which are used, and why the others are not."""
+    rows = [Backend("reference", True, "plain torch, any dtype and device")]
+    if not _numba_found():
+        rows.append(Backend("numba", False, "not installed; pip install numba"))
+    elif chosen() == "reference":
+        rows.append(Backend("numba", False, "POLYFIELD_BACKEND=reference; unset it"))
+    else:
+        import numba
+
+        from polyfield.backends.simd import LANES
+
+        rows.append(
+            Backend("numba", True, f"{numba.__version__}, CPU, float32, {LANES} lanes a vector")
+        )
+    rows.append(_triton_row())
+    return rows + [_optional_row(package) for package in optional.PACKAGES]

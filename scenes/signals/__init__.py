@@ -1,0 +1,1 @@
+"""Signals on disk: one file a kind."""

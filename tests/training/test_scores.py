@@ -1,0 +1,49 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from polyfield.training.scores import psnr, ssim
+
+
+def test_psnr_of_a_known_error() -> None:
+    target = torch.zeros(4, 5, 3)
+    assert psnr(target + 0.1, target) == pytest.approx(20.0, abs=1e-5)
+    assert psnr(target + 0.1, target, peak=10.0) == pytest.approx(40.0, abs=1e-5)
+    assert psnr(target, target) == math.inf
+
+
+def _ssim_by_hand(a: np.ndarray, b: np.ndarray) -> float:
+    """One window at a time, over a picture continued by its mirror image."""
+    offsets = np.arange(-5, 6)
+    window = np.exp(-(offsets[:, None] ** 2 + offsets[None] ** 2) / (2 * 1.5**2))
+    window /= window.sum()
+    c1, c2 = 0.01**2, 0.03**2
+    found = []
+    for channel in range(a.shape[2]):
+        x, y = (np.pad(p[..., channel], 5, mode="reflect") for p in (a, b))
+        for i in range(a.shape[0]):
+            for j in range(a.shape[1]):
+                u, v = x[i : i + 11, j : j + 11], y[i : i + 11, j : j + 11]
+                mu, mv = (window * u).sum(), (window * v).sum()
+                uu = (window * (u - mu) ** 2).sum()
+                vv = (window * (v - mv) ** 2).sum()
+                uv = (window * (u - mu) * (v - mv)).sum()
+                top = (2 * mu * mv + c1) * (2 * uv + c2)
+                found.append(top / ((mu**2 + mv**2 + c1) * (uu + vv + c2)))
+    return float(np.mean(found))
+
+
+def test_ssim_is_the_published_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    target = torch.rand(14, 17, 3, generator=generator)
+    pred = (target + 0.2 * torch.randn(14, 17, 3, generator=generator)).clamp(0, 1)
+    assert ssim(pred, target) == pytest.approx(
+        _ssim_by_hand(pred.numpy(), target.numpy()), abs=1e-3
+    )
+    assert ssim(target, target) == pytest.approx(1.0)
+
+
+def test_ssim_of_a_tiny_picture_is_no_number() -> None:
+    assert math.isnan(ssim(torch.ones(3, 20, 1), torch.ones(3, 20, 1)))

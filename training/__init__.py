@@ -1,0 +1,1 @@
+"""Training: the one loop, its objectives, what watches it, the folder of a run, distillation."""

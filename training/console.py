@@ -1,0 +1,116 @@
+"""What a user sees while a run trains: a live line on a terminal, else a line every 10 seconds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.live import Live
+from rich.text import Text
+
+from polyfield.training.loop import Progress
+
+PLAIN_SECONDS = 10.0
+"""Time between two lines where there is no terminal."""
+LIVE_SECONDS = 0.2
+"""Time between two repaints of the live line."""
+
+
+class Reporter:
+    """Prints to stdout; stderr is for errors alone. Use it as a context.
+
+    Args:
+        quiet: Print nothing but warnings.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._terminal = sys.stdout.isatty() and not quiet
+        self._live: Live | None = None
+        self._every = LIVE_SECONDS if self._terminal else PLAIN_SECONDS
+        self._next = time.monotonic() + self._every
+        self._rate = _Rate()
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def say(self, line: str) -> None:
+        """Print a line, unless quiet."""
+        if not self._quiet:
+            self._close()
+            print(line, flush=True)
+
+    def warn(self, line: str) -> None:
+        """Print a warning, quiet or not."""
+        self._close()
+        print(f"polyfield: warning: {line}", flush=True)
+
+    def step(self, progress: Progress) -> None:
+        """Show where training is, when it is time for that. Cheap at every step."""
+        if self._is_due():
+            self._show(describe(progress, self._rate.update(progress)))
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Show how many views or frames are done, when it is time for that."""
+        if self._is_due() and done < total:
+            self._show(f"{what} {done} of {total}")
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        if self._quiet or now < self._next:
+            return False
+        self._next = now + self._every
+        return True
+
+    def _show(self, line: str) -> None:
+        if not self._terminal:
+            print(line, flush=True)
+            return
+        if self._live is None:
+            self._live = Live(auto_refresh=False, transient=True)
+            self._live.start()
+        self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+
+    def _close(self) -> None:
+        """Take the live line away, so that the next line stands in its place."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+class _Rate:
+    """Samples per second since the last look."""
+
+    def __init__(self) -> None:
+        self._seen = (0.0, 0)
+
+    def update(self, progress: Progress) -> float:
+        seconds, samples = progress.seconds - self._seen[0], progress.samples - self._seen[1]
+        self._seen = (progress.seconds, progress.samples)
+        return samples / seconds if seconds > 0 else 0.0
+
+
+def describe(progress: Progress, rate: float) -> str:
+    """Step, loss, PSNR, samples per second and the time left, in one line.
+
+    Args:
+        progress: Where training is.
+        rate: Samples per second.
+    """
+    parts = [f"step {progress.step:>6}", f"loss {progress.loss:.5f}"]
+    if "psnr" in progress.numbers:
+        parts.append(f"PSNR {progress.numbers['psnr']:5.2f} dB")
+    parts.append(f"{rate / 1e6:.2f} M samples/s")
+    if progress.fraction > 0:
+        left = progress.seconds * (1 - progress.fraction) / progress.fraction
+        parts.append(f"{left:.0f} s left")
+    return "  ".join(parts)

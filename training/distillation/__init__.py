@@ -1,0 +1,1 @@
+"""Teaching one field what another has learned."""

@@ -1,0 +1,199 @@
+"""Pictures of a run: target beside prediction beside error, the training curve, videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.files import write_whole
+from polyfield.scenes.color import from_float, srgb_from_linear
+from polyfield.scenes.images import write_image
+
+ERROR_SCALE = 4.0
+"""The error panel is white where a value is off by 1 / ERROR_SCALE of the range."""
+PANEL_SIZES = (200, 720)
+"""Shortest and longest longer side of one panel of a preview, in pixels."""
+_GAP = 6
+_CAPTION = 16
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One row of a preview."""
+
+    target: Float[Tensor, "h w c"]
+    """In [0, 1], 1 (grey) or 3 channels."""
+    prediction: Float[Tensor, "h w c"]
+    """The same."""
+    caption: str
+    """What it is and how good, for instance "r_0  31.20 dB"."""
+
+
+def write_preview(path: Path, pairs: Sequence[Pair], linear: bool) -> None:
+    """Rows of target, prediction and error, with captions.
+
+    Args:
+        path: Ends with .png.
+        pairs: One row each; sizes may differ.
+        linear: The values are linear light and go through the sRGB curve to be seen.
+    """
+    from PIL import Image, ImageDraw
+
+    rows = []
+    for pair in pairs:
+        shown = [_paneled(_seen(p, linear)) for p in (pair.target, pair.prediction)]
+        error = (shown[0] - shown[1]).abs().mean(-1) * ERROR_SCALE
+        panels = [*shown, _colored(error.clamp(0, 1), "inferno")]
+        height, width = panels[0].shape[:2]
+        row = np.full((height + _CAPTION + _GAP, 3 * (width + _GAP), 3), 255, np.uint8)
+        for index, panel in enumerate(panels):
+            left = index * (width + _GAP)
+            row[_CAPTION : _CAPTION + height, left : left + width] = _bytes(panel)
+        picture = Image.fromarray(row)
+        draw = ImageDraw.Draw(picture)
+        words = ("target", f"prediction {pair.caption}", f"error x {ERROR_SCALE:g}")
+        for index, word in enumerate(words):
+            draw.text((index * (width + _GAP) + 2, 2), word, fill=(0, 0, 0))
+        rows.append(np.asarray(picture))
+    wide = max(row.shape[1] for row in rows)
+    padding = [((0, 0), (0, wide - row.shape[1]), (0, 0)) for row in rows]
+    padded = [np.pad(r, p, constant_values=255) for r, p in zip(rows, padding, strict=True)]
+    write_image(path, np.concatenate(padded))
+
+
+def write_curve(path: Path, history: Sequence[Sequence[float]], measured: float | None) -> None:
+    """PSNR on the training batches and the loss against training time.
+
+    Args:
+        path: Ends with .png.
+        history: Rows of (seconds, loss, psnr).
+        measured: PSNR of the evaluation, in dB; None where there was none.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    left = figure.add_subplot()
+    right = left.twinx()
+    seconds, loss, psnr = np.array(history, dtype=float).reshape(-1, 3).T
+    right.plot(seconds, loss, color="0.75", linewidth=1, label="loss")
+    if len(loss) and np.nanmin(loss) > 0:
+        right.set_yscale("log")
+    left.plot(seconds, psnr, color="tab:blue", linewidth=1.2, label="training batches")
+    if measured is not None and np.isfinite(measured):
+        left.axhline(measured, color="tab:red", linestyle="--", linewidth=1)
+        left.annotate(f"measured {measured:.2f} dB", (0.02, measured), va="bottom",
+                      xycoords=("axes fraction", "data"), color="tab:red")  # fmt: skip
+    left.set_zorder(right.get_zorder() + 1)
+    left.patch.set_visible(False)
+    left.set_xlabel("training time / s")
+    left.set_ylabel("PSNR / dB")
+    right.set_ylabel("loss")
+    left.grid(alpha=0.3)
+    write_whole(path, lambda temporary: figure.savefig(temporary, format="png"))
+
+
+def depth_picture(
+    depth: Float[Tensor, "h w"], opacity: Float[Tensor, "h w"], near: float, far: float
+) -> Float[Tensor, "h w 3"]:
+    """Depth in false colours, near bright, empty space black.
+
+    Args:
+        depth: Distance along the ray, world units.
+        opacity: In [0, 1].
+        near: Distance shown as the brightest.
+        far: Distance shown as the darkest.
+    """
+    share = 1 - (depth - near) / max(far - near, 1e-9)
+    return _colored(share.nan_to_num(0).clamp(0, 1), "turbo") * opacity.clamp(0, 1)[..., None]
+
+
+def depth_range(depth: Float[Tensor, "h w"], opacity: Float[Tensor, "h w"]) -> tuple[float, float]:
+    """Distances between which most of the opaque pixels lie, a little widened."""
+    solid = depth[opacity > 0.5]
+    if not len(solid):
+        return 0.0, 1.0
+    low, high = np.percentile(solid.cpu().numpy(), (1, 99)).tolist()
+    margin = 0.1 * (high - low) + 1e-6
+    return low - margin, high + margin
+
+
+def to_bytes(picture: Float[Tensor, "h w c"], linear: bool) -> np.ndarray:
+    """A picture of values in [0, 1] as 8-bit RGB."""
+    return _bytes(_seen(picture, linear))
+
+
+def write_video(path: Path, frames: Iterator[np.ndarray], fps: int = 30) -> int:
+    """Write an H.264 video that every player shows (yuv420p), whole or not at all.
+
+    Args:
+        path: Ends with .mp4.
+        frames: uint8 [h w 3], all of one size. An odd side loses its last row or column.
+        fps: Frames per second.
+
+    Returns:
+        How many frames there were.
+    """
+    import imageio_ffmpeg
+
+    count = 0
+
+    def write(temporary: Path) -> None:
+        nonlocal count
+        writer = None
+        try:
+            for frame in frames:
+                height, width = (n - n % 2 if n > 1 else n for n in frame.shape[:2])
+                if writer is None:
+                    writer = imageio_ffmpeg.write_frames(
+                        str(temporary), (width, height), fps=fps, codec="libx264", quality=8,
+                        macro_block_size=1, ffmpeg_log_level="error",
+                    )  # fmt: skip
+                    writer.send(None)
+                writer.send(np.ascontiguousarray(frame[:height, :width]))
+                count += 1
+        finally:
+            if writer is not None:
+                writer.close()
+
+    write_whole(path, write)
+    return count
+
+
+def _seen(picture: Float[Tensor, "h w c"], linear: bool) -> Float[Tensor, "h w 3"]:
+    """Three channels in [0, 1], ready for a screen."""
+    shown = picture.detach().float().cpu()
+    shown = srgb_from_linear(shown.clamp(min=0)) if linear else shown
+    return shown.clamp(0, 1).expand(-1, -1, 3)
+
+
+def _paneled(picture: Float[Tensor, "h w 3"]) -> Float[Tensor, "h2 w2 3"]:
+    """A picture at the size of a panel: large ones reduced by area, tiny ones in whole blocks."""
+    size = max(picture.shape[:2])
+    low, high = PANEL_SIZES
+    if size < low:
+        times = -(-low // size)
+        return picture.repeat_interleave(times, 0).repeat_interleave(times, 1)
+    if size <= high:
+        return picture
+    planes = picture.movedim(-1, 0)[None]
+    scale = [max(round(n * high / size), 1) for n in picture.shape[:2]]
+    return torch.nn.functional.interpolate(planes, scale, mode="area")[0].movedim(0, -1)
+
+
+def _colored(values: Float[Tensor, "h w"], name: str) -> Float[Tensor, "h w 3"]:
+    """Values in [0, 1] through one of matplotlib's colour maps."""
+    from matplotlib import colormaps
+
+    return torch.from_numpy(colormaps[name](values.detach().cpu().numpy())[..., :3]).float()
+
+
+def _bytes(picture: Float[Tensor, "h w 3"]) -> np.ndarray:
+    return from_float(picture.numpy(), np.uint8)

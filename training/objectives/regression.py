@@ -1,0 +1,128 @@
+"""Values of a field against the values of a signal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from polyfield.devices import move
+from polyfield.fields.base import SignalField
+from polyfield.scenes.signals.image import Picture
+from polyfield.training.objectives.residuals import LossName, loss_of, psnr_of
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Values of a field against the values of a picture."""
+
+    batch: int = 16384
+    """Pixels a step; 0 takes all of them."""
+    loss: LossName = "mse"
+    """Of the difference in value."""
+
+    def build(
+        self, picture: Picture, field: SignalField, seed: int, kept: Tensor | None = None
+    ) -> RegressionObjective:
+        """The objective; `kept` are the numbers of the pixels to learn from, all if None."""
+        return RegressionObjective(self, picture, field, seed, kept)
+
+
+WHOLE, SLICE = 1 << 14, 1 << 13
+"""Batches of more than WHOLE pixels add up gradients in slices: activations then stay in caches."""
+ROOM = 1 << 18
+"""Both on a GPU: there only the memory counts."""
+
+
+class RegressionObjective:
+    """Walks through all pixels in random order, again and again.
+
+    Where a step takes the whole picture and the field would rather have a grid, it gets one.
+    """
+
+    def __init__(
+        self,
+        config: Regression,
+        picture: Picture,
+        field: SignalField,
+        seed: int,
+        kept: Tensor | None = None,
+    ) -> None:
+        self.config, self.picture, self.field = config, picture, field
+        self.x, self.value = picture.all()
+        weight = picture.detail(kept) if field.places else None
+        if kept is not None:
+            kept = move(kept, self.x.device)
+            self.x, self.value = self.x[kept], self.value[kept]
+            weight = None if weight is None else weight[kept]
+        if weight is not None:
+            field.place(self.x, weight)
+        self.batch = min(config.batch or len(self.x), len(self.x))
+        on_cpu = self.x.device.type == "cpu"
+        self.whole, self.slice = (WHOLE, SLICE) if on_cpu else (ROOM, ROOM)
+        self.axes: list[Tensor] | None = None
+        self.kept = kept
+        if field.prefers_grid and self.batch == len(self.x):
+            x = picture.all()[0]
+            self.axes = [x[: picture.width, 0], x[:: picture.width, 1]]
+        self.generator = torch.Generator().manual_seed(seed)
+        self.position = 0
+        self._shuffle()
+
+    def _shuffle(self) -> None:
+        """A new order, sorted within each batch: neighbours share entries of a grid, and so caches.
+
+        The generator's state before it is what resuming needs.
+        """
+        self.before = self.generator.get_state()
+        order = torch.randperm(len(self.x), generator=self.generator).numpy()
+        for at in range(0, len(order) - self.batch + 1, self.batch):
+            order[at : at + self.batch].sort()
+        self.order = move(torch.from_numpy(order), self.x.device)
+
+    def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
+        """Loss of the next pixels."""
+        if self.axes is not None:
+            # Axes are column and row, pixels are counted row by row.
+            values = self.field.on_grid(self.axes).transpose(0, 1).flatten(0, 1)
+            values = values if self.kept is None else values.index_select(0, self.kept)
+            return self._judge(self.x, values - self.value)
+        batch = self.batch
+        if self.position + batch > len(self.x):
+            self._shuffle()
+            self.position = 0
+        pick = self.order[self.position : self.position + batch]
+        self.position += batch
+        if batch <= self.whole:
+            x = self.x.index_select(0, pick)
+            return self._judge(x, self.field(x) - self.value.index_select(0, pick))
+        total, square = 0.0, 0.0
+        for part in pick.split(self.slice):
+            x, share = self.x.index_select(0, part), len(part) / batch
+            residual = self.field(x) - self.value.index_select(0, part)
+            loss, numbers = self._judge(x, residual)
+            (loss * share).backward()
+            total, square = total + loss.item() * share, square + numbers["mse"] * share
+        return torch.tensor(total), self._numbers(square, batch)
+
+    def _judge(self, x: Tensor, residual: Tensor) -> tuple[Tensor, dict[str, float]]:
+        if self.field.observes:
+            self.field.observe(x, residual.detach().square().mean(-1))
+        loss, mse = loss_of(self.config.loss, residual)
+        return loss, self._numbers(mse, len(x))
+
+    @staticmethod
+    def _numbers(mse: float, samples: int) -> dict[str, float]:
+        return {"psnr": psnr_of(mse), "mse": mse, "samples": float(samples)}
+
+    def state(self) -> dict[str, Tensor]:
+        """Position in the current order, and the generator before it was drawn."""
+        return {"position": torch.tensor(self.position), "generator": self.before}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `state` gave."""
+        self.generator.set_state(state["generator"])
+        self._shuffle()
+        self.position = int(state["position"])

@@ -1,0 +1,267 @@
+"""The folder of a run: what lies in it, when it may be written, and how it goes on.
+
+`config.yaml` what was asked; `model.safetensors` the model; `state.safetensors` one checkpoint;
+`cameras.json` poses and lenses; `metrics.json` what was measured, written last; `log/` TensorBoard;
+`preview.png`, `curve.png`, and for pictures `prediction.*`; a distilled run has its `report.*`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from polyfield.devices import resolve
+from polyfield.errors import InputError
+from polyfield.files import TEMPORARY, read_json, read_yaml, write_json, write_yaml
+from polyfield.machine import peak_memory, versions
+from polyfield.renderers.model import RadianceModel, SignalModel, load_model
+from polyfield.tensors import load_meta, load_tensors, save_tensors
+
+Plan = Literal["fresh", "resume", "finished"]
+
+_FILES = (
+    "model.safetensors", "state.safetensors", "cameras.json", "metrics.json",
+    "preview.png", "curve.png", "curve.json", "report.md", "report.json", "report.png",
+)  # fmt: skip
+# What may differ between a run and the command that resumes it.
+_FREE = ("polyfield", "preset", "threads", "fingerprint")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder of a run, by its path."""
+
+    path: Path
+
+    def file(self, name: str) -> Path:
+        """The path of one of its files."""
+        return self.path / name
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder holds a run, begun or finished."""
+        return self.file("config.yaml").is_file()
+
+    def config(self) -> dict[str, Any]:
+        """What was asked for.
+
+        Raises:
+            InputError: there is no run, or its config.yaml is damaged.
+        """
+        if not self.is_there:
+            raise InputError(
+                "a RUN folder with config.yaml", f"{self.path}", "give the --out of a fit"
+            )
+        tree = read_yaml(self.file("config.yaml"))
+        if not isinstance(tree, dict) or tree.get("kind") not in ("scene", "image"):
+            raise InputError(
+                "a run's config.yaml with its kind", str(self.file("config.yaml")), "fit it again"
+            )
+        return tree
+
+    def metrics(self) -> dict[str, Any]:
+        """What was measured so far; empty before the first measurement."""
+        path = self.file("metrics.json")
+        return dict(read_json(path)) if path.is_file() else {}
+
+    def state_meta(self) -> dict[str, Any]:
+        """Where the checkpoint stands: step, seconds, samples, spent, history; empty if none."""
+        path = self.file("state.safetensors")
+        return load_meta(path) if path.is_file() else {}
+
+    def save_state(self, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+        """Write the checkpoint."""
+        save_tensors(self.file("state.safetensors"), state, {"kind": "state", **meta})
+
+    def load_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Read the checkpoint."""
+        return load_tensors(self.file("state.safetensors"))
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Make the folder, clear what an older run left in it, and write config.yaml.
+
+        Raises:
+            InputError: the folder can't be made or written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._clear()
+            # Last, so that a run cut short here still shows which one it was.
+            write_yaml(self.file("config.yaml"), dict(config))
+        except OSError as error:
+            raise InputError(
+                "a folder to write the run into",
+                f"{self.path}: {error.strerror}",
+                "choose another --out",
+            ) from None
+
+    def tidy(self) -> None:
+        """Remove what a killed process left half written."""
+        for path in self.path.glob(f"{TEMPORARY}*"):
+            path.unlink()
+
+    def _clear(self) -> None:
+        """Remove a run's files but its config, and nothing a user may have put beside them."""
+        for name in _FILES:
+            self.file(name).unlink(missing_ok=True)
+        for path in self.path.glob("prediction.*"):
+            path.unlink()
+        self.tidy()
+        shutil.rmtree(self.file("log"), ignore_errors=True)
+
+
+def plan(run: Run, config: Mapping[str, Any], resume: bool, overwrite: bool) -> Plan:
+    """Whether to begin, to go on, or that there is nothing left to do. Writes nothing.
+
+    Args:
+        run: Where to.
+        config: What is asked for now.
+        resume: Go on with a run of the same config; begin where there is none.
+        overwrite: Begin anew, whatever run was there.
+
+    Raises:
+        InputError: the folder is taken, or a run of another config is to be resumed.
+    """
+    if resume and overwrite:
+        raise InputError("--resume or --overwrite", "both", "drop one of them")
+    if run.path.exists() and not run.path.is_dir():
+        raise InputError("a folder for --out", f"the file {run.path}", "choose another --out")
+    _check_writable(run.path)
+    if not run.path.exists() or all(p.name.startswith(TEMPORARY) for p in run.path.iterdir()):
+        return "fresh"
+    if not run.is_there:
+        raise InputError(
+            "--out to be new, empty or a run",
+            f"{run.path} with other files",
+            "choose another --out",
+        )
+    if overwrite:
+        return "fresh"
+    if not resume:
+        raise InputError(
+            "a new folder for --out",
+            f"{run.path}, which holds a run",
+            "add --resume or --overwrite, or choose another --out",
+        )
+    changes = _changes(run.config(), config)
+    if changes:
+        raise InputError(
+            f"the command that began {run.path}",
+            "; ".join(changes[:3]),
+            "give the old value, or --overwrite, or another --out",
+        )
+    meta = run.state_meta()
+    if not meta:
+        return "fresh"
+    done = meta.get("spent") and run.metrics().get("steps") == meta["step"]
+    return "finished" if done else "resume"
+
+
+def check_fingerprint(run: Run, fingerprint: str) -> None:
+    """Raise unless the data is what the run began with.
+
+    Raises:
+        InputError: other pixels or cameras.
+    """
+    if run.config().get("fingerprint") != fingerprint:
+        raise InputError(
+            f"the data that {run.path} began with",
+            "other pixels or cameras under the same path",
+            "give --overwrite or another --out",
+        )
+
+
+def model_fingerprint(run: Run) -> str:
+    """What a run's model is recognised by: a digest of its file."""
+    return hashlib.sha256(run.file("model.safetensors").read_bytes()).hexdigest()[:16]
+
+
+def load(path: str | os.PathLike[str], device: str = "cpu") -> RadianceModel | SignalModel:
+    """Load a trained model.
+
+    Args:
+        path: A RUN folder, or a model.safetensors alone.
+        device: Where the model goes: auto, cpu, cuda or cuda:N. What it is asked must lie there;
+            what it renders is on the CPU.
+
+    Returns:
+        A model with `.field`, `.bounds` and `.render`.
+
+    Raises:
+        InputError: no model there, a file that is damaged, foreign or newer, or no such device.
+    """
+    place = Path(path)
+    file = place / "model.safetensors" if place.is_dir() else place
+    if not file.is_file():
+        raise InputError(
+            "a RUN folder with model.safetensors, or that file",
+            f"{path}",
+            "check the path, or fit a model first",
+        )
+    model = load_model(file)
+    # What is read onto the CPU may go on to a GPU: that much is possible with every backend.
+    return model if device == "cpu" else model.to(resolve(device))
+
+
+def update_metrics(run: Run, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Write metrics.json: what it held, with what was found now."""
+    metrics = {**run.metrics(), **found}
+    write_json(run.file("metrics.json"), metrics)
+    return metrics
+
+
+def facts(run: Run, model: nn.Module) -> dict[str, Any]:
+    """What metrics.json says beside the quality: effort, size, versions.
+
+    Args:
+        run: With a checkpoint.
+        model: Its model, as saved.
+    """
+    meta, config = run.state_meta(), run.config()
+    seconds, samples = meta.get("seconds", 0.0), meta.get("samples", 0)
+    return {
+        "seconds_training": seconds,
+        "steps": meta.get("step", 0),
+        "samples": samples,
+        "samples_per_second": samples / seconds if seconds else None,
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "model_bytes": run.file("model.safetensors").stat().st_size,
+        "peak_memory_bytes": peak_memory(),
+        "seed": config["seed"],
+        "threads": config["threads"],
+        "device": meta.get("device", "cpu"),
+        "versions": versions(),
+    }
+
+
+def _check_writable(path: Path) -> None:
+    """Raise if the folder, or the nearest one above it that exists, can't be written."""
+    folder = path
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(
+            "a folder to write the run into", f"{folder}, which can't be", "choose another --out"
+        )
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any], where: str = "") -> list[str]:
+    """Where two config trees differ, as "seed 1 instead of 0"."""
+    found = []
+    for key in dict.fromkeys((*old, *new)):
+        name = f"{where}.{key}" if where else str(key)
+        before, now = old.get(key), new.get(key)
+        if before == now or name in _FREE:
+            continue
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            found += _changes(before, now, name)
+        else:
+            found.append(f"{name} {now} instead of {before}")
+    return found
