@@ -17,18 +17,20 @@ from importlib import import_module, metadata
 from types import FrameType
 from typing import NoReturn, TextIO
 
+from polyfield.apps.tasks import KINDS
+
 VERBS = {
-    "fit scene": ("polyfield.apps.fit_scene", "train a scene from posed pictures"),
-    "fit image": ("polyfield.apps.fit_image", "train a picture"),
-    "compare image": ("polyfield.apps.compare:main_image", "fit a picture with several presets"),
-    "compare scene": ("polyfield.apps.compare:main_scene", "fit a scene with several presets"),
+    "fit": ("polyfield.apps.fit", "train a field"),
+    "compare": ("polyfield.apps.compare", "fit the same data with several presets"),
     "distill": ("polyfield.apps.distill", "turn a run into another architecture"),
-    "evaluate": ("polyfield.apps.evaluate", "measure a run on pictures it never saw"),
-    "render": ("polyfield.apps.render", "draw a run along a camera path"),
+    "evaluate": ("polyfield.apps.evaluate", "measure a run on what it never saw"),
+    "render": ("polyfield.apps.render", "draw a run: along a camera path, at another size"),
     "info": ("polyfield.apps.info", "say what a run is, or what this machine has"),
     "bench": ("polyfield.apps.bench", "time the kernels"),
 }
-"""Words on the command line -> (module with `main(arguments)` or module:function, what it does)."""
+"""Word on the command line -> (module with `main`, what it does)."""
+OF_A_KIND = ("fit", "compare")
+"""Verbs that are followed by a kind of data: `main(kind, arguments)`; else `main(arguments)`."""
 
 
 def main() -> NoReturn:
@@ -52,25 +54,26 @@ def run(arguments: Sequence[str]) -> int:
     if words[0] == "--version":
         print(f"polyfield {metadata.version('polyfield')}")
         return 0
-    groups = {verb.split()[0] for verb in VERBS if " " in verb}
-    size = 2 if words[0] in groups else 1
-    if size == 2 and (len(words) == 1 or words[1] in ("-h", "--help")):
-        print(_help(words[0]))
-        return 0
-    verb = " ".join(words[:size])
+    verb, *rest = words
     if verb not in VERBS:
-        return _unknown(verb, words[0] if size == 2 else "")
-    return _call(VERBS[verb][0], words[size:])
+        return _unknown(verb, tuple(VERBS), "polyfield")
+    if verb not in OF_A_KIND:
+        return _call(VERBS[verb][0], rest)
+    if not rest or rest[0] in ("-h", "--help"):
+        print(_help(verb))
+        return 0
+    if rest[0] not in KINDS:
+        return _unknown(rest[0], tuple(KINDS), f"polyfield {verb}")
+    return _call(VERBS[verb][0], rest[1:], rest[0])
 
 
-def _call(module: str, arguments: list[str]) -> int:
+def _call(module: str, arguments: list[str], *kind: str) -> int:
     """Run a verb's `main` and turn whatever it raises into an exit code and at most one line."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
-            home, _, name = module.partition(":")
-            getattr(import_module(home), name or "main")(arguments)
+            import_module(module).main(*kind, arguments)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         return _ended(130, f"stopped by Ctrl-C{_reason(stop)}")
@@ -138,25 +141,28 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     sys.exit(143)
 
 
-def _unknown(verb: str, group: str) -> int:
-    names = [name for name in VERBS if name.startswith(group)]
-    candidates = [*names, *{name.split()[0] for name in names}]
-    near = difflib.get_close_matches(verb, candidates, n=1, cutoff=0.5)
-    ask = f"polyfield {group}".rstrip()
-    mend = f"did you mean polyfield {near[0]}?" if near else f"run `{ask} --help`"
-    return _ended(2, f"error: expected one of {', '.join(names)}; got {verb!r}; {mend}")
+def _unknown(word: str, names: Sequence[str], ask: str) -> int:
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    mend = f"did you mean {ask} {near[0]}?" if near else f"run `{ask} --help`"
+    return _ended(2, f"error: expected one of {', '.join(names)}; got {word!r}; {mend}")
 
 
-def _help(group: str) -> str:
-    verbs = {verb: what for verb, (_, what) in VERBS.items() if verb.startswith(group)}
+def _help(verb: str) -> str:
+    if verb:
+        rows = {f"{verb} {kind}": about for kind, (_, about) in KINDS.items()}
+    else:
+        rows = {
+            f"{name} KIND" if name in OF_A_KIND else name: what for name, (_, what) in VERBS.items()
+        }
     lines = [
-        f"usage: polyfield {group or 'VERB'}{' scene|image' if group else ''} ...",
+        f"usage: polyfield {verb or 'VERB'}{' KIND' if verb else ''} ...",
         "",
         "Neural fields that install with pip, compile nothing and train in a minute on a CPU.",
         "",
-        *(f"  {verb:<15}{what}" for verb, what in verbs.items()),
+        *(f"  {name:<15}{what}" for name, what in rows.items()),
         "",
-        "  polyfield VERB --help says more; polyfield --version",
+        f"  KIND is one of {', '.join(KINDS)}",
+        f"  polyfield {verb + ' KIND' if verb else 'VERB'} --help says more; polyfield --version",
         "",
         "Try: polyfield fit scene demo --out runs/demo",
     ]

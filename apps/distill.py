@@ -2,36 +2,127 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, cast
 
-import torch
 import tyro
 
 from polyfield.apps import config_cli
+from polyfield.apps.choices import (
+    budgeted,
+    check_seed,
+    configured,
+    kind_named,
+    reading,
+    task_of,
+)
 from polyfield.apps.distill_matrix import matrix
-from polyfield.apps.distill_runs import distill_image, distill_scene
-from polyfield.apps.distill_scene import Lesson, Method
-from polyfield.apps.distill_teacher import asked_of
-from polyfield.apps.fitting import check_seed, configured, with_budget
-from polyfield.apps.image_presets import image_presets
-from polyfield.apps.jobs import DEMO, Asked, Way
-from polyfield.apps.scene_presets import method_of, scene_presets
+from polyfield.apps.distill_report import report_on
+from polyfield.apps.distill_scratch import scratch
 from polyfield.devices import resolve
 from polyfield.errors import InputError
 from polyfield.machine import use_threads
-from polyfield.renderers.model import RadianceModel, SignalModel
-from polyfield.training.console import Reporter
-from polyfield.training.distillation.pvd import LEVELS, Level
+from polyfield.renderers.model import Model
+from polyfield.training.distillation.distilled import Distilled
+from polyfield.training.distillation.methods import (
+    METHODS,
+    DistillConfig,
+    MethodConfig,
+    as_method,
+)
+from polyfield.training.fit import DEMO, FRESH, RunOptions, RunSpec, fit
 from polyfield.training.run import Run
+from polyfield.training.watchers.console import Reporter
+from polyfield.training.watchers.probe import LOOKS, ProbeCurve
+
+
+def distill(
+    run: str | os.PathLike[str],
+    to: str,
+    out: str | os.PathLike[str],
+    *,
+    seconds: float | None = None,
+    steps: int | None = None,
+    method: str | MethodConfig | None = None,
+    finetune: str | os.PathLike[str] | None = None,
+    baseline: bool = False,
+    looks: int = LOOKS,
+    seed: int = 0,
+    threads: int | None = None,
+    device: str = "auto",
+    options: RunOptions = FRESH,
+    reporter: Reporter | None = None,
+) -> Model:
+    """Turn a trained run into a model of another architecture.
+
+    Args:
+        run: The teacher's folder.
+        to: The student's preset.
+        out: A new folder for the student's run.
+        seconds: Training time; 60 where neither this nor `steps` is given.
+        steps: Training steps, instead of `seconds`.
+        method: A name such as pvd-al, or a method with its options; None for what suits the preset.
+        finetune: Data for as much training again, when the student has learned.
+        baseline: Whether to train the same student from the data too, for the report.
+        looks: Points of the curve; 0 for none.
+        seed: Of everything random.
+        threads: CPU threads; None for PyTorch's own choice.
+        device: auto for a GPU where there is one; cpu, cuda or cuda:N.
+        options: Resume or overwrite.
+        reporter: What is printed; None prints warnings alone.
+
+    Returns:
+        The student, on that device.
+
+    Raises:
+        InputError: the teacher, the folder, the device or a value can't be used.
+    """
+    reporter = reporter or Reporter(quiet=True)
+    check_seed(seed)
+    teacher, student = Run(Path(run)), Run(Path(out).expanduser())
+    config, theirs = teacher.config(), task_of(teacher)
+    if student.path.resolve() == teacher.path.resolve():
+        raise InputError("a folder of its own for the student", "the teacher's", "change --out")
+    kind = type(theirs)
+    task = budgeted(configured(kind, to), seconds, steps)
+    # Data is read as the teacher read it.
+    task = dataclasses.replace(task, **reading(theirs))  # type: ignore[type-var]
+    how = as_method(method, cast(MethodConfig, kind.method_of(to)))
+    if how.name not in kind.methods():
+        raise InputError(
+            f"a method for {theirs.kind}: {', '.join(kind.methods())}", how.name, "pick one of them"
+        )
+    tuned = None if finetune is None else os.fspath(finetune)
+    tuned = tuned if tuned in (None, DEMO) else os.path.abspath(tuned)
+    place = resolve(device)
+    learner: Any = Distilled(
+        task, DistillConfig(os.path.abspath(teacher.path), how, tuned), to, place
+    )
+    spec = RunSpec(config["data"], to, seed, use_threads(threads), place)
+    if baseline:
+        task.open(spec.source)
+    model = fit(
+        learner,
+        spec,
+        student,
+        reporter,
+        options,
+        lambda made, data: (
+            [ProbeCurve(student, learner.metric, learner.probe(made, data), looks)] if looks else []
+        ),
+    )
+    found = scratch(task, spec, student, reporter, options) if baseline else None
+    reporter.say(report_on(student, teacher, task.metric, place, found))
+    return cast(Model, model)
 
 
 @dataclass(frozen=True)
-class Flags:
-    """Turn a trained model into one of another architecture, without the photographs."""
+class DistillFlags:
+    """Turn a trained model into one of another architecture, without its data."""
 
     run: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = None
     """Folder of the teacher's run; none with --matrix."""
@@ -43,28 +134,16 @@ class Flags:
     """Training time of the student. Default 60."""
     steps: int | None = None
     """Number of its training steps, instead of --seconds."""
-    method: Annotated[str | None, tyro.conf.arg(metavar="pvd|pvd-al|kilonerf")] = None
-    """Along rays of random poses, with hard examples, or in cells first. Default: for PRESET."""
-    al: Annotated[str | None, tyro.conf.arg(metavar="poses,rays,points")] = None
-    """Levels of pvd-al. Default all."""
-    heads: bool = False
-    """Give the student auxiliary heads while it learns."""
-    loss: Literal["norm", "mse"] = "norm"
-    """Size of a difference: its norm, as released, or its mean square."""
-    no_clamp: bool = False
-    """Do not clamp log-densities."""
-    no_stages: bool = False
-    """All terms from the beginning; with kilonerf points of cells to the end, no rays."""
-    no_inherit: bool = False
-    """Copy neither grid nor heads: the grid is made anew of the teacher's density."""
-    no_lend: bool = False
-    """Ask the student at every sample, also where the teacher says that little is to be seen."""
+    method: Annotated[str | None, tyro.conf.arg(metavar="pvd|pvd-al|kilonerf|values")] = None
+    """How it learns; the other flags are those of the method. Default: for PRESET."""
     finetune: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
-    """Photographs for as much training again, when the student has learned."""
+    """Data for as much training again, when the student has learned."""
     baseline: bool = False
-    """Also train the same student from the photographs, for the same time and the same steps."""
+    """Also train the same student from the data, for the same time and the same steps."""
     matrix: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None
-    """Every preset into every other on this scene; finished pairs in DIR are kept."""
+    """Every preset into every other on this data; finished pairs in DIR are kept."""
+    kind: str = "scene"
+    """Kind of the data of --matrix."""
     presets: str | None = None
     """Presets of the matrix, with commas between; default all."""
     seed: int = 0
@@ -81,142 +160,132 @@ class Flags:
     """Print nothing but warnings and errors."""
 
 
+_ONE_STUDENT = ("finetune", "baseline", "overwrite", "method")
+_MATRIX = ("presets", "kind")
+_OLD_WORDS = {"--no-lend": "--all-samples"}
+"""Flags of the first edition."""
+
+
 def main(arguments: Sequence[str]) -> None:
     """The command line."""
-    given = config_cli.parse(Flags, arguments, "distill")
-    if given.out is None:
+    words = [_OLD_WORDS.get(word, word) for word in arguments]
+    method = _method(words)
+    fields: list[Any] = [("own", DistillFlags, dataclasses.field(default_factory=DistillFlags))]
+    fields.append(("how", method, dataclasses.field(default_factory=method)))
+    command: Any = make_dataclass("Flags", fields, namespace={"__doc__": DistillFlags.__doc__})
+    _foreign(words, method)
+    given = config_cli.parse(command, words, "distill")
+    own: DistillFlags = given.own
+    if own.out is None:
         raise InputError("--out", "none", "name a folder for the student")
-    check_seed(given.seed)
-    threads, device = use_threads(given.threads), resolve(given.device)
-    with Reporter(given.quiet) as reporter:
-        if given.matrix is not None:
-            if given.run is not None or given.to is not None:
+    with Reporter(own.quiet) as reporter:
+        options = RunOptions(own.resume, own.overwrite)
+        if own.matrix is not None:
+            if own.run is not None or own.to is not None:
                 raise InputError("--matrix without RUN and --to", "both", "drop one of them")
-            _refuse(given, (*LESSON, "overwrite"), "no such flag with --matrix")
-            budget = (given.seconds, given.steps)
-            base = Asked(given.matrix, seed=given.seed, threads=threads, device=device)
-            matrix(base, given.presets, budget, given.out, reporter)
+            _refuse(own, _ONE_STUDENT, "no such flag with --matrix")
+            _refuse_method(given.how, "no such flag with --matrix")
+            budget = (own.seconds, own.steps)
+            check_seed(own.seed)
+            spec = RunSpec(own.matrix, "", own.seed, use_threads(own.threads), resolve(own.device))
+
+            def pair(teacher: Path, to: str, out: Path) -> object:
+                return distill(
+                    teacher,
+                    to,
+                    out,
+                    seconds=own.seconds,
+                    steps=own.steps,
+                    looks=0,
+                    seed=own.seed,
+                    threads=own.threads,
+                    device=own.device,
+                    options=RunOptions(resume=True),
+                    reporter=reporter,
+                )
+
+            kind = kind_named(own.kind)
+            matrix(kind, spec, own.presets, budget, own.out, reporter, pair)
             return
-        if given.run is None or given.to is None:
+        if own.run is None or own.to is None:
             raise InputError(
                 "RUN and --to PRESET, or --matrix DATA",
-                "neither" if given.run is None else "no --to",
+                "neither" if own.run is None else "no --to",
                 "for instance polyfield distill runs/a --to mlp --out runs/b",
             )
-        _refuse(given, ("presets",), "--matrix for it")
-        way = Way(given.resume, given.overwrite)
-        run = Run(given.out)
-        lesson = Lesson(
-            os.path.abspath(given.run),
-            cast(Method, given.method or "pvd"),
-            _levels(given),
-            given.heads,
-            given.loss,
-            not given.no_clamp,
-            not given.no_stages,
-            not given.no_inherit,
-            not given.no_lend,
-            given.finetune if given.finetune in (None, DEMO) else os.path.abspath(given.finetune),
+        _refuse(own, _MATRIX, "--matrix for it")
+        distill(
+            own.run,
+            own.to,
+            own.out,
+            seconds=own.seconds,
+            steps=own.steps,
+            method=given.how,
+            finetune=own.finetune,
+            baseline=own.baseline,
+            seed=own.seed,
+            threads=own.threads,
+            device=own.device,
+            options=options,
+            reporter=reporter,
         )
-        budget = (given.seconds, given.steps)
-        _distill(lesson, given, budget, run, (threads, device), reporter, way)
 
 
-LESSON = (
-    "method", "al", "heads", "loss", "no_clamp", "no_stages", "no_inherit", "no_lend", "finetune",
-    "baseline",
-)  # fmt: skip
-"""Flags of one student."""
+def _method(words: Sequence[str]) -> type:
+    """The method whose options are flags: the one named, else what suits teacher and preset."""
+    named = config_cli.value_of("--method", words)
+    if named is not None:
+        return type(as_method(named, cast(MethodConfig, None)))
+    to = config_cli.value_of("--to", words) or ""
+    for word in words:
+        run = Run(Path(word))
+        if not word.startswith("-") and run.is_there:
+            return type(kind_named(run.config()["kind"]).method_of(to))
+    return type(kind_named("scene").method_of(to))
 
 
-def _refuse(given: Flags, names: Sequence[str], wanted: str, fine: Sequence[str] = ()) -> None:
+def _foreign(words: Sequence[str], method: type) -> None:
+    """Raise for a flag that another method has.
+
+    Raises:
+        InputError: it would change nothing here.
+    """
+    own = {f.name for f in dataclasses.fields(method)}
+    for word in words:
+        name = word.removeprefix("--").partition("=")[0].removeprefix("no-").replace("-", "_")
+        others = [
+            other
+            for other, kind in METHODS.items()
+            if word.startswith("--") and name in {f.name for f in dataclasses.fields(kind)}
+        ]
+        if others and name not in own:
+            raise InputError(
+                f"--method {' or '.join(others)} for {word.partition('=')[0]}",
+                next(n for n, kind in METHODS.items() if kind is method),
+                "drop it, or change --method",
+            )
+
+
+def _refuse(given: DistillFlags, names: Sequence[str], wanted: str) -> None:
     """No flag may be given that would change nothing.
 
     Raises:
-        InputError: one of these was, and is not among the fine ones.
+        InputError: one of these was.
     """
-    default = Flags()
+    default = DistillFlags()
     for name in names:
-        if name not in fine and getattr(given, name) != getattr(default, name):
+        if getattr(given, name) != getattr(default, name):
             raise InputError(wanted, f"--{name.replace('_', '-')}", "drop it")
 
 
-def _levels(given: Flags) -> tuple[Level, ...]:
-    if given.method not in (None, "pvd", "pvd-al", "kilonerf"):
-        raise InputError("--method pvd, pvd-al or kilonerf", repr(given.method), "pick one of them")
-    if given.method != "pvd-al":
-        _refuse(given, ("al",), "--method pvd-al for it")
-        return ()
-    if given.al is None:
-        return LEVELS
-    names = tuple(name.strip() for name in given.al.split(",") if name.strip())
-    if not names or any(name not in LEVELS for name in names):
-        raise InputError(f"--al with some of {','.join(LEVELS)}", repr(given.al), "change it")
-    return cast(tuple[Level, ...], names)
-
-
-def _distill(
-    lesson: Lesson,
-    given: Flags,
-    budget: tuple[float | None, int | None],
-    run: Run,
-    machine: tuple[int, torch.device],
-    reporter: Reporter,
-    way: Way,
-) -> RadianceModel | SignalModel:
-    """One student, of a picture or of a scene; `machine` is the threads and the device."""
-    teacher = Run(Path(lesson.teacher))
-    config = teacher.config()
-    assert given.to is not None
-    asked = asked_of(teacher, given.to, given.seed, *machine)
-    if run.path.resolve() == teacher.path.resolve():
-        raise InputError("a folder of its own for the student", "the teacher's", "change --out")
-    if config["kind"] == "image":
-        _refuse(given, LESSON, "a teacher of a scene for it", ("loss",))
-        picture = configured(image_presets(), given.to)
-        picture = replace(picture, fit=with_budget(picture.fit, *budget))
-        return distill_image(lesson, asked, picture, run, reporter, way)
-    scene = configured(scene_presets(), given.to)
-    scene = replace(scene, fit=with_budget(scene.fit, *budget))
-    if given.method is None:
-        lesson = replace(lesson, method=method_of(given.to))
-    if lesson.method == "kilonerf":
-        _refuse(given, ("heads",), "--method pvd or pvd-al for it")
-    return distill_scene(lesson, asked, scene, run, reporter, way, given.baseline)
-
-
-def distill(
-    run: str | os.PathLike[str],
-    to: str,
-    out: str | os.PathLike[str],
-    *,
-    seconds: float | None = None,
-    steps: int | None = None,
-    method: Method | None = None,
-    seed: int = 0,
-    device: str = "auto",
-) -> RadianceModel | SignalModel:
-    """Turn a trained run into a model of another architecture.
-
-    Args:
-        run: The teacher's folder.
-        to: The student's preset.
-        out: A new folder for the student's run.
-        seconds: Training time; 60 where neither this nor `steps` is given.
-        steps: Training steps, instead of `seconds`.
-        method: pvd, pvd-al or kilonerf; None for what suits the preset.
-        seed: Of everything random.
-        device: auto for a GPU where there is one; cpu, cuda or cuda:N.
-
-    Returns:
-        The student, on that device.
+def _refuse_method(how: Any, wanted: str) -> None:
+    """The same for the options of a method.
 
     Raises:
-        InputError: the teacher, the folder, the device or a value can't be used.
+        InputError: one differs from its default.
     """
-    check_seed(seed)
-    given = Flags(run=Path(run), out=Path(out), to=to, method=method, seed=seed)
-    lesson = Lesson(os.path.abspath(run), method or "pvd", _levels(given))
-    machine = use_threads(None), resolve(device)
-    budget = (seconds, steps)
-    return _distill(lesson, given, budget, Run(Path(out)), machine, Reporter(quiet=True), Way())
+    for field in dataclasses.fields(how):
+        value = getattr(how, field.name)
+        if value != field.default:
+            flag = f"--no-{field.name}" if value is False else f"--{field.name}"
+            raise InputError(wanted, flag.replace("_", "-"), "drop it")

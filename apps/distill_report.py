@@ -5,17 +5,50 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from polyfield.apps.distill_curve import seconds_to
+import torch
+
+from polyfield.config import from_tree
 from polyfield.errors import InputError
-from polyfield.files import write_json, write_whole
-from polyfield.training.run import Run
+from polyfield.files import read_json, write_json, write_whole
+from polyfield.training.distillation.methods import TaggedMethod
+from polyfield.training.run import Run, load
+from polyfield.training.scores import Metric
+from polyfield.training.throughput import throughput
+from polyfield.training.watchers.probe import curve_of, seconds_to
 
 Rows = Sequence[Mapping[str, float]]
+
+
+def report_on(
+    run: Run,
+    teacher: Run,
+    metric: Metric,
+    device: torch.device,
+    baseline: dict[str, Any] | None,
+) -> str:
+    """Write the report of a finished student; returns its text.
+
+    Args:
+        run: The student's, measured.
+        teacher: The teacher's.
+        metric: The headline score.
+        device: Where both are timed.
+        baseline: Of students from the data, by name; None keeps what an older report has.
+    """
+    if baseline is None and run.file("report.json").is_file():
+        baseline = read_json(run.file("report.json")).get("baseline")
+    speeds = {
+        name: throughput(load(one.path).to(device))
+        for name, one in (("student", run), ("teacher", teacher))
+    }
+    found = report(run, teacher, metric, speeds, curve_of(run), baseline)
+    return write_report(run, metric, found)
 
 
 def report(
     run: Run,
     teacher: Run,
+    metric: Metric,
     speeds: Mapping[str, float],
     curve: list[dict[str, float]],
     baseline: Mapping[str, Any] | None,
@@ -25,12 +58,13 @@ def report(
     Args:
         run: The student's, measured.
         teacher: The teacher's.
+        metric: The headline score.
         speeds: Points a second that "student" and "teacher" answer.
-        curve: PSNR against training seconds.
-        baseline: The same of students trained from photographs, by name; None if not asked for.
+        curve: Score against training seconds.
+        baseline: The same of students trained from the data, by name; None if not asked for.
     """
-    ours, theirs = run.metrics(), teacher.metrics()
-    if "psnr_student_vs_teacher" not in ours:
+    ours, theirs, name = run.metrics(), teacher.metrics(), metric.name
+    if f"{name}_student_vs_teacher" not in ours:
         raise InputError(
             f"what was measured of the student in {run.file('metrics.json')}",
             "one written anew by evaluate",
@@ -40,11 +74,12 @@ def report(
     return {
         "teacher": teacher.config()["preset"],
         "student": run.config()["preset"],
-        "method": run.config()["distilled"].get("method", "values"),
-        "psnr_student_vs_teacher": ours["psnr_student_vs_teacher"],
-        "psnr_student": ours.get("psnr_student"),
-        "psnr_teacher": ours.get("psnr_teacher"),
-        "worst_tenth": worst_tenth([view["psnr"] for view in ours.get("per_view", [])]),
+        "method": from_tree(TaggedMethod, run.config()["distilled"]["method"]).name,
+        "metric": name,
+        f"{name}_student_vs_teacher": ours[f"{name}_student_vs_teacher"],
+        f"{name}_student": ours.get(f"{name}_student"),
+        f"{name}_teacher": ours.get(f"{name}_teacher"),
+        "worst_tenth": worst_tenth([view[name] for view in ours.get("per_view", [])]),
         "seconds": ours["seconds_training"],
         "steps": ours["steps"],
         "seconds_teacher": seconds_teacher,
@@ -59,15 +94,20 @@ def report(
         "curve": curve,
         "baseline": None
         if baseline is None
-        else {name: _raced(curve, other, seconds_teacher) for name, other in baseline.items()},
+        else {
+            kind: _raced(name, curve, other, seconds_teacher) for kind, other in baseline.items()
+        },
     }
 
 
 def _raced(
-    curve: list[dict[str, float]], other: Mapping[str, Any], seconds_teacher: float | None
+    name: str,
+    curve: list[dict[str, float]],
+    other: Mapping[str, Any],
+    seconds_teacher: float | None,
 ) -> dict[str, Any]:
     """A baseline, and after how many seconds of training the student was as good, over its own."""
-    reached = seconds_to(curve, other["curve"][-1]["psnr"])
+    reached = seconds_to(curve, name, other["curve"][-1][name])
     ratio = None if reached is None else reached / other["seconds"]
     counted = None
     if reached is not None and seconds_teacher is not None:
@@ -77,29 +117,28 @@ def _raced(
 
 
 def worst_tenth(scores: Sequence[float]) -> float | None:
-    """Mean PSNR of the worst tenth of the views, at least one; None of no views."""
+    """Mean score of the worst tenth of the views, at least one; None of no views."""
     if not scores:
         return None
     worst = sorted(scores)[: max(1, len(scores) // 10)]
     return float(sum(worst) / len(worst))
 
 
-def write_report(run: Run, found: Mapping[str, Any]) -> str:
+def write_report(run: Run, metric: Metric, found: Mapping[str, Any]) -> str:
     """Write report.json, report.md and, where there is a curve, report.png; returns the text."""
-    text = _text(found)
+    text = _text(metric, found)
     write_json(run.file("report.json"), dict(found))
     write_whole(run.file("report.md"), lambda path: path.write_text(text))
     if found["curve"]:
-        write_figure(run, found)
+        write_figure(run, metric, found)
     return text
 
 
-def _text(found: Mapping[str, Any]) -> str:
+def _text(metric: Metric, found: Mapping[str, Any]) -> str:
     def row(name: str, one: Any, two: Any) -> str:
         return f"| {name} | {one} | {two} |"
 
-    def decibels(value: float | None) -> str:
-        return "-" if value is None else f"{value:.2f} dB"
+    name = metric.name
 
     def number(value: float | None, form: str) -> str:
         return "-" if value is None else format(value, form)
@@ -109,9 +148,9 @@ def _text(found: Mapping[str, Any]) -> str:
         "",
         "| | teacher | student |",
         "|---|---:|---:|",
-        row("against photographs", decibels(found["psnr_teacher"]),
-            decibels(found["psnr_student"])),
-        row("student against teacher", "", decibels(found["psnr_student_vs_teacher"])),
+        row(f"{metric.label} against the data", metric.text(found[f"{name}_teacher"]),
+            metric.text(found[f"{name}_student"])),
+        row("student against teacher", "", metric.text(found[f"{name}_student_vs_teacher"])),
         row("training", f"{number(found['seconds_teacher'], '.1f')} s",
             f"{found['seconds']:.1f} s, {found['steps']} steps"),
         row("parameters", number(found["parameters_teacher"], ",d"), f"{found['parameters']:,d}"),
@@ -130,15 +169,15 @@ def _text(found: Mapping[str, Any]) -> str:
     lines += ["", "The teacher's time is not counted in the student's.", ""]
     if found["baseline"]:
         lines += [
-            "The same student from photographs:",
+            "The same student from the data:",
             "",
-            "| budget | against photographs | seconds | steps | distilled reaches it in |"
+            "| budget | against the data | seconds | steps | distilled reaches it in |"
             " of its time | with the teacher's time |",
             "|---|---:|---:|---:|---:|---:|---:|",
         ]
-        for name, other in found["baseline"].items():
+        for what, other in found["baseline"].items():
             lines.append(
-                f"| the same {name} | {decibels(other['psnr'])} | {other['seconds']:.1f} | "
+                f"| the same {what} | {metric.text(other[name])} | {other['seconds']:.1f} | "
                 f"{other['steps']} | {number(other['seconds_reached'], '.1f')} s | "
                 f"{number(other['ratio'], '.3f')} | {number(other['ratio_with_teacher'], '.3f')} |"
             )
@@ -146,8 +185,8 @@ def _text(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write_figure(run: Run, found: Mapping[str, Any]) -> None:
-    """PSNR against training time: the student, and students from photographs."""
+def write_figure(run: Run, metric: Metric, found: Mapping[str, Any]) -> None:
+    """Score against training time: the student, and students from the data."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -156,13 +195,13 @@ def write_figure(run: Run, found: Mapping[str, Any]) -> None:
     axes = page.add_subplot()
     curves: dict[str, Rows] = {"distilled": found["curve"]}
     for name, other in (found["baseline"] or {}).items():
-        curves[f"from photographs, same {name}"] = other["curve"]
+        curves[f"from the data, same {name}"] = other["curve"]
     for name, rows in curves.items():
-        axes.plot([r["seconds"] for r in rows], [r["psnr"] for r in rows], label=name)
-    if found["psnr_teacher"] is not None:
-        axes.axhline(found["psnr_teacher"], color="gray", linestyle=":", label="teacher")
+        axes.plot([r["seconds"] for r in rows], [r[metric.name] for r in rows], label=name)
+    if found[f"{metric.name}_teacher"] is not None:
+        axes.axhline(found[f"{metric.name}_teacher"], color="gray", linestyle=":", label="teacher")
     axes.set_xlabel("training time of the student, s")
-    axes.set_ylabel("PSNR, dB")
+    axes.set_ylabel(metric.axis)
     axes.set_title(f"{found['student']} from {found['teacher']}")
     axes.legend()
     axes.grid(alpha=0.3)

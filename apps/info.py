@@ -14,8 +14,7 @@ import torch
 import tyro
 
 from polyfield.apps import config_cli
-from polyfield.apps.image_presets import image_presets
-from polyfield.apps.scene_presets import scene_presets
+from polyfield.apps.tasks import KINDS, task_class
 from polyfield.backends import dispatch
 from polyfield.machine import versions
 from polyfield.training.run import Run, load
@@ -50,9 +49,13 @@ def machine() -> dict[str, Any]:
         "versions": versions(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "threads": torch.get_num_threads(),
-        "presets": {"scene": list(scene_presets()), "image": list(image_presets())},
+        "presets": {kind: list(task_class(kind).presets()) for kind in KINDS},
         "backends": [asdict(row) for row in dispatch.report()],
     }
+
+
+_SHOWN = ("color_space", "shape", "channels", "about", "unbounded")
+"""Of a model's metadata."""
 
 
 def about(path: Path) -> dict[str, Any]:
@@ -65,8 +68,9 @@ def about(path: Path) -> dict[str, Any]:
     size = model.size()
     found: dict[str, Any] = {
         "path": str(path),
+        "kind": model.kind,
         "bounds": model.bounds.tolist(),
-        "color_space": model.color_space,
+        **{key: value for key, value in model.describe().items() if key in _SHOWN},
         "parameters": size.trainable,
         "stored": size.stored,
     }

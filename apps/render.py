@@ -1,59 +1,67 @@
-"""`polyfield render`: a run seen along a camera path, as a video or as pictures."""
+"""`polyfield render` and `polyfield.render`: a run drawn into a file or a folder."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-import numpy as np
 import tyro
-from jaxtyping import Float
-from torch import Tensor
 
 from polyfield.apps import config_cli
-from polyfield.config import from_tree
+from polyfield.apps.choices import task_of
 from polyfield.devices import resolve
 from polyfield.errors import InputError
 from polyfield.machine import use_threads
-from polyfield.renderers.model import RadianceModel, SignalModel
-from polyfield.scenes import camera_paths, open_capture
-from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.camera_files import read_cameras, read_path
-from polyfield.scenes.cameras import Camera
-from polyfield.scenes.images import write_image
-from polyfield.training.console import Reporter
-from polyfield.training.figures import depth_picture, depth_range, to_bytes, write_video
 from polyfield.training.run import Run, load
+from polyfield.training.watchers.console import Reporter
 
-What = Literal["color", "depth", "opacity"]
 
-FRAMES = 60
-"""Frames of a path that has no number of its own."""
+def render(
+    run: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    options: Any = None,
+    overwrite: bool = False,
+    threads: int | None = None,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> None:
+    """Draw a run: a scene along a camera path, an image at another size.
+
+    Args:
+        run: Its folder.
+        out: A file or a folder, as the kind is written.
+        options: Of the run's kind, such as SceneDrawing(path="test"); None for the defaults.
+        overwrite: Replace what is at `out`.
+        threads: CPU threads; None for PyTorch's own choice.
+        device: auto for a GPU where there is one; cpu, cuda or cuda:N.
+        reporter: What is printed; None prints warnings alone.
+
+    Raises:
+        InputError: the run, `out`, an option or the device can't be used.
+    """
+    reporter = reporter or Reporter(quiet=True)
+    place, folder = Path(out).expanduser(), Run(Path(run))
+    _check_out(place, overwrite)
+    use_threads(threads)
+    there = resolve(device)
+    task = task_of(folder)
+    model: Any = load(folder.path).to(there)
+    reporter.say(task.draw(model, folder, options or task.drawing()(), place, reporter))
 
 
 @dataclass(frozen=True)
-class Flags:
-    """Draw a run: a scene along a camera path, a picture at another size."""
+class RenderFlags:
+    """Draw a run: a scene along a camera path, an image at another size."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of the run."""
-    out: Annotated[Path, tyro.conf.arg(metavar="FILE.mp4|DIR")]
-    """A video, or a folder for 00000.png and so on."""
-    path: Annotated[str, tyro.conf.arg(metavar="orbit|interpolate|test|FILE.json")] = "orbit"
-    """Around the scene, through its cameras, its test cameras, or a file like transforms.json."""
-    frames: int | None = None
-    """Number of frames of orbit and interpolate; default 60."""
-    size: Annotated[str | None, tyro.conf.arg(metavar="WxH")] = None
-    """Picture size in pixels; default that of the run's pictures."""
-    what: What = "color"
-    """Colour, distance or opacity."""
-    data: str | None = None
-    """Where the cameras of --path test come from; default the data of the fit."""
-    fps: int = 30
-    """Frames per second of a video."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE|DIR")]
+    """A film (.mp4) or a folder for images; other kinds have files of their own."""
     threads: int | None = None
     """CPU threads."""
     device: Annotated[str, tyro.conf.arg(metavar="auto|cpu|cuda[:N]")] = "auto"
@@ -65,103 +73,40 @@ class Flags:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command line."""
-    given = config_cli.parse(Flags, arguments, "render")
-    use_threads(given.threads)
-    device = resolve(given.device)
-    size = _size(given.size)
-    _check_out(given.out, given.overwrite)
-    if given.frames is not None and given.frames < 1:
-        raise InputError("frames of at least 1", str(given.frames), "change --frames")
-    if not 1 <= given.fps <= 240:
-        raise InputError("fps between 1 and 240", str(given.fps), "change --fps")
-    run = Run(given.run)
-    config = run.config()
-    model = load(run.path).to(device)
-    with Reporter(given.quiet) as reporter:
-        if isinstance(model, SignalModel):
-            pictures, total = iter([_picture(model, size)]), 1
-        else:
-            cameras = _cameras(given, run, config, model.bounds)
-            cameras = _same_size(cameras, size)
-            pictures, total = _frames(model, cameras, given.what), len(cameras)
-        _write(given.out, _counted(pictures, total, reporter), given.fps)
-        reporter.say(f"{total} frame{'s' if total != 1 else ''} in {given.out}")
-
-
-def _cameras(
-    given: Flags, run: Run, config: dict[str, object], bounds: Float[Tensor, "2 3"]
-) -> list[Camera]:
-    """The cameras of the path asked for, in the user's frame."""
-    if given.path == "test":
-        read = from_tree(ReadOptions, config["read"], "read")
-        found = open_capture(given.data or str(config["data"]), read).cameras("test")
-        return [found[i] for i in range(len(found))]
-    splits = read_cameras(run.file("cameras.json"))
-    frames = given.frames or FRAMES
-    if given.path == "orbit":
-        return camera_paths.orbit(splits["train"], bounds, frames)
-    if given.path == "interpolate":
-        # A test split is usually a path of its own; training views may lie in any order.
-        steps = splits["test"] if len(splits.get("test", [])) > 1 else splits["train"]
-        return camera_paths.interpolate(steps, frames)
-    if not given.path.endswith(".json"):
-        raise InputError(
-            "--path orbit, interpolate, test or FILE.json", repr(given.path), "pick one of them"
+    """The command line: the flags of the run's kind beside those of every kind."""
+    drawing = _drawing(arguments)
+    fields: list[Any] = [("own", RenderFlags)]
+    if drawing is not None:
+        fields.append(("options", drawing, dataclasses.field(default_factory=drawing)))
+    command: Any = make_dataclass("Flags", fields, namespace={"__doc__": RenderFlags.__doc__})
+    given = config_cli.parse(command, arguments, "render")
+    own: RenderFlags = given.own
+    with Reporter(own.quiet) as reporter:
+        render(
+            own.run,
+            own.out,
+            options=None if drawing is None else given.options,
+            overwrite=own.overwrite,
+            threads=own.threads,
+            device=own.device,
+            reporter=reporter,
         )
-    return read_path(Path(given.path), splits["train"][0])
 
 
-def _same_size(cameras: list[Camera], size: tuple[int, int] | None) -> list[Camera]:
-    """All frames at the size asked for, else at that of the first."""
-    width, height = size or (cameras[0].width, cameras[0].height)
-    return [camera_paths.sized(camera, width, height) for camera in cameras]
+def _drawing(arguments: Sequence[str]) -> type | None:
+    """Options of the kind of the run that is named; those of a scene if none is."""
+    for word in arguments:
+        run = Run(Path(word))
+        if not word.startswith("-") and run.is_there:
+            return task_of(run).drawing()
+    from polyfield.apps.tasks import KINDS, task_class
 
-
-def _frames(model: RadianceModel, cameras: list[Camera], what: What) -> Iterator[np.ndarray]:
-    """One 8-bit picture for each camera; depth has the colours of the first view's range."""
-    span = None
-    for camera in cameras:
-        pixels = model.render(camera)
-        if what == "color":
-            yield to_bytes(pixels.color.clamp(0, 1), model.color_space == "linear")
-        elif what == "opacity":
-            yield to_bytes(pixels.opacity[..., None], False)
-        else:
-            span = span or depth_range(pixels.depth, pixels.opacity)
-            yield to_bytes(depth_picture(pixels.depth, pixels.opacity, *span), False)
-
-
-def _picture(model: SignalModel, size: tuple[int, int] | None) -> np.ndarray:
-    """A picture run at a size, alpha left out."""
-    values = model.render(*(size or (model.width, model.height)))
-    color = values[..., : 1 if values.shape[-1] < 3 else 3]
-    return to_bytes(color, model.color_space == "linear")
-
-
-def _counted(
-    pictures: Iterator[np.ndarray], total: int, reporter: Reporter
-) -> Iterator[np.ndarray]:
-    for done, picture in enumerate(pictures):
-        reporter.count("rendered", done + 1, total)
-        yield picture
-
-
-def _write(out: Path, pictures: Iterator[np.ndarray], fps: int) -> None:
-    """A video, or a folder of pictures."""
-    if out.suffix.lower() == ".mp4":
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_video(out, pictures, fps)
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    for index, picture in enumerate(pictures):
-        write_image(out / f"{index:05d}.png", picture)
+    found: type = task_class(next(iter(KINDS))).drawing()
+    return found
 
 
 def _check_out(out: Path, overwrite: bool) -> None:
-    """Raise if --out is taken, or is neither a video nor a folder."""
-    if out.suffix and out.suffix.lower() != ".mp4" and not out.is_dir():
-        raise InputError("--out FILE.mp4 or a folder", str(out), "end it with .mp4 or nothing")
+    """Raise if --out is taken."""
     taken = any(out.iterdir()) if out.is_dir() else out.exists()
     if taken and not overwrite:
         raise InputError(
@@ -169,14 +114,3 @@ def _check_out(out: Path, overwrite: bool) -> None:
             f"{out}, which is there",
             "add --overwrite or choose another",
         )
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    """A size in words, such as 640x480."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+)x(\d+)", text)
-    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not (0 < width <= 65536 and 0 < height <= 65536):
-        raise InputError("--size WxH in pixels", repr(text), "give for instance 640x480")
-    return width, height

@@ -15,11 +15,16 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from polyfield.apps.compare import compare as compare
     from polyfield.apps.distill import distill as distill
-    from polyfield.apps.fit_image import fit_image as fit_image
-    from polyfield.apps.fit_scene import fit_scene as fit_scene
+    from polyfield.apps.evaluate import evaluate as evaluate
+    from polyfield.apps.fit import fit as fit
+    from polyfield.apps.fit import fit_image as fit_image
+    from polyfield.apps.fit import fit_scene as fit_scene
+    from polyfield.apps.render import render as render
     from polyfield.errors import InputError as InputError
     from polyfield.scenes.cameras import Camera as Camera
+    from polyfield.training.fit import RunOptions as RunOptions
     from polyfield.training.run import load as load
 
     __version__: str
@@ -34,13 +39,31 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 _HOMES = {
     "Camera": "polyfield.scenes.cameras",
     "InputError": "polyfield.errors",
+    "RunOptions": "polyfield.training.fit",
+    "compare": "polyfield.apps.compare",
     "distill": "polyfield.apps.distill",
-    "fit_image": "polyfield.apps.fit_image",
-    "fit_scene": "polyfield.apps.fit_scene",
+    "evaluate": "polyfield.apps.evaluate",
+    "fit": "polyfield.apps.fit",
+    "fit_image": "polyfield.apps.fit",
+    "fit_scene": "polyfield.apps.fit",
     "load": "polyfield.training.run",
+    "render": "polyfield.apps.render",
 }
 
-__all__ = ["Camera", "InputError", "__version__", "distill", "fit_image", "fit_scene", "load"]
+__all__ = [  # noqa: F822  # found by __getattr__
+    "Camera",
+    "InputError",
+    "RunOptions",
+    "__version__",
+    "compare",
+    "distill",
+    "evaluate",
+    "fit",
+    "fit_image",
+    "fit_scene",
+    "load",
+    "render",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,11 +1,13 @@
 """What a run saves and a user loads: a field and all that is needed to render it, in one file.
 
-The file is safetensors. Its metadata is JSON: kind, config tree, bounds, colour space,
-background ... Nothing in it can run.
+The file is safetensors. Its metadata is JSON: the kind of data, the layout of the model, config
+tree, bounds, colour space ... Nothing in it can run.
 """
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from polyfield.config import TAGGED, from_tree, to_tree
 from polyfield.encodings.domain import Box, domain
 from polyfield.errors import InputError
 from polyfield.fields import RadianceFieldConfig, SignalFieldConfig
-from polyfield.fields.base import Size
+from polyfield.fields.base import Field, RadianceField, SignalField, Size
 from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
@@ -38,11 +40,39 @@ TaggedSignal = Annotated[SignalFieldConfig, TAGGED]
 TaggedSampler = Annotated[SamplerConfig, TAGGED]
 
 ROWS = 1 << 16
-"""Points of a picture evaluated at once."""
+"""Points of a signal evaluated at once."""
+
+
+class Model(nn.Module, ABC):
+    """A field in the user's frame, and how it is seen."""
+
+    kind: str
+    """The kind of data, as the command line calls it."""
+    bounds: Float[Tensor, "2 d"]
+    """Corners of the box of the data, the user's frame; on the CPU."""
+    field: Field
+    """The field itself."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return self.field.domain.bounds.device
+
+    @abstractmethod
+    def size(self) -> Size:
+        """Trainable and stored values."""
+
+    @abstractmethod
+    def ask(self, x: Float[Tensor, "n d"], directions: Float[Tensor, "n 3"]) -> object:
+        """All that the field says of points; what sees no directions passes them over."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """The metadata of the model file."""
 
 
 @dataclass(frozen=True)
-class World:
+class SceneInfo:
     """What the data decides about a radiance model."""
 
     bounds: Float[Tensor, "2 3"]
@@ -55,42 +85,39 @@ class World:
     """What lies behind everything, in that colour space."""
 
 
-class RadianceModel(nn.Module):
+class RadianceModel(Model):
     """A radiance field and how to render it."""
 
-    def __init__(self, field: RadianceFieldConfig, sampler: SamplerConfig, world: World) -> None:
+    kind = "scene"
+    field: RadianceField
+
+    def __init__(self, field: RadianceFieldConfig, sampler: SamplerConfig, info: SceneInfo) -> None:
         """A fresh model."""
         super().__init__()
         self.configs = (field, sampler)
-        self.world = world
-        self.field = field.build(domain(world.bounds, world.unbounded))
-        self.renderer = VolumeRenderer(sampler.build(domain(world.bounds, world.unbounded)))
-
-    @property
-    def bounds(self) -> Float[Tensor, "2 3"]:
-        """Corners of the scene's box, the user's frame."""
-        return self.world.bounds
+        self.info, self.bounds = info, info.bounds
+        self.field = field.build(domain(info.bounds, info.unbounded))
+        self.renderer = VolumeRenderer(sampler.build(domain(info.bounds, info.unbounded)))
 
     @property
     def color_space(self) -> ColorSpace:
         """Of the colours."""
-        return self.world.color_space
-
-    @property
-    def device(self) -> torch.device:
-        """Where its parameters are."""
-        return self.field.domain.bounds.device
+        return self.info.color_space
 
     @property
     def background(self) -> Float[Tensor, "3"]:
         """Colour behind everything, on the CPU."""
-        return torch.tensor(self.world.background)
+        return torch.tensor(self.info.background)
 
     def size(self) -> Size:
         """Trainable and stored values, those of the sampler's grid included."""
         grid = sum(tensor.numel() for tensor in self.renderer.sampler.state_dict().values())
         field = self.field.size()
         return Size(field.trainable, field.stored + grid)
+
+    def ask(self, x: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]) -> object:
+        """Density and colour."""
+        return self.field(x, directions)
 
     def render(self, camera: Camera, background: Float[Tensor, "3"] | None = None) -> Pixels:
         """What a camera sees.
@@ -111,68 +138,85 @@ class RadianceModel(nn.Module):
         """The metadata of the model file."""
         field, sampler = self.configs
         return {
-            "kind": "radiance",
+            "kind": self.kind,
+            "model": "radiance",
             "field": to_tree(field, TaggedRadiance),
             "sampler": to_tree(sampler, TaggedSampler),
-            "bounds": self.world.bounds.tolist(),
-            "unbounded": self.world.unbounded,
-            "color_space": self.world.color_space,
-            "background": list(self.world.background),
+            "bounds": self.info.bounds.tolist(),
+            "unbounded": self.info.unbounded,
+            "color_space": self.info.color_space,
+            "background": list(self.info.background),
         }
 
 
-class SignalModel(nn.Module):
-    """A field that is a picture."""
+@dataclass(frozen=True)
+class SignalInfo:
+    """What the data decides about a model of a signal."""
 
-    def __init__(
-        self,
-        field: SignalFieldConfig,
-        width: int,
-        height: int,
-        channels: int,
-        color_space: ColorSpace,
-    ) -> None:
-        """A fresh model of a picture of this size."""
+    kind: str
+    """The kind of data."""
+    shape: tuple[int, ...]
+    """Samples along each axis, in the order of the coordinates: width and height, say."""
+    extent: tuple[float, ...]
+    """Upper corner of the coordinates, the user's units; the lower one is the origin."""
+    channels: int
+    """Values a sample."""
+    about: Mapping[str, Any]
+    """What else its reader keeps for its writer: colour space, sample rate ..."""
+
+
+class SignalModel(Model):
+    """A field that is a signal: an image, a sound."""
+
+    field: SignalField
+
+    def __init__(self, field: SignalFieldConfig, info: SignalInfo) -> None:
+        """A fresh model of a signal of this size."""
         super().__init__()
-        self.config = field
-        self.width, self.height, self.channels = width, height, channels
-        self.color_space = color_space
-        self.bounds = torch.tensor([[0.0, 0.0], [float(width), float(height)]])
-        self.field = field.build(Box(self.bounds), channels)
-
-    @property
-    def device(self) -> torch.device:
-        """Where its parameters are."""
-        return self.field.domain.bounds.device
+        self.config, self.info, self.kind = field, info, info.kind
+        self.bounds = torch.tensor([[0.0] * len(info.extent), list(info.extent)])
+        self.field = field.build(Box(self.bounds), info.channels)
 
     def size(self) -> Size:
         """Trainable and stored values."""
         return self.field.size()
 
+    def ask(self, x: Float[Tensor, "n d"], directions: Float[Tensor, "n 3"]) -> object:
+        """Values, [n, channels]."""
+        return self.field(x)
+
     @torch.no_grad()
-    def render(self, width: int | None = None, height: int | None = None) -> Float[Tensor, "h w c"]:
-        """The picture at any size (its own if None), asked at pixel centres; on the CPU."""
-        width, height = width or self.width, height or self.height
-        x = (torch.arange(width, device=self.device) + 0.5) * (self.width / width)
-        y = (torch.arange(height, device=self.device) + 0.5) * (self.height / height)
-        rows = max(1, ROWS // width)
-        # on_grid's axes are x then y, pictures are rows of columns.
-        parts = [self.field.on_grid([x, part]).transpose(0, 1).cpu() for part in y.split(rows)]
+    def render(self, *shape: int) -> Float[Tensor, "... c"]:
+        """The signal with this many samples along each axis, its own if none; on the CPU.
+
+        It is asked at the centres of the samples. The last coordinate comes first: an image of
+        `render(width, height)` is [height, width, channels], a sound of `render(samples)` is
+        [samples, channels].
+        """
+        shape = shape or self.info.shape
+        axes = [
+            (torch.arange(n, device=self.device) + 0.5) * (extent / n)
+            for n, extent in zip(shape, self.info.extent, strict=True)
+        ]
+        rows = max(1, ROWS // math.prod(shape[:-1]))
+        order = [*reversed(range(len(shape))), len(shape)]
+        parts = [
+            self.field.on_grid([*axes[:-1], part]).permute(order).cpu()
+            for part in axes[-1].split(rows)
+        ]
         return torch.cat(parts)
 
     def describe(self) -> dict[str, Any]:
         """The metadata of the model file."""
         return {
-            "kind": "signal",
+            "kind": self.kind,
+            "model": "signal",
             "field": to_tree(self.config, TaggedSignal),
-            "width": self.width,
-            "height": self.height,
-            "channels": self.channels,
-            "color_space": self.color_space,
+            "shape": list(self.info.shape),
+            "extent": list(self.info.extent),
+            "channels": self.info.channels,
+            "about": dict(self.info.about),
         }
-
-
-Model = RadianceModel | SignalModel
 
 
 def save_model(path: Path, model: Model, extra: Mapping[str, Any] | None = None) -> None:
@@ -182,7 +226,7 @@ def save_model(path: Path, model: Model, extra: Mapping[str, Any] | None = None)
 
 def _radiance(meta: dict[str, Any]) -> RadianceModel:
     color_space: ColorSpace = from_tree(Literal["srgb", "linear"], meta["color_space"])
-    world = World(
+    info = SceneInfo(
         torch.tensor(meta["bounds"]),
         bool(meta["unbounded"]),
         color_space,
@@ -191,16 +235,27 @@ def _radiance(meta: dict[str, Any]) -> RadianceModel:
     return RadianceModel(
         from_tree(TaggedRadiance, meta["field"]),
         from_tree(TaggedSampler, meta["sampler"], "sampler"),
-        world,
+        info,
     )
 
 
 def _signal(meta: dict[str, Any]) -> SignalModel:
-    field = from_tree(TaggedSignal, meta["field"])
-    return SignalModel(field, meta["width"], meta["height"], meta["channels"], meta["color_space"])
+    if "shape" not in meta:
+        # Files of the first edition knew images alone.
+        size = [meta["width"], meta["height"]]
+        about = {"color_space": meta["color_space"]}
+        meta = {**meta, "kind": "image", "shape": size, "extent": size, "about": about}
+    info = SignalInfo(
+        meta["kind"],
+        tuple(int(n) for n in meta["shape"]),
+        tuple(float(e) for e in meta["extent"]),
+        int(meta["channels"]),
+        meta["about"],
+    )
+    return SignalModel(from_tree(TaggedSignal, meta["field"]), info)
 
 
-_KINDS: dict[str, Callable[[dict[str, Any]], Model]] = {"radiance": _radiance, "signal": _signal}
+_LAYOUTS: dict[str, Callable[[dict[str, Any]], Model]] = {"radiance": _radiance, "signal": _signal}
 
 
 def load_model(path: Path) -> Model:
@@ -211,9 +266,10 @@ def load_model(path: Path) -> Model:
     """
     tensors, meta = load_tensors(path)
     try:
-        model = _KINDS[meta["kind"]](meta)
+        # In files of the first edition the layout was called the kind.
+        model = _LAYOUTS[meta.get("model", meta["kind"])](meta)
         model.load_state_dict(tensors)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             "a whole polyfield model",
             f"{path}, whose parts don't fit ({' '.join(str(error).split())[:80]})",

@@ -21,7 +21,7 @@ from polyfield.encodings.domain import Domain
 from polyfield.errors import InputError
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import entry
-from polyfield.renderers.samplers import Density, Sampler, cell_of
+from polyfield.renderers.samplers import Density, Handover, Sampler, cell_of
 from polyfield.renderers.volume import Pixels, points
 from polyfield.scenes.rays import Rays
 
@@ -49,6 +49,10 @@ class NerfaccGrid:
     """Training steps in which an update looks at every cell; later at a quarter, or half."""
     prune: float = 1e-4
     """Training leaves out samples that less than this share of light reaches. 0 keeps all."""
+
+    def following(self, teacher: Handover, whole: bool) -> NerfaccGrid:
+        """Itself: its estimator takes over no grid."""
+        return self
 
     def build(self, domain: Domain) -> NerfaccSampler:
         """The module.

@@ -20,7 +20,7 @@ from polyfield.encodings.domain import Domain
 from polyfield.errors import InputError
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
-from polyfield.renderers.samplers import Density, Sampler, cell_of
+from polyfield.renderers.samplers import Density, Handover, Sampler, cell_of
 from polyfield.renderers.volume import points, transmittance
 from polyfield.scenes.rays import Rays
 
@@ -53,6 +53,18 @@ class OccupancyGrid:
     prune: float = 1e-4
     """Training leaves out samples that less than this share of light reaches. 0 keeps all."""
 
+    def following(self, teacher: Handover, whole: bool) -> OccupancyGrid:
+        """The same grid with another's march; with its cells too where `whole`."""
+        cells = len(teacher.value) if whole else self.resolution
+        return replace(
+            self,
+            resolution=cells,
+            steps=teacher.steps,
+            cone=teacher.cone,
+            limit=teacher.limit,
+            threshold=teacher.threshold,
+        )
+
     def build(self, domain: Domain) -> OccupancySampler:
         """The module."""
         if self.resolution < 1 or self.steps < 1 or self.every < 1 or self.limit < 1:
@@ -77,7 +89,7 @@ class OccupancySampler(Sampler):
 
     def __init__(self, domain: Domain, config: OccupancyGrid) -> None:
         super().__init__()
-        self.domain, self.config = domain, config
+        self.domain, self.config, self.cells = domain, config, config.resolution
         cells = (config.resolution,) * 3
         # A cell never looked at has an infinite value, so it is occupied.
         self.register_buffer("value", torch.full(cells, math.inf))
@@ -160,6 +172,11 @@ class OccupancySampler(Sampler):
             near = functional.max_pool3d(self.occupied[None, None].float(), 3, 1, 1)
             self._near = near[0, 0] > 0
         return self._near[cell_of(x, self.domain, self.config.resolution)]
+
+    def handover(self) -> Handover:
+        """Its march, and the density of its cells."""
+        c = self.config
+        return Handover(c.steps, c.cone, c.limit, c.threshold, self.value)
 
     @torch.no_grad()
     def adopt(self, value: Float[Tensor, "R R R"]) -> None:

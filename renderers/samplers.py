@@ -24,10 +24,28 @@ Density = Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]]
 """Density per world unit at world points."""
 
 
+@dataclass(frozen=True)
+class Handover:
+    """What a sampler that keeps a grid can hand over to another."""
+
+    steps: int
+    """Steps on the diagonal."""
+    cone: float
+    """Growth of the step with distance."""
+    limit: int
+    """Most samples on a ray."""
+    threshold: float
+    """Optical thickness of a step below which a cell counts as empty."""
+    value: Float[Tensor, "R R R"]
+    """Density of every cell, world units."""
+
+
 class Sampler(nn.Module, ABC):
     """Rays -> packed intervals."""
 
     domain: Domain
+    cells: int | None = None
+    """Cells along an axis of its grid; None where it keeps none."""
 
     @abstractmethod
     def forward(
@@ -59,6 +77,18 @@ class Sampler(nn.Module, ABC):
         """Whether there may be something at world points, or next to them."""
         return torch.ones(len(x), dtype=torch.bool, device=x.device)
 
+    def handover(self) -> Handover | None:
+        """What it knows, for another sampler; None if it keeps no grid of densities."""
+        return None
+
+    def adopt(self, value: Float[Tensor, "R R R"]) -> None:
+        """Take over the density of every cell, world units.
+
+        Raises:
+            InputError: it keeps no such grid.
+        """
+        raise InputError("a sampler with an occupancy grid", type(self).__name__, "change it")
+
     def refresh(self, density: Density, step: int) -> None:  # noqa: B027
         """Told before each training step; an occupancy grid keeps itself up to date here."""
 
@@ -76,6 +106,10 @@ class Uniform:
 
     samples: int = 192
     """Intervals a ray."""
+
+    def following(self, teacher: Handover, whole: bool) -> Uniform:
+        """Itself: it marches through no grid."""
+        return self
 
     def build(self, domain: Domain) -> UniformSampler:
         """The module."""

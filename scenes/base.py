@@ -167,5 +167,17 @@ class Signal(ABC):
         """Every coordinate, in storage order, and its value."""
 
     @abstractmethod
+    def axes(self) -> list[Float[Tensor, "_n"]]:
+        """Coordinates along each axis; `all` walks their product, the first running fastest."""
+
+    @abstractmethod
+    def detail(self, kept: Tensor | None = None) -> Float[Tensor, "n"]:
+        """How much changes at every sample, in storage order; above 0.
+
+        Args:
+            kept: Numbers of the samples that may be seen; the others are made up from them.
+        """
+
+    @abstractmethod
     def to(self, device: torch.device) -> Signal:
         """The same signal, its values on another device; the bounds stay on the CPU."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from polyfield.files import write_whole
 from polyfield.scenes.color import from_float, srgb_from_linear
 from polyfield.scenes.images import write_image
+from polyfield.training.scores import Metric
 
 ERROR_SCALE = 4.0
 """The error panel is white where a value is off by 1 / ERROR_SCALE of the range."""
@@ -67,13 +68,16 @@ def write_preview(path: Path, pairs: Sequence[Pair], linear: bool) -> None:
     write_image(path, np.concatenate(padded))
 
 
-def write_curve(path: Path, history: Sequence[Sequence[float]], measured: float | None) -> None:
-    """PSNR on the training batches and the loss against training time.
+def write_curve(
+    path: Path, history: Sequence[Sequence[float]], metric: Metric, measured: float | None
+) -> None:
+    """The headline score on the training batches and the loss against training time.
 
     Args:
         path: Ends with .png.
-        history: Rows of (seconds, loss, psnr).
-        measured: PSNR of the evaluation, in dB; None where there was none.
+        history: Rows of (seconds, loss, score).
+        metric: The score.
+        measured: That of the evaluation; None where there was none.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -82,19 +86,19 @@ def write_curve(path: Path, history: Sequence[Sequence[float]], measured: float 
     FigureCanvasAgg(figure)
     left = figure.add_subplot()
     right = left.twinx()
-    seconds, loss, psnr = np.array(history, dtype=float).reshape(-1, 3).T
+    seconds, loss, score = np.array(history, dtype=float).reshape(-1, 3).T
     right.plot(seconds, loss, color="0.75", linewidth=1, label="loss")
     if len(loss) and np.nanmin(loss) > 0:
         right.set_yscale("log")
-    left.plot(seconds, psnr, color="tab:blue", linewidth=1.2, label="training batches")
+    left.plot(seconds, score, color="tab:blue", linewidth=1.2, label="training batches")
     if measured is not None and np.isfinite(measured):
         left.axhline(measured, color="tab:red", linestyle="--", linewidth=1)
-        left.annotate(f"measured {measured:.2f} dB", (0.02, measured), va="bottom",
+        left.annotate(f"measured {metric.text(measured)}", (0.02, measured), va="bottom",
                       xycoords=("axes fraction", "data"), color="tab:red")  # fmt: skip
     left.set_zorder(right.get_zorder() + 1)
     left.patch.set_visible(False)
     left.set_xlabel("training time / s")
-    left.set_ylabel("PSNR / dB")
+    left.set_ylabel(metric.axis)
     right.set_ylabel("loss")
     left.grid(alpha=0.3)
     write_whole(path, lambda temporary: figure.savefig(temporary, format="png"))

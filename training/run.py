@@ -21,7 +21,7 @@ from polyfield.devices import resolve
 from polyfield.errors import InputError
 from polyfield.files import TEMPORARY, read_json, read_yaml, write_json, write_yaml
 from polyfield.machine import peak_memory, versions
-from polyfield.renderers.model import RadianceModel, SignalModel, load_model
+from polyfield.renderers.model import Model, load_model
 from polyfield.tensors import load_meta, load_tensors, save_tensors
 
 Plan = Literal["fresh", "resume", "finished"]
@@ -60,11 +60,11 @@ class Run:
                 "a RUN folder with config.yaml", f"{self.path}", "give the --out of a fit"
             )
         tree = read_yaml(self.file("config.yaml"))
-        if not isinstance(tree, dict) or tree.get("kind") not in ("scene", "image"):
+        if not isinstance(tree, dict) or not isinstance(tree.get("kind"), str):
             raise InputError(
                 "a run's config.yaml with its kind", str(self.file("config.yaml")), "fit it again"
             )
-        return tree
+        return upgraded(tree)
 
     def metrics(self) -> dict[str, Any]:
         """What was measured so far; empty before the first measurement."""
@@ -115,6 +115,27 @@ class Run:
             path.unlink()
         self.tidy()
         shutil.rmtree(self.file("log"), ignore_errors=True)
+
+
+def upgraded(tree: dict[str, Any]) -> dict[str, Any]:
+    """A config.yaml of the first edition as it would be written now."""
+    old = tree.get("distilled")
+    if not isinstance(old, dict) or isinstance(old.get("method"), dict) or "loss" not in old:
+        return tree
+    keep = {key: old[key] for key in ("clamp", "stages", "inherit", "heads") if key in old}
+    method = {"loss": old["loss"], **keep, "all_samples": not old.get("lend", True)}
+    match old.get("method"):
+        case "pvd-al":
+            named = {"PvdActive": {**method, "al": ",".join(old.get("levels", []))}}
+        case "kilonerf":
+            method.pop("heads", None)
+            named = {"KiloNerf": method}
+        case "pvd":
+            named = {"Pvd": method}
+        case _:
+            named = {"Values": {"loss": old["loss"], "slopes": 0.0}}
+    new = {"teacher": old.get("teacher"), "method": named, "finetune": old.get("finetune")}
+    return {**tree, "distilled": new}
 
 
 def plan(run: Run, config: Mapping[str, Any], resume: bool, overwrite: bool) -> Plan:
@@ -183,7 +204,7 @@ def model_fingerprint(run: Run) -> str:
     return hashlib.sha256(run.file("model.safetensors").read_bytes()).hexdigest()[:16]
 
 
-def load(path: str | os.PathLike[str], device: str = "cpu") -> RadianceModel | SignalModel:
+def load(path: str | os.PathLike[str], device: str = "cpu") -> Model:
     """Load a trained model.
 
     Args:
@@ -258,7 +279,9 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], where: str = "") ->
     for key in dict.fromkeys((*old, *new)):
         name = f"{where}.{key}" if where else str(key)
         before, now = old.get(key), new.get(key)
-        if before == now or name in _FREE:
+        # An option of reading that one of the two does not know yet, or any more, is no change.
+        unknown = where == "read" and not (key in old and key in new)
+        if before == now or name in _FREE or unknown:
             continue
         if isinstance(before, Mapping) and isinstance(now, Mapping):
             found += _changes(before, now, name)

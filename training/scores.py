@@ -2,9 +2,49 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score as it is named and shown."""
+
+    name: str
+    """In files: psnr."""
+    label: str
+    """In words: PSNR."""
+    unit: str = ""
+    """dB, or nothing."""
+
+    def text(self, value: float | None) -> str:
+        """A value with its unit: 31.20 dB; a dash for none."""
+        if value is None:
+            return "-"
+        return f"{value:.2f} {self.unit}" if self.unit else f"{value:.4f}"
+
+    @property
+    def axis(self) -> str:
+        """Beside an axis of a plot: PSNR / dB."""
+        return f"{self.label} / {self.unit}" if self.unit else self.label
+
+
+PSNR = Metric("psnr", "PSNR", "dB")
+SNR = Metric("snr", "SNR", "dB")
+
+
+def psnr_of(mse: float) -> float:
+    """Decibels of a mean square error, for values in [0, 1]."""
+    return -10 * math.log10(max(mse, 1e-10))
+
+
+def snr_of(mse: float, power: float) -> float:
+    """Decibels of a mean square error beside the mean square of the signal."""
+    return 10 * math.log10(max(power, 1e-30) / max(mse, 1e-20))
 
 
 def psnr(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"], peak: float = 1.0) -> float:

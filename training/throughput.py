@@ -8,7 +8,7 @@ from statistics import median
 import torch
 
 from polyfield.devices import wait
-from polyfield.renderers.model import RadianceModel, SignalModel
+from polyfield.renderers.model import Model
 
 POINTS = 1 << 16
 """Points asked at once."""
@@ -17,7 +17,7 @@ TURNS = 3
 
 
 @torch.no_grad()
-def query_speed(model: RadianceModel | SignalModel) -> float:
+def throughput(model: Model) -> float:
     """Points a second, all values of each, for points drawn uniformly from the bounds."""
     generator = torch.Generator().manual_seed(0)
     low, high = model.bounds
@@ -28,10 +28,7 @@ def query_speed(model: RadianceModel | SignalModel) -> float:
     for turn in range(TURNS + 1):
         wait(model.device)
         began = time.perf_counter()
-        if isinstance(model, RadianceModel):
-            model.field(x, directions)
-        else:
-            model.field(x)
+        model.ask(x, directions)
         wait(model.device)
         if turn:
             times.append(time.perf_counter() - began)

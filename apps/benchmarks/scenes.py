@@ -14,18 +14,17 @@ from typing import Any
 import torch
 
 from polyfield.apps.benchmarks.timing import Row, alternate
-from polyfield.apps.evaluate import evaluate_scene
-from polyfield.apps.presets import SceneRun
-from polyfield.apps.scene_presets import scene_presets
+from polyfield.apps.tasks.scene import Scene
+from polyfield.apps.tasks.scene_scores import measure_scene
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.radiance import Radiance
-from polyfield.renderers.model import RadianceModel, World
+from polyfield.renderers.model import RadianceModel, SceneInfo
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
-from polyfield.training.console import Reporter
 from polyfield.training.loop import Fit, FitConfig
 from polyfield.training.objectives.photometric import Photometric
+from polyfield.training.watchers.console import Reporter
 
 TRAINING = 15.0
 """Seconds a scene trains before its steps and pictures are timed."""
@@ -35,8 +34,8 @@ GOAL = 30.0
 """PSNR of the test views, dB."""
 
 
-def _numbers(device: torch.device) -> SceneRun:
-    preset = scene_presets()["hash"]
+def _numbers(device: torch.device) -> Scene:
+    preset = Scene.presets()["hash"]
     if device.type == "cpu":
         return preset
     return replace(
@@ -59,8 +58,8 @@ def _fitted(
     torch.manual_seed(0)
     capture = open_capture(data, ReadOptions())
     numbers = _numbers(device)
-    world = World(capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0))
-    model = RadianceModel(numbers.field, numbers.sampler, world).to(device)
+    info = SceneInfo(capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0))
+    model = RadianceModel(numbers.field, numbers.sampler, info).to(device)
     scene = capture.scene("train").to(device)
     objective = numbers.objective.build(scene, model.field, model.renderer, None, 0)
     config = FitConfig(seconds=seconds, rates=numbers.fit.rates)
@@ -114,7 +113,7 @@ def scene_30db(data: str, device: torch.device) -> Iterator[Row]:
     """Whole fits of growing length, until one reaches GOAL on the test views."""
     for seconds in BUDGETS:
         model, fit, capture = _fitted(data, device, seconds, True)
-        measured = evaluate_scene(model, capture, "test", Reporter(quiet=True))
+        measured = measure_scene(model, capture, "test", Reporter(quiet=True))
         psnr = float(measured.metrics["psnr"])
         size = f"{data}, {psnr:.2f} dB"
         yield Row("scene-30db", _fast(device), size, seconds, fit.progress.samples / seconds, None)

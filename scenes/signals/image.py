@@ -70,6 +70,11 @@ class Picture(Signal):
         index = torch.arange(self.height * self.width, device=self.pixels.device)
         return self.coordinates(index), self.pixels.reshape(-1, self.channels)
 
+    def axes(self) -> list[Float[Tensor, "_n"]]:
+        """Centres of columns, and of rows."""
+        x = self.all()[0]
+        return [x[: self.width, 0], x[:: self.width, 1]]
+
     def detail(self, kept: Tensor | None = None) -> Float[Tensor, "n"]:
         """Length of the gradient at every pixel, row by row; 1e-6 at least.
 

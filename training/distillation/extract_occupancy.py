@@ -17,8 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField
-from polyfield.renderers.occupancy import OccupancySampler
 from polyfield.renderers.samplers import Density, Sampler
 
 CHUNK = 1 << 17
@@ -27,7 +27,7 @@ CHUNK = 1 << 17
 
 @torch.no_grad()
 def extract_occupancy(
-    into: OccupancySampler, density: Density, teacher: Sampler, as_seen: bool = False
+    into: Sampler, density: Density, teacher: Sampler, as_seen: bool = False
 ) -> None:
     """Fill a grid: a cell's value is the largest density on its lattice.
 
@@ -37,10 +37,15 @@ def extract_occupancy(
         teacher: Its sampler, asked where there may be something.
         as_seen: Whether cells that the teacher's sampler passes over are empty, whatever its
             density: its pictures don't show it.
+
+    Raises:
+        InputError: the sampler keeps no grid.
     """
-    r = into.config.resolution
+    r = into.cells
+    if r is None:
+        raise InputError("a student with an occupancy grid", type(into).__name__, "change it")
     points = 2 * r + 1
-    axis = torch.arange(points, device=into.value.device)
+    axis = torch.arange(points, device=into.domain.bounds.device)
     near = torch.zeros(points, points, points, device=axis.device)
     for number, plane in enumerate(near):
         rest = torch.cartesian_prod(axis, axis)
@@ -55,14 +60,13 @@ def extract_occupancy(
     value: Float[Tensor, "R R R"] = functional.max_pool3d(seen[None, None], 3, 2)[0, 0]
     value = value * wanted[0, 0]
     if as_seen:
-        value = value * _seen(into, teacher)
+        value = value * _seen(into, teacher, r)
     into.adopt(value)
 
 
-def _seen(into: OccupancySampler, teacher: Sampler) -> Float[Tensor, "R R R"]:
+def _seen(into: Sampler, teacher: Sampler, r: int) -> Float[Tensor, "R R R"]:
     """1 where one of the middles of a cell's eight parts is in a cell of the teacher's, else 0."""
-    r = into.config.resolution
-    axis = (torch.arange(2 * r, device=into.value.device) + 0.5) / (2 * r)
+    axis = (torch.arange(2 * r, device=into.domain.bounds.device) + 0.5) / (2 * r)
     parts = [
         teacher.something(into.domain.inverse(torch.cartesian_prod(x[None], axis, axis)))
         for x in axis

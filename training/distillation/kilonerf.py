@@ -16,7 +16,6 @@ from polyfield.renderers.samplers import Sampler
 from polyfield.training.distillation.extract_occupancy import place_kernels
 from polyfield.training.distillation.points import opacity_loss
 from polyfield.training.distillation.teacher_cache import Batch, Replay, times_used
-from polyfield.training.objectives.residuals import psnr_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class CellObjective:
         x = batch["x"]
         ours = self.student(x, batch["directions"])
         loss = opacity_loss(self.student, ours, batch["rgb"], batch["density"])
-        return loss, {"psnr": psnr_of(loss.item()), "samples": float(len(x))}
+        return loss, {"mse": loss.item(), "samples": float(len(x))}
 
     def _ask(self) -> Batch:
         """New points, directions, and the teacher's colours and densities there."""

@@ -42,7 +42,6 @@ from polyfield.training.distillation.points import (
 from polyfield.training.distillation.student_subsampling import asked, at, lend
 from polyfield.training.distillation.teacher_cache import Batch, Replay, times_used
 from polyfield.training.objectives.photometric import first_rays, ray_count
-from polyfield.training.objectives.residuals import psnr_of
 
 Level = Literal["poses", "rays", "points"]
 LEVELS: tuple[Level, ...] = ("poses", "rays", "points")
@@ -155,7 +154,7 @@ class PoseObjective:
             if stage == 3:
                 rendered, mse = self._rendered(rays, ours, theirs, intervals)
                 loss = loss + config.rendered * rendered
-                numbers["psnr"] = psnr_of(mse)
+                numbers["mse"] = mse
                 if new:
                     self.errors[self.at] = mse
         if new:

@@ -13,7 +13,6 @@ from polyfield.devices import uniform
 from polyfield.errors import InputError
 from polyfield.fields.base import SignalField
 from polyfield.training.distillation.points import Form, size
-from polyfield.training.objectives.residuals import psnr_of
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class SignalObjective:
             difference = _slopes(self.student, x) - slopes
             loss = loss + self.config.slopes * size(self.config.form, difference)
         mse = residual.detach().square().mean().item()
-        return loss, {"psnr": psnr_of(mse), "samples": float(len(x))}
+        return loss, {"mse": mse, "samples": float(len(x))}
 
     def state(self) -> dict[str, Tensor]:
         """The generator."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,7 @@ from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.scenes.base import Scene
-from polyfield.training.objectives.residuals import LossName, loss_of, psnr_of
+from polyfield.training.objectives.residuals import LossName, loss_of
 
 
 def first_rays(wanted: int) -> int:
@@ -58,11 +58,21 @@ class Photometric:
             self, scene, field, renderer, background, seed, carve, keep_grid
         )
 
+    def resized(self, batch: int | None) -> Photometric:
+        """The same with another number of samples a step.
+
+        Raises:
+            InputError: None, for all pixels at once: a scene has too many.
+        """
+        if batch is None:
+            raise InputError("a number of samples for --batch", "all", "give for instance 16384")
+        return replace(self, samples=batch)
+
 
 CARVE = 0.15
-"""Progress of a scene up to which pixels of the backdrop's colour are taken as empty."""
+"""Progress of a scene up to which pixels of the background's colour are taken as empty."""
 SAME = 0.02
-"""How near to the backdrop they must be, in each channel."""
+"""How near to the background they must be, in each channel."""
 PLACE = 0.1
 """Progress of a scene at which fields are told where the detail is."""
 LOOK = 1 << 16
@@ -107,7 +117,7 @@ class PhotometricObjective:
         background, target = self._target(rgba, progress)
         pixels, samples = self.renderer(self.field, rays, self.generator)
         loss, mse = loss_of(self.config.loss, pixels.over(background) - target)
-        numbers = {"psnr": psnr_of(mse), "rays": float(len(rays)), "samples": float(samples)}
+        numbers = {"mse": mse, "rays": float(len(rays)), "samples": float(samples)}
         self.rays = ray_count(self.rays, samples, self.config.samples, self.config.max_rays)
         return loss, numbers
 
@@ -117,7 +127,7 @@ class PhotometricObjective:
             self.background = self.background.to(rgba.device)
         alpha, background = rgba[:, 3:], self.background
         if background is not None and self.carve and progress < CARVE:
-            # Fog of the backdrop's own colour costs nothing and never leaves; before a background
+            # Fog of the background's own colour costs nothing and never leaves; before a background
             # that changes it shows. Later the scene may have parts of that colour again.
             same = ((rgba[:, :3] - background).abs() < SAME).all(-1, keepdim=True)
             alpha, background = torch.where(same, 0, alpha), None

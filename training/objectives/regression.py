@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from polyfield.devices import move
 from polyfield.fields.base import SignalField
-from polyfield.scenes.signals.image import Picture
-from polyfield.training.objectives.residuals import LossName, loss_of, psnr_of
+from polyfield.scenes.base import Signal
+from polyfield.training.objectives.residuals import LossName, loss_of
 
 
 @dataclass(frozen=True)
 class Regression:
-    """Values of a field against the values of a picture."""
+    """Values of a field against the values of a signal."""
 
     batch: int = 16384
-    """Pixels a step; 0 takes all of them."""
+    """Samples a step; 0 takes all of them."""
     loss: LossName = "mse"
     """Of the difference in value."""
 
     def build(
-        self, picture: Picture, field: SignalField, seed: int, kept: Tensor | None = None
+        self, signal: Signal, field: SignalField, seed: int, kept: Tensor | None = None
     ) -> RegressionObjective:
-        """The objective; `kept` are the numbers of the pixels to learn from, all if None."""
-        return RegressionObjective(self, picture, field, seed, kept)
+        """The objective; `kept` are the numbers of the samples to learn from, all if None."""
+        return RegressionObjective(self, signal, field, seed, kept)
+
+    def resized(self, batch: int | None) -> Regression:
+        """The same with another batch; None takes all samples."""
+        return replace(self, batch=0 if batch is None else batch)
 
 
 WHOLE, SLICE = 1 << 14, 1 << 13
@@ -37,22 +41,22 @@ ROOM = 1 << 18
 
 
 class RegressionObjective:
-    """Walks through all pixels in random order, again and again.
+    """Walks through all samples in random order, again and again.
 
-    Where a step takes the whole picture and the field would rather have a grid, it gets one.
+    Where a step takes the whole signal and the field would rather have a grid, it gets one.
     """
 
     def __init__(
         self,
         config: Regression,
-        picture: Picture,
+        signal: Signal,
         field: SignalField,
         seed: int,
         kept: Tensor | None = None,
     ) -> None:
-        self.config, self.picture, self.field = config, picture, field
-        self.x, self.value = picture.all()
-        weight = picture.detail(kept) if field.places else None
+        self.config, self.signal, self.field = config, signal, field
+        self.x, self.value = signal.all()
+        weight = signal.detail(kept) if field.places else None
         if kept is not None:
             kept = move(kept, self.x.device)
             self.x, self.value = self.x[kept], self.value[kept]
@@ -65,8 +69,7 @@ class RegressionObjective:
         self.axes: list[Tensor] | None = None
         self.kept = kept
         if field.prefers_grid and self.batch == len(self.x):
-            x = picture.all()[0]
-            self.axes = [x[: picture.width, 0], x[:: picture.width, 1]]
+            self.axes = signal.axes()
         self.generator = torch.Generator().manual_seed(seed)
         self.position = 0
         self._shuffle()
@@ -83,10 +86,11 @@ class RegressionObjective:
         self.order = move(torch.from_numpy(order), self.x.device)
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        """Loss of the next pixels."""
+        """Loss of the next samples."""
         if self.axes is not None:
-            # Axes are column and row, pixels are counted row by row.
-            values = self.field.on_grid(self.axes).transpose(0, 1).flatten(0, 1)
+            # Samples are counted with the first coordinate running fastest.
+            grid = self.field.on_grid(self.axes)
+            values = grid.permute(*reversed(range(len(self.axes))), -1).flatten(0, -2)
             values = values if self.kept is None else values.index_select(0, self.kept)
             return self._judge(self.x, values - self.value)
         batch = self.batch
@@ -115,7 +119,7 @@ class RegressionObjective:
 
     @staticmethod
     def _numbers(mse: float, samples: int) -> dict[str, float]:
-        return {"psnr": psnr_of(mse), "mse": mse, "samples": float(samples)}
+        return {"mse": mse, "samples": float(samples)}
 
     def state(self) -> dict[str, Tensor]:
         """Position in the current order, and the generator before it was drawn."""

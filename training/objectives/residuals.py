@@ -1,8 +1,7 @@
-"""Losses of residuals, and what they are in decibels."""
+"""Losses of residuals."""
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -22,8 +21,3 @@ def loss_of(name: LossName, residual: Tensor) -> tuple[Tensor, float]:
         return square, square.item()
     huber = functional.huber_loss(residual, torch.zeros_like(residual), delta=0.1) * 2
     return huber, square.item()
-
-
-def psnr_of(mse: float) -> float:
-    """Decibels of a mean square error, for values in [0, 1]."""
-    return -10 * math.log10(max(mse, 1e-10))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from polyfield.apps.presets import ImageRun
+from polyfield.apps.tasks.presets import SignalPreset
 from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.frequency import Frequency
@@ -35,10 +35,10 @@ from polyfield.training.loop import FitConfig
 from polyfield.training.objectives.regression import Regression
 
 
-def _hash() -> ImageRun:
+def _hash() -> SignalPreset:
     """Instant-ngp's picture network with a table that fits a CPU's caches."""
     grid = HashGrid(levels=16, features=2, log2_size=16, base_resolution=16, finest_resolution=512)
-    return ImageRun(Coordinate(grid), Regression(batch=16384))
+    return SignalPreset(Coordinate(grid), Regression(batch=16384))
 
 
 def _constant(rate: float) -> FitConfig:
@@ -46,26 +46,28 @@ def _constant(rate: float) -> FitConfig:
     return FitConfig(rates={"network": rate}, final=1.0, beta2=0.999, eps=1e-8)
 
 
-def _fourier() -> ImageRun:
+def _fourier() -> SignalPreset:
     """Tancik et al.'s features and network, without its sigmoid.
 
     Their 2000 steps of all pixels take a CPU half an hour; these are small batches.
     """
     network = Perceptron(hidden=256, layers=3, bias=True)
-    return ImageRun(Coordinate(RandomFourier(), network), Regression(batch=4096), _constant(1e-3))
+    return SignalPreset(
+        Coordinate(RandomFourier(), network), Regression(batch=4096), _constant(1e-3)
+    )
 
 
-def _sape() -> ImageRun:
+def _sape() -> SignalPreset:
     """SAPE's picture task: sigma 20, 128^2 cells, eps 1e-3; 32 blocks in place of 256.
 
     Its 5000 steps of all pixels are small batches too. Layers start as tiny-cuda-nn's do, not as
     PyTorch's; so do those it is compared with in the benchmarks.
     """
     network = Perceptron(hidden=256, layers=3, bias=True)
-    return ImageRun(Coordinate(Sape(), network), Regression(batch=4096), _constant(1e-3))
+    return SignalPreset(Coordinate(Sape(), network), Regression(batch=4096), _constant(1e-3))
 
 
-def _cam() -> ImageRun:
+def _cam() -> SignalPreset:
     """CAM's picture network: grids at ten times the rate, both falling at 1/2 and 3/4 of the time.
 
     Its 2000 steps of all pixels are small batches too.
@@ -77,7 +79,7 @@ def _cam() -> ImageRun:
         beta2=0.999,
         eps=1e-8,
     )
-    return ImageRun(Modulated(), Regression(batch=4096), fit)
+    return SignalPreset(Modulated(), Regression(batch=4096), fit)
 
 
 def _adam(rate: float) -> FitConfig:
@@ -85,58 +87,58 @@ def _adam(rate: float) -> FitConfig:
     return FitConfig(rates={"network": rate}, final=0.1, beta2=0.999, eps=1e-8)
 
 
-def _network(network: NetworkConfig, rate: float) -> ImageRun:
+def _network(network: NetworkConfig, rate: float) -> SignalPreset:
     """A network on coordinates in [-1,1].
 
     Published with steps on the whole picture, of which a CPU does one in seconds: 4096 pixels and
     many steps are better in the same time.
     """
-    return ImageRun(
+    return SignalPreset(
         Coordinate(Identity(centered=True), network), Regression(batch=4096), _adam(rate)
     )
 
 
-def _mlp() -> ImageRun:
+def _mlp() -> SignalPreset:
     """Positional encoding and a ReLU network of Tancik et al. 2020's size and rate."""
-    return ImageRun(Coordinate(Frequency(10), Relu()), Regression(batch=4096), _adam(1e-3))
+    return SignalPreset(Coordinate(Frequency(10), Relu()), Regression(batch=4096), _adam(1e-3))
 
 
-def _siren() -> ImageRun:
+def _siren() -> SignalPreset:
     """SIREN; 1e-4 on the whole picture, small batches take a larger rate."""
     return _network(Siren(), 5e-4)
 
 
-def _spder() -> ImageRun:
+def _spder() -> SignalPreset:
     """SPDER; 1e-4 on the whole picture, small batches take a larger rate."""
     return _network(Spder(), 2e-4)
 
 
-def _wire() -> ImageRun:
+def _wire() -> SignalPreset:
     """WIRE, with the constants advised for representing pictures."""
     return _network(Wire(), 5e-3)
 
 
-def _gauss() -> ImageRun:
+def _gauss() -> SignalPreset:
     """Gaussian activations."""
     return _network(Gauss(), 1e-3)
 
 
-def _finer() -> ImageRun:
+def _finer() -> SignalPreset:
     """FINER, the rate of its picture script."""
     return _network(Finer(), 5e-4)
 
 
-def _fan() -> ImageRun:
+def _fan() -> SignalPreset:
     """Fourier analysis layers; no picture is published. Without octaves they see no detail."""
-    return ImageRun(Coordinate(Frequency(10), Fan()), Regression(batch=4096), _adam(3e-3))
+    return SignalPreset(Coordinate(Frequency(10), Fan()), Regression(batch=4096), _adam(3e-3))
 
 
-def _kan() -> ImageRun:
+def _kan() -> SignalPreset:
     """Efficient-kan; no picture is published. Its grid of 5 cells shows no detail, 20 do."""
     return _network(SplineKan(cells=20), 1e-2)
 
 
-def _gnf() -> ImageRun:
+def _gnf() -> SignalPreset:
     """Gaussian kernels on grids that are not tiled.
 
     Published: tiles, rates of 1e-2, 15,000 steps of 2^18 pixels with L1. Telling tiles apart takes
@@ -145,14 +147,14 @@ def _gnf() -> ImageRun:
     """
     grid = BasisGrid(frequencies=(1.0,) * 6)
     rates = {"table": 1e-1, "network": 2e-2}
-    return ImageRun(
+    return SignalPreset(
         Coordinate(grid, GaussianKernels()),
         Regression(batch=16384),
         FitConfig(rates=rates, final=0.1),
     )
 
 
-def _finr(form: Form, rank: int) -> ImageRun:
+def _finr(form: Form, rank: int) -> SignalPreset:
     """Two networks and a contraction, steps on the whole picture: that is the method's point.
 
     Published: rank 128 and width 256 as here, rate 1e-3 of ReLU networks. SIREN, one of its choices
@@ -160,16 +162,16 @@ def _finr(form: Form, rank: int) -> ImageRun:
     rank 32.
     """
     field = Functional(form, rank, Identity(centered=True), Siren(layers=3))
-    return ImageRun(field, Regression(batch=0), _adam(2e-4))
+    return SignalPreset(field, Regression(batch=0), _adam(2e-4))
 
 
-def _dense() -> ImageRun:
+def _dense() -> SignalPreset:
     """The hash preset without hashing, and so with a coarser finest grid."""
     grid = DenseGrid(levels=8, features=2, base_resolution=16, finest_resolution=384)
-    return ImageRun(Coordinate(grid), Regression(batch=16384))
+    return SignalPreset(Coordinate(grid), Regression(batch=16384))
 
 
-def _rbf() -> ImageRun:
+def _rbf() -> SignalPreset:
     """NeuRBF with as many stored values as `hash`, centres and shapes counted.
 
     Its own numbers are for 35000 steps of 2^18 pixels: rates 5e-3 for grid and weights and 1e-2 for
@@ -178,14 +180,14 @@ def _rbf() -> ImageRun:
     calmer steps of the network, rates that fall less and small batches come further.
     """
     grid = HashGrid(levels=8, features=2, log2_size=16, base_resolution=16, finest_resolution=384)
-    return ImageRun(
+    return SignalPreset(
         Coordinate(Rbf(kernels=11250, grid=grid), SineSkip()),
         Regression(batch=8192),
         FitConfig(rates={"table": 5e-3, "network": 3e-3}, final=0.05),
     )
 
 
-_PRESETS: dict[str, Callable[[], ImageRun]] = {
+_PRESETS: dict[str, Callable[[], SignalPreset]] = {
     "hash": _hash,
     "fourier": _fourier,
     "sape": _sape,
@@ -207,6 +209,6 @@ _PRESETS: dict[str, Callable[[], ImageRun]] = {
 }
 
 
-def image_presets() -> dict[str, ImageRun]:
+def image_presets() -> dict[str, SignalPreset]:
     """Presets of `fit image`, by name."""
     return {name: preset() for name, preset in _PRESETS.items()}

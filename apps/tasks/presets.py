@@ -1,8 +1,4 @@
-"""What a preset is: everything a human chooses about a run.
-
-Presets are plain Python, so that type checkers see them: those of scenes are in scene_presets.py,
-those of pictures in image_presets.py. `--config` and flags change a copy.
-"""
+"""What a preset chooses: the trees of a task. Plain Python, so that type checkers see it."""
 
 from __future__ import annotations
 
@@ -17,26 +13,19 @@ from polyfield.training.objectives.regression import Regression
 
 
 @dataclass(frozen=True)
-class SceneRun:
-    """Everything a human chooses about training a scene."""
+class ScenePreset:
+    """A radiance field, where rays ask it, and how it learns."""
 
     field: TaggedRadiance
-    """The radiance field."""
     sampler: TaggedSampler = dataclasses.field(default_factory=OccupancyGrid)
-    """Where along a ray the field is asked."""
     objective: Photometric = dataclasses.field(default_factory=Photometric)
-    """What is minimised."""
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
-    """Budget, rates and schedule."""
 
 
 @dataclass(frozen=True)
-class ImageRun:
-    """Everything a human chooses about training a picture."""
+class SignalPreset:
+    """A field of a signal, and how it learns."""
 
     field: TaggedSignal
-    """The field."""
     objective: Regression = dataclasses.field(default_factory=Regression)
-    """What is minimised."""
     fit: FitConfig = dataclasses.field(default_factory=FitConfig)
-    """Budget, rates and schedule."""

@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from polyfield.training.loop import Progress
+from polyfield.training.scores import Metric
 
 PLAIN_SECONDS = 10.0
 """Time between two lines where there is no terminal."""
@@ -54,10 +55,10 @@ class Reporter:
         self._close()
         print(f"polyfield: warning: {line}", flush=True)
 
-    def step(self, progress: Progress) -> None:
+    def step(self, progress: Progress, metric: Metric) -> None:
         """Show where training is, when it is time for that. Cheap at every step."""
         if self._is_due():
-            self._show(describe(progress, self._rate.update(progress)))
+            self._show(describe(progress, metric, self._rate.update(progress)))
 
     def count(self, what: str, done: int, total: int) -> None:
         """Show how many views or frames are done, when it is time for that."""
@@ -99,16 +100,17 @@ class _Rate:
         return samples / seconds if seconds > 0 else 0.0
 
 
-def describe(progress: Progress, rate: float) -> str:
-    """Step, loss, PSNR, samples per second and the time left, in one line.
+def describe(progress: Progress, metric: Metric, rate: float) -> str:
+    """Step, loss, headline score, samples per second and the time left, in one line.
 
     Args:
         progress: Where training is.
+        metric: The score.
         rate: Samples per second.
     """
     parts = [f"step {progress.step:>6}", f"loss {progress.loss:.5f}"]
-    if "psnr" in progress.numbers:
-        parts.append(f"PSNR {progress.numbers['psnr']:5.2f} dB")
+    if metric.name in progress.numbers:
+        parts.append(f"{metric.label} {metric.text(progress.numbers[metric.name])}")
     parts.append(f"{rate / 1e6:.2f} M samples/s")
     if progress.fraction > 0:
         left = progress.seconds * (1 - progress.fraction) / progress.fraction

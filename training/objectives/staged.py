@@ -9,7 +9,7 @@ from torch import Tensor
 from polyfield.training.loop import Objective
 
 
-class Phases:
+class Staged:
     """Each objective has its share of the budget, and sees its own progress from 0 to 1."""
 
     def __init__(self, parts: Sequence[tuple[float, Objective]]) -> None:

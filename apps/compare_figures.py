@@ -1,4 +1,4 @@
-"""The pictures of a comparison: PSNR against time and size, and crops side by side."""
+"""The figures of a comparison: score against time and size, and crops side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from polyfield.apps.compare_table import Row
 from polyfield.files import write_whole
 from polyfield.scenes.images import write_image
 from polyfield.training.figures import to_bytes
-from polyfield.training.scores import psnr
+from polyfield.training.scores import Metric
 
 CROP = 96
 """Pixels along an edge of a crop."""
@@ -30,7 +30,7 @@ _GAP = 4
 
 @dataclass(frozen=True)
 class Crop:
-    """What a preset made of a picture or of a view."""
+    """What a preset made of the data, as an image."""
 
     name: str
     target: Float[Tensor, "h w c"]
@@ -38,14 +38,18 @@ class Crop:
 
 
 def write_plots(
-    folder: Path, rows: Sequence[Row], curves: Mapping[str, Sequence[Sequence[float]]]
+    folder: Path,
+    rows: Sequence[Row],
+    curves: Mapping[str, Sequence[Sequence[float]]],
+    metric: Metric,
 ) -> None:
-    """Write psnr-time.png and psnr-bytes.png.
+    """Write SCORE-time.png and SCORE-bytes.png.
 
     Args:
         folder: Where to.
         rows: The table.
-        curves: By preset, rows of (seconds, loss, PSNR on training batches) of its first seed.
+        curves: By preset, rows of (seconds, loss, score on training batches) of its first seed.
+        metric: The score.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -59,18 +63,18 @@ def write_plots(
     for name, history in curves.items():
         seconds, _, values = np.array(history, dtype=float).reshape(-1, 3).T
         axes.plot(seconds, values, linewidth=1.2, label=name)
-    _finish(axes, "training time / s", "PSNR on training batches / dB")
-    write_whole(folder / "psnr-time.png", lambda path: page.savefig(path, format="png"))
+    _finish(axes, "training time / s", f"{metric.axis} on training batches")
+    write_whole(folder / f"{metric.name}-time.png", lambda path: page.savefig(path, format="png"))
 
     sheet, axes = figure()
     for name in dict.fromkeys(row.preset for row in rows):
         mine = [row for row in rows if row.preset == name]
-        best = [r.psnr if r.psnr_heldout is None else r.psnr_heldout for r in mine]
+        best = [r.score if r.heldout is None else r.heldout for r in mine]
         axes.scatter([r.model_bytes for r in mine], best, label=name)
     axes.set_xscale("log")
-    held = any(row.psnr_heldout is not None for row in rows)
-    _finish(axes, "bytes of the model file", f"PSNR{', held out' if held else ''} / dB")
-    write_whole(folder / "psnr-bytes.png", lambda path: sheet.savefig(path, format="png"))
+    held = any(row.heldout is not None for row in rows)
+    _finish(axes, "bytes of the model file", f"{metric.axis}{', held out' if held else ''}")
+    write_whole(folder / f"{metric.name}-bytes.png", lambda path: sheet.savefig(path, format="png"))
 
 
 def _finish(axes: Any, across: str, up: str) -> None:
@@ -88,8 +92,7 @@ def write_sheet(path: Path, crops: Sequence[Crop]) -> None:
     part = (slice(top, top + CROP), slice(left, left + CROP))
     panels = [("target", crops[0].target[part])]
     for crop in crops:
-        found, wanted = (p[part].clamp(0, 1) for p in (crop.prediction, crop.target))
-        panels.append((f"{crop.name}  {psnr(found, wanted):.2f} dB", crop.prediction[part]))
+        panels.append((crop.name, crop.prediction[part]))
     height, width = (n * SCALE for n in panels[0][1].shape[:2])
     count = min(COLUMNS, len(panels))
     lines = -(-len(panels) // count)

@@ -6,9 +6,8 @@ Numbers are those of the paper or released code; what a CPU's budget changes is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
-from polyfield.apps.presets import SceneRun
+from polyfield.apps.tasks.presets import ScenePreset
 from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.factored import CP, TriPlane, VectorMatrix
@@ -27,13 +26,13 @@ from polyfield.training.loop import FitConfig
 from polyfield.training.objectives.photometric import Photometric
 
 
-def _hash() -> SceneRun:
+def _hash() -> ScenePreset:
     """Instant-ngp's network with a smaller grid, larger steps and small batches: a CPU's caches.
 
     Its own numbers are L8 F4 T2^19, 1024 steps on the diagonal, 128^3 cells and 2^18 samples.
     """
     grid = HashGrid(levels=8, features=4, log2_size=15, base_resolution=16, finest_resolution=512)
-    return SceneRun(
+    return ScenePreset(
         Radiance(position=grid),
         OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
         Photometric(samples=16384, loss="mse"),
@@ -42,7 +41,7 @@ def _hash() -> SceneRun:
     )
 
 
-def _cam() -> SceneRun:
+def _cam() -> ScenePreset:
     """CAM's modulated NeRF, shrunk to a minute of a CPU; ten times the rate for the grids.
 
     Its own numbers are 8 layers of 256 (colour 128), planes of 512^2 and a rate of 5e-4 for 50000
@@ -50,7 +49,7 @@ def _cam() -> SceneRun:
     """
     field = ModulatedRadiance(hidden=64, layers=4, skip=2, color_hidden=32, planes=32)
     fit = FitConfig(rates={"network": 2e-3, "modulation": 2e-2}, final=0.1)
-    return SceneRun(
+    return ScenePreset(
         field,
         OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
         Photometric(samples=16384, loss="mse"),
@@ -58,13 +57,13 @@ def _cam() -> SceneRun:
     )
 
 
-def _gnf() -> SceneRun:
+def _gnf() -> ScenePreset:
     """Gaussian kernels and spherical harmonics on smaller grids, not tiled, in small batches.
 
     Published: six tiled grids of resolution 32 to 128, 30,000 steps of 4096 rays, rate 0.02.
     """
     grid = BasisGrid((4, 4, 4, 2, 2, 2), (16, 24, 32, 48, 64, 80), (1.0,) * 6)
-    return SceneRun(
+    return ScenePreset(
         KernelRadiance(position=grid),
         OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
         Photometric(samples=16384, loss="mse"),
@@ -72,10 +71,10 @@ def _gnf() -> SceneRun:
     )
 
 
-def _dense() -> SceneRun:
+def _dense() -> ScenePreset:
     """The hash preset's networks on a dense grid of about as many cells as there are in a view."""
     grid = DenseGrid(levels=4, features=4, base_resolution=16, finest_resolution=96)
-    return SceneRun(
+    return ScenePreset(
         Radiance(position=grid),
         OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
         Photometric(samples=16384, loss="mse"),
@@ -83,12 +82,12 @@ def _dense() -> SceneRun:
     )
 
 
-def _triplane() -> SceneRun:
+def _triplane() -> ScenePreset:
     """Summed planes of 32 features (EG3D's number) before instant-ngp's networks.
 
     Released numbers are 32^2 (Cardace et al.) and 256^2 (EG3D) vertices.
     """
-    return SceneRun(
+    return ScenePreset(
         Radiance(position=TriPlane(features=32, resolution=128)),
         OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
         Photometric(samples=16384, loss="mse"),
@@ -96,7 +95,7 @@ def _triplane() -> SceneRun:
     )
 
 
-def _vm() -> SceneRun:
+def _vm() -> ScenePreset:
     """TensoRF's VM-192 at one resolution, with half its network, higher rates and small batches.
 
     Its own numbers are 128^3 to 300^3 voxels while training, 4096 rays, a network of width 128,
@@ -104,7 +103,7 @@ def _vm() -> SceneRun:
     there has grown before its cells are looked at.
     """
     color = VectorMatrix(48, 128, "concat")
-    return SceneRun(
+    return ScenePreset(
         FactoredRadiance(VectorMatrix(16, 128), color, hidden=64),
         OccupancyGrid(resolution=64, steps=256, sweep=128, points=8192),
         Photometric(samples=8192, loss="mse"),
@@ -112,12 +111,12 @@ def _vm() -> SceneRun:
     )
 
 
-def _cp() -> SceneRun:
+def _cp() -> ScenePreset:
     """TensoRF's CP with fewer colour components at one resolution, and half its network.
 
     Its own numbers are 96 and 288 components and up to 500 vertices; see `vm` for the others.
     """
-    return SceneRun(
+    return ScenePreset(
         FactoredRadiance(CP(96, 200), CP(192, 200), hidden=64),
         OccupancyGrid(resolution=64, steps=256, sweep=128, points=8192),
         Photometric(samples=8192, loss="mse"),
@@ -125,14 +124,14 @@ def _cp() -> SceneRun:
     )
 
 
-def _voxels() -> SceneRun:
+def _voxels() -> ScenePreset:
     """Plenoxels on smaller grids, with Adam instead of RMSProp, without total variation.
 
     Its own grids have 256^3 and 512^3 cells. Rates rise at first, as its rate of density does; the
     first sweep takes its time, as in `vm`. All grids are there early, and rates are low: in 120
     seconds on lego 25.2 dB, against 23.6 with `grown` of 0.4 and a rate of 2e-2.
     """
-    return SceneRun(
+    return ScenePreset(
         Voxels(cells=96, levels=3, grown=0.2, density=0.5),
         OccupancyGrid(resolution=64, steps=256, sweep=256, points=8192),
         Photometric(samples=16384, loss="mse"),
@@ -140,7 +139,7 @@ def _voxels() -> SceneRun:
     )
 
 
-def _rbf() -> SceneRun:
+def _rbf() -> ScenePreset:
     """NeuRBF's kernels of scenes, beside half of the grid of `hash`: as many stored values.
 
     Kernels as released: five neighbours, no sines, no normaliser, alpha 0.3, 32 channels, rate
@@ -148,7 +147,7 @@ def _rbf() -> SceneRun:
     """
     grid = HashGrid(levels=8, features=2, log2_size=15, base_resolution=16, finest_resolution=512)
     position = Rbf(kernels=11250, neighbours=5, waves=None, normalise=False, alpha=0.3, grid=grid)
-    return SceneRun(
+    return ScenePreset(
         Radiance(position=position),
         OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
         Photometric(samples=16384, loss="mse"),
@@ -156,14 +155,14 @@ def _rbf() -> SceneRun:
     )
 
 
-def _mlp() -> SceneRun:
+def _mlp() -> ScenePreset:
     """PVD's deep network before the heads of `hash`, so with 32 outputs in place of 28.
 
     Its own numbers are 40,000 steps of 8192 rays at 1e-3, falling to a tenth. A CPU has ten million
     samples in two minutes: half the steps along a ray, batches so small that there are many, and a
     rate that comes further with them.
     """
-    return SceneRun(
+    return ScenePreset(
         DeepRadiance(out=32),
         OccupancyGrid(resolution=64, steps=128, threshold=0.02, sweep=64, points=4096),
         Photometric(samples=2048, loss="mse"),
@@ -171,12 +170,12 @@ def _mlp() -> SceneRun:
     )
 
 
-def _nerf() -> SceneRun:
+def _nerf() -> ScenePreset:
     """NeRF's network, once, on a CPU's budget as `mlp`.
 
     KiloNeRF's teacher takes 600,000 steps of 1024 rays at 5e-4.
     """
-    return SceneRun(
+    return ScenePreset(
         PlainNerf(),
         OccupancyGrid(resolution=64, steps=128, threshold=0.02, sweep=128, points=4096),
         Photometric(samples=2048, loss="mse"),
@@ -184,14 +183,14 @@ def _nerf() -> SceneRun:
     )
 
 
-def _kilo() -> SceneRun:
+def _kilo() -> ScenePreset:
     """KiloNeRF's bank with half of the cells an axis, fewer octaves in one and a higher rate.
 
     Published: 16 cells and 10 octaves; distilled from NeRF at a rate of 1e-3, then a million steps
     of 8192 rays. At 200 pixels six octaves show all there is, and higher rates come further in
     seconds.
     """
-    return SceneRun(
+    return ScenePreset(
         KiloBank(cells=8, octaves=6),
         OccupancyGrid(resolution=64, steps=256, sweep=256, points=8192),
         Photometric(samples=16384, loss="mse"),
@@ -199,7 +198,7 @@ def _kilo() -> SceneRun:
     )
 
 
-_PRESETS: dict[str, Callable[[], SceneRun]] = {
+_PRESETS: dict[str, Callable[[], ScenePreset]] = {
     "hash": _hash,
     "cam": _cam,
     "gnf": _gnf,
@@ -215,14 +214,11 @@ _PRESETS: dict[str, Callable[[], SceneRun]] = {
 }
 
 
-def scene_presets() -> dict[str, SceneRun]:
+def scene_presets() -> dict[str, ScenePreset]:
     """Presets of `fit scene`, by name."""
     return {name: preset() for name, preset in _PRESETS.items()}
 
 
-def method_of(name: str) -> Literal["pvd", "kilonerf"]:
-    """How a student of this preset learns unless told otherwise: KiloNeRF's own way for its bank.
-
-    The networks of a bank see nothing of each other, and most of them little along a few rays.
-    """
-    return "kilonerf" if name == "kilo" else "pvd"
+BY_CELLS = ("kilo",)
+"""Students that learn KiloNeRF's way unless told otherwise: the networks of a bank see nothing of
+each other, and most of them little along a few rays."""

@@ -1,0 +1,302 @@
+"""The kind `scene`: posed images, from their folder to a score. Presets are in scene_presets.py."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, cast
+
+import torch
+import tyro
+
+from polyfield.apps.tasks.scene_drawing import SceneDrawing, draw_scene
+from polyfield.apps.tasks.scene_presets import BY_CELLS, scene_presets
+from polyfield.apps.tasks.scene_scores import (
+    captured_pixels,
+    held_out,
+    measure_scene,
+    scene_fidelity,
+    teacher_pixels,
+)
+from polyfield.apps.tasks.signals import then_data
+from polyfield.config import to_tree
+from polyfield.errors import InputError
+from polyfield.files import write_whole
+from polyfield.renderers.model import RadianceModel, SceneInfo, TaggedRadiance, TaggedSampler
+from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.scenes import open_capture
+from polyfield.scenes.background import (
+    estimate_background,
+    training_background,
+    viewing_background,
+)
+from polyfield.scenes.base import Capture, ReadOptions
+from polyfield.scenes.base import Scene as Views
+from polyfield.scenes.camera_files import fingerprint, read_cameras, write_cameras
+from polyfield.scenes.cameras import Cameras
+from polyfield.scenes.poses import random_cameras
+from polyfield.training.distillation.methods import KiloNerf, Pvd, PvdActive
+from polyfield.training.distillation.radiance import radiance_lesson, radiance_student
+from polyfield.training.loop import FitConfig
+from polyfield.training.objectives.photometric import Photometric
+from polyfield.training.run import Run
+from polyfield.training.scores import PSNR, Metric, psnr, psnr_of
+from polyfield.training.task import Fidelity, Measured, Task, Teacher, Training
+from polyfield.training.watchers.console import Reporter
+
+PROBE_POSES = 64
+"""New poses a student's curve is measured from where there are no images."""
+
+
+@dataclass(frozen=True)
+class SceneData:
+    """A capture, and what is trained on where it was opened for that."""
+
+    capture: Capture
+    views: Views | None
+    """Training images; None where only a measure is wanted."""
+    summary: str
+    notes: Sequence[str]
+    background: tuple[float, float, float] | None
+    """Guessed from the borders of opaque images; None where it was not."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What is wrong with the capture."""
+        return self.capture.warnings
+
+    @property
+    def fingerprint(self) -> str:
+        """Of poses, lenses and pixels."""
+        return "" if self.views is None else fingerprint(self.capture, self.views)
+
+
+@dataclass(frozen=True)
+class Scene(Task[SceneData, RadianceModel]):
+    """Train a radiance field from posed images, then measure it on views it never saw."""
+
+    kind: ClassVar[str] = "scene"
+    metric: ClassVar[Metric] = PSNR
+    source: ClassVar[tuple[str, str]] = (
+        "DATA",
+        "Folder in NeRF-synthetic or transforms.json form, or demo: a built-in scene.",
+    )
+
+    field: TaggedRadiance
+    """The radiance field."""
+    sampler: TaggedSampler = dataclasses.field(default_factory=OccupancyGrid)
+    """Where along a ray the field is asked."""
+    objective: Photometric = dataclasses.field(default_factory=Photometric)
+    """What is minimised."""
+    fit: FitConfig = dataclasses.field(default_factory=FitConfig)
+    """Budget, rates and schedule."""
+    read: ReadOptions = dataclasses.field(default_factory=ReadOptions)
+    """How the capture is read."""
+    background: Annotated[
+        str,
+        tyro.conf.arg(
+            help="white, black, R,G,B, or random: a new one for each training ray, "
+            "measured on white."
+        ),
+    ] = "random"
+
+    @classmethod
+    def presets(cls) -> Mapping[str, Scene]:
+        """Named starting points."""
+        return {
+            name: cls(p.field, p.sampler, p.objective, p.fit) for name, p in scene_presets().items()
+        }
+
+    def tree(self) -> dict[str, Any]:
+        """What config.yaml says."""
+        return dict(to_tree(self))
+
+    def open(self, source: str | os.PathLike[str], training: bool = True) -> SceneData:
+        """Parse a capture, and read its training images where they are trained on."""
+        viewing_background(self.background)
+        capture = open_capture(source, self.read)
+        if not training:
+            return SceneData(capture, None, capture.name, (), None)
+        views, notes = capture.scene("train"), []
+        opaque = not views.has_alpha and not capture.unbounded
+        found = estimate_background(views) if opaque and self.background == "random" else None
+        if found is not None:
+            color = ",".join(f"{value:.3g}" for value in found)
+            notes.append(f"images without alpha: background {color}, the colour of their borders")
+        summary = f"{capture.name}: {len(views)} training views"
+        return SceneData(capture, views, summary, notes, found)
+
+    def model(self, data: SceneData) -> RadianceModel:
+        """A model in the capture's frame."""
+        capture = data.capture
+        behind = data.background or viewing_background(self.background)
+        info = SceneInfo(capture.bounds, capture.unbounded, capture.color_space, behind)
+        return RadianceModel(self.field, self.sampler, info)
+
+    def training(self, model: RadianceModel, data: SceneData, seed: int) -> Training:
+        """Rendered colour against the training images."""
+        background = training_background(self.background)
+        if data.background is not None:
+            background = torch.tensor(data.background)
+        return self._photometric(model, data, background, seed, carve=data.background is not None)
+
+    def _photometric(
+        self,
+        model: RadianceModel,
+        data: SceneData,
+        background: torch.Tensor | None,
+        seed: int,
+        carve: bool = False,
+        keep_grid: bool = False,
+    ) -> Training:
+        assert data.views is not None, "opened for training"
+        objective = self.objective.build(
+            data.views.to(model.device),
+            model.field,
+            model.renderer,
+            background,
+            seed,
+            carve,
+            keep_grid,
+        )
+        return Training(model.field, objective, self.fit)
+
+    def score(self, data: SceneData, numbers: Mapping[str, float]) -> float | None:
+        """PSNR of a batch."""
+        return psnr_of(numbers["mse"]) if "mse" in numbers else None
+
+    def measure(
+        self,
+        model: RadianceModel,
+        data: SceneData,
+        split: str,
+        reporter: Reporter,
+        most: int | None = None,
+    ) -> Measured:
+        """Compare with the views of a split."""
+        return measure_scene(model, data.capture, split, reporter, most)
+
+    def write_inputs(self, data: SceneData, run: Run) -> None:
+        """Cameras, in the user's frame."""
+        write_cameras(run.file("cameras.json"), data.capture)
+
+    def write_outputs(
+        self, model: RadianceModel, data: SceneData, run: Run, measured: Measured
+    ) -> None:
+        """Nothing more: the preview shows the views."""
+
+    # Distillation.
+
+    @classmethod
+    def methods(cls) -> Mapping[str, type]:
+        """Along rays, or at points of cells first."""
+        return {m.name: m for m in (Pvd, PvdActive, KiloNerf)}
+
+    @classmethod
+    def method_of(cls, preset: str) -> Pvd | KiloNerf:
+        """KiloNeRF's own way for its bank."""
+        return KiloNerf() if preset in BY_CELLS else Pvd()
+
+    def student(self, teacher: Teacher, method: Pvd | PvdActive | KiloNerf) -> RadianceModel:
+        """A student in the teacher's world."""
+        theirs = cast(RadianceModel, teacher.model)
+        whole = not isinstance(method, KiloNerf)
+        return radiance_student(self.field, self.sampler, theirs, whole, method.inherit)
+
+    def lesson(
+        self,
+        model: RadianceModel,
+        teacher: Teacher,
+        method: Pvd | PvdActive | KiloNerf,
+        seed: int,
+        finetune: SceneData | None,
+    ) -> Training:
+        """Along the teacher's rays, then images where they are given."""
+        theirs = cast(RadianceModel, teacher.model)
+        cameras, samples = _cameras(teacher), self.objective.samples
+        first = radiance_lesson(model, theirs, method, cameras, seed, samples, self.fit)
+        if finetune is None:
+            return first
+        if finetune.capture.color_space != theirs.color_space:
+            raise InputError(
+                f"{theirs.color_space} images for --finetune, as the teacher's",
+                f"{finetune.capture.color_space} ones in {finetune.capture.path}",
+                "give those that the teacher was fitted to",
+            )
+        assert finetune.views is not None
+        background = training_background(self.background)
+        if not finetune.views.has_alpha and not theirs.info.unbounded:
+            background = theirs.background
+        then = self._photometric(model, finetune, background, seed, keep_grid=True)
+        objective, fit = then_data(first.objective, then.objective, first.fit)
+        return replace(first, objective=objective, fit=fit)
+
+    def score_against(self, teacher: Teacher, numbers: Mapping[str, float]) -> float | None:
+        """PSNR of a batch."""
+        return psnr_of(numbers["mse"]) if "mse" in numbers else None
+
+    def inherit_inputs(self, teacher: Teacher, run: Run) -> None:
+        """The cameras are the teacher's."""
+        source = teacher.run.file("cameras.json")
+        write_whole(run.file("cameras.json"), lambda path: shutil.copyfile(source, path))
+
+    def fidelity(self, model: RadianceModel, teacher: Teacher) -> Fidelity:
+        """Compare from new poses."""
+        return scene_fidelity(model, cast(RadianceModel, teacher.model), _cameras(teacher))
+
+    def probe(
+        self, model: RadianceModel, data: SceneData | None, teacher: Teacher | None
+    ) -> Callable[[], float]:
+        """PSNR on fixed pixels of held-out images, else of what the teacher sees."""
+        try:
+            views = None if data is None else held_out(data.capture)
+        except InputError:
+            views = None
+        if views is not None:
+            behind = model.background if teacher is None else _background(teacher)
+            rays, color = captured_pixels(views, behind)
+        else:
+            assert teacher is not None, "data or a teacher"
+            unseen = random_cameras(
+                _cameras(teacher), PROBE_POSES, torch.Generator().manual_seed(1)
+            )
+            rays, color = teacher_pixels(cast(RadianceModel, teacher.model), unseen)
+        return lambda: psnr(model.render_rays(rays).color.clamp(0, 1), color)
+
+    # Drawing.
+
+    @classmethod
+    def drawing(cls) -> type:
+        """Path, size, what is shown."""
+        return SceneDrawing
+
+    def draw(
+        self,
+        model: RadianceModel,
+        run: Run,
+        options: SceneDrawing,
+        out: Path,
+        reporter: Reporter,
+    ) -> str:
+        """Frames along a camera path."""
+        return draw_scene(self.read, model, run, options, out, reporter)
+
+
+def _cameras(teacher: Teacher) -> Cameras:
+    """What the teacher was trained from.
+
+    Raises:
+        InputError: its run has no training cameras.
+    """
+    views = read_cameras(teacher.run.file("cameras.json"))
+    if not views.get("train"):
+        raise InputError("a teacher with training cameras", "none", "fit it again")
+    return Cameras.stack(views["train"])
+
+
+def _background(teacher: Teacher) -> torch.Tensor:
+    return cast(RadianceModel, teacher.model).background

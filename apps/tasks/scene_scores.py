@@ -1,0 +1,154 @@
+"""How near a radiance model is to views, as papers report it."""
+
+from __future__ import annotations
+
+import math
+import time
+from statistics import median
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.renderers.model import RadianceModel
+from polyfield.scenes.base import Capture, Scene
+from polyfield.scenes.cameras import Cameras
+from polyfield.scenes.poses import random_cameras
+from polyfield.scenes.rays import Rays
+from polyfield.training.figures import Pair
+from polyfield.training.scores import PSNR, psnr, ssim
+from polyfield.training.task import Fidelity, Measured
+from polyfield.training.watchers.console import Reporter
+
+PREVIEWS = 3
+"""Views in preview.png, evenly spread over the split."""
+FITTED_VIEWS = 8
+"""Views measured where there is no test split and the training views have to do."""
+UNSEEN = 4
+"""New poses from which student and teacher are compared."""
+PIXELS = 1 << 15
+"""Fixed random pixels a curve is measured on."""
+
+
+def measure_scene(
+    model: RadianceModel,
+    capture: Capture,
+    split: str,
+    reporter: Reporter,
+    most: int | None = None,
+) -> Measured:
+    """Render every view of a split and compare.
+
+    A capture without that split is measured on a few of its training views, and the metrics say so.
+
+    Args:
+        model: Trained.
+        capture: Where the views come from.
+        split: Usually "test".
+        reporter: Told how many views are done.
+        most: At most so many views, evenly spread; None for all.
+
+    Raises:
+        InputError: the capture has splits, but not this one.
+    """
+    if split == "test" and "test" not in capture.splits:
+        split = "train"
+        scene = capture.scene(split)
+        indices = _spread(len(scene), FITTED_VIEWS)
+    else:
+        scene = capture.scene(split)
+        indices = _spread(len(scene), most or len(scene))
+    marked = {indices[i] for i in _spread(len(indices), PREVIEWS)}
+    names: list[str] = []
+    scores: list[dict[str, float]] = []
+    pairs: list[Pair] = []
+    for done, index in enumerate(indices):
+        prediction, target = compared(model, scene, index)
+        name = scene.view_name(index)
+        score = {"psnr": psnr(prediction, target), "ssim": ssim(prediction, target)}
+        names.append(name)
+        scores.append(score)
+        if index in marked:
+            pairs.append(Pair(target, prediction, f"{name} {PSNR.text(score['psnr'])}"))
+        reporter.count("measured", done + 1, len(indices))
+    means = {key: _mean([score[key] for score in scores]) for key in ("psnr", "ssim")}
+    facts = {
+        "split": split,
+        "views": len(scores),
+        "frames_skipped": len(capture.frames_skipped),
+        "color_space": model.color_space,
+        "background": model.background.tolist(),
+        "per_view": [{"name": n, **s} for n, s in zip(names, scores, strict=True)],
+    }
+    views = f"{len(scores)} view{'s' if len(scores) != 1 else ''} of split {split}"
+    line = f"PSNR {PSNR.text(means['psnr'])}, SSIM {means['ssim']:.4f} ({views})"
+    return Measured(means, facts, pairs, line, linear=model.color_space == "linear")
+
+
+def compared(
+    model: RadianceModel, scene: Scene, index: int
+) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:
+    """Prediction and target of a view, in [0, 1], both on the model's background."""
+    rays, rgba = scene.view(index)
+    target = rgba[..., :3] * rgba[..., 3:] + model.background * (1 - rgba[..., 3:])
+    return model.render_rays(rays).color.clamp(0, 1), target.clamp(0, 1)
+
+
+def scene_fidelity(student: RadianceModel, teacher: RadianceModel, cameras: Cameras) -> Fidelity:
+    """Student against teacher from new poses."""
+    unseen = random_cameras(cameras, UNSEEN, torch.Generator().manual_seed(2))
+    scores, similar, pairs = [], [], []
+    times: dict[str, list[float]] = {"student": [], "teacher": []}
+    for index in range(UNSEEN):
+        rays, frames = unseen.view(index), {}
+        for name, model in (("teacher", teacher), ("student", student)):
+            began = time.perf_counter()
+            frames[name] = model.render_rays(rays).color.clamp(0, 1)
+            times[name].append(time.perf_counter() - began)
+        scores.append(psnr(frames["student"], frames["teacher"]))
+        similar.append(ssim(frames["student"], frames["teacher"]))
+        caption = f"new pose {PSNR.text(scores[-1])}"
+        pairs.append(Pair(frames["teacher"], frames["student"], caption))
+    return Fidelity(
+        {"psnr": sum(scores) / UNSEEN, "ssim": sum(similar) / UNSEEN},
+        pairs,
+        median(times["student"]),
+        median(times["teacher"]),
+    )
+
+
+def held_out(capture: Capture) -> Scene:
+    """The test split of a capture, or its first one.
+
+    Raises:
+        InputError: its images can't be read.
+    """
+    return capture.scene("test" if "test" in capture.splits else capture.splits[0])
+
+
+def captured_pixels(
+    scene: Scene, background: Float[Tensor, "3"]
+) -> tuple[Rays, Float[Tensor, "n 3"]]:
+    """Fixed pixels of the images of a capture, and what they should be over a background."""
+    rays, rgba = scene.sample(PIXELS, torch.Generator().manual_seed(0))
+    color = rgba[:, :3] * rgba[:, 3:] + background * (1 - rgba[:, 3:])
+    return rays, color.clamp(0, 1)
+
+
+def teacher_pixels(model: RadianceModel, cameras: Cameras) -> tuple[Rays, Float[Tensor, "n 3"]]:
+    """Fixed pixels of what a model sees through cameras."""
+    generator = torch.Generator().manual_seed(0)
+    camera = torch.randint(len(cameras), (PIXELS,), generator=generator)
+    u = torch.rand(PIXELS, 2, generator=generator)
+    rays = cameras.rays(camera, (u * cameras.size[camera]).floor() + 0.5)
+    return rays, model.render_rays(rays).color.clamp(0, 1)
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _spread(count: int, wanted: int) -> list[int]:
+    """At most `wanted` of the numbers below `count`, evenly spread."""
+    step = max(count / wanted, 1.0)
+    return [int(i * step) for i in range(min(count, wanted))]

@@ -1,0 +1,1 @@
+"""What looks at training between steps: console, curve, log, probe. Never a number changes."""
