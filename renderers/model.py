@@ -163,6 +163,8 @@ class SignalInfo:
     """Values a sample."""
     about: Mapping[str, Any]
     """What else its reader keeps for its writer: colour space, sample rate ..."""
+    scale: float = 1.0
+    """What the field's values are multiplied by to be the signal's."""
 
 
 class SignalModel(Model):
@@ -204,7 +206,8 @@ class SignalModel(Model):
             self.field.on_grid([*axes[:-1], part]).permute(order).cpu()
             for part in axes[-1].split(rows)
         ]
-        return torch.cat(parts)
+        found = torch.cat(parts)
+        return found if self.info.scale == 1 else found * self.info.scale
 
     def describe(self) -> dict[str, Any]:
         """The metadata of the model file."""
@@ -216,6 +219,7 @@ class SignalModel(Model):
             "extent": list(self.info.extent),
             "channels": self.info.channels,
             "about": dict(self.info.about),
+            "scale": self.info.scale,
         }
 
 
@@ -251,6 +255,7 @@ def _signal(meta: dict[str, Any]) -> SignalModel:
         tuple(float(e) for e in meta["extent"]),
         int(meta["channels"]),
         meta["about"],
+        float(meta.get("scale", 1.0)),
     )
     return SignalModel(from_tree(TaggedSignal, meta["field"]), info)
 

@@ -13,7 +13,6 @@ from torch import Generator, Tensor
 
 from polyfield.errors import InputError
 from polyfield.scenes.cameras import Cameras
-from polyfield.scenes.holdout import check_holdout
 from polyfield.scenes.rays import Rays
 
 ColorSpace = Literal["srgb", "linear"]
@@ -32,8 +31,6 @@ class ReadOptions:
     """Every n-th frame is kept for the test where a format has no split of its own; 0: none."""
     bounds: tuple[float, float, float, float, float, float] | None = None
     """Box of the scene, xmin ymin zmin xmax ymax zmax, in the data's own frame; else automatic."""
-    holdout: str = "0"
-    """Share of a picture's pixels kept from training, or "lattice": 3 of each 2x2; else 0."""
 
     def __post_init__(self) -> None:
         if self.downscale < 1:
@@ -46,7 +43,6 @@ class ReadOptions:
                 str(self.test_every),
                 "give a whole number such as 8",
             )
-        check_holdout(self.holdout)
         if self.bounds is not None:
             low, high = self.bounds[:3], self.bounds[3:]
             finite = all(math.isfinite(value) for value in self.bounds)

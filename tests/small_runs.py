@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from polyfield.apps.image_presets import image_presets
-from polyfield.apps.presets import ImageRun, SceneRun
-from polyfield.apps.scene_presets import scene_presets
+from polyfield.apps.tasks.image_presets import image_presets
+from polyfield.apps.tasks.presets import ScenePreset, SignalPreset
+from polyfield.apps.tasks.scene_presets import scene_presets
 from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.rbf import Rbf
@@ -21,7 +21,7 @@ from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.kilo import KiloBank
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.voxels import Voxels
-from polyfield.renderers.model import RadianceModel, SignalModel, World
+from polyfield.renderers.model import RadianceModel, SceneInfo, SignalInfo, SignalModel
 from polyfield.scenes import open_picture
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.color import from_float
@@ -43,7 +43,7 @@ LESS_IMAGE: dict[str, Any] = {"rbf": Coordinate(Rbf(kernels=40, grid=SMALL))}
 CAPTURE = Analytic(size=12, train=4, val=1, test=2).build("demo", ReadOptions())
 
 
-def scene_run(name: str, steps: int) -> SceneRun:
+def scene_run(name: str, steps: int) -> ScenePreset:
     """A preset with a small grid and small batches."""
     run = scene_presets()[name]
     return replace(
@@ -55,7 +55,7 @@ def scene_run(name: str, steps: int) -> SceneRun:
     )
 
 
-def image_run(name: str, steps: int) -> ImageRun:
+def image_run(name: str, steps: int) -> SignalPreset:
     """A preset with small batches."""
     run = image_presets()[name]
     batch = 0 if run.objective.batch == 0 else 48
@@ -67,27 +67,33 @@ def image_run(name: str, steps: int) -> ImageRun:
     )
 
 
+def info(width: int, height: int) -> SignalInfo:
+    """Of an sRGB image of three channels."""
+    extent = (float(width), float(height))
+    return SignalInfo("image", (width, height), extent, 3, {"color_space": "srgb"})
+
+
 def picture() -> Picture:
     """16x12 pixels of noise."""
     numbers = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     return open_picture(numbers, ReadOptions())
 
 
-def scene(run: SceneRun, device: torch.device) -> tuple[RadianceModel, Fit]:
+def scene(run: ScenePreset, device: torch.device) -> tuple[RadianceModel, Fit]:
     """A model of CAPTURE and its loop."""
     torch.manual_seed(0)
-    world = World(CAPTURE.bounds, CAPTURE.unbounded, CAPTURE.color_space, (1.0, 1.0, 1.0))
+    world = SceneInfo(CAPTURE.bounds, CAPTURE.unbounded, CAPTURE.color_space, (1.0, 1.0, 1.0))
     model = RadianceModel(run.field, run.sampler, world).to(device)
     views = CAPTURE.scene("train").to(device)
     objective = run.objective.build(views, model.field, model.renderer, None, 0)
     return model, Fit(model.field, objective, run.fit)
 
 
-def image(run: ImageRun, device: torch.device) -> tuple[SignalModel, Fit]:
+def image(run: SignalPreset, device: torch.device) -> tuple[SignalModel, Fit]:
     """A model of `picture` and its loop."""
     torch.manual_seed(0)
     pixels = picture().to(device)
-    model = SignalModel(run.field, pixels.width, pixels.height, 3, "srgb").to(device)
+    model = SignalModel(run.field, info(pixels.width, pixels.height)).to(device)
     return model, Fit(model.field, run.objective.build(pixels, model.field, 0), run.fit)
 
 

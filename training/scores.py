@@ -47,6 +47,46 @@ def snr_of(mse: float, power: float) -> float:
     return 10 * math.log10(max(power, 1e-30) / max(mse, 1e-20))
 
 
+def snr(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"]) -> float:
+    """Signal-to-noise ratio in dB, over all values at once: `10 log10(sum x^2 / sum e^2)`.
+
+    Args:
+        pred: Any shape.
+        target: The same shape, x.
+
+    Returns:
+        dB; infinite where the two are equal.
+    """
+    assert pred.shape == target.shape, (pred.shape, target.shape)
+    error = (pred.double() - target.double()).square().sum()
+    return float(10.0 * torch.log10(target.double().square().sum() / error))
+
+
+WINDOW, HOP = 2048, 512
+"""Of spectra, in samples."""
+
+
+def log_spectrum(samples: Float[Tensor, "n c"]) -> Float[Tensor, "f t"]:
+    """Logarithm (base 10) of the power of all channels, Hann windows of WINDOW every HOP samples.
+
+    1e-8 is added to the power.
+    """
+    n = max(len(samples), WINDOW)
+    padded = torch.nn.functional.pad(samples.T.double(), (0, n - len(samples)))
+    window = torch.hann_window(WINDOW, dtype=torch.float64)
+    found = torch.stft(padded, WINDOW, HOP, window=window, return_complex=True, center=False)
+    return (found.abs().square().mean(0) + 1e-8).log10()
+
+
+def lsd(pred: Float[Tensor, "n c"], target: Float[Tensor, "n c"]) -> float:
+    """Log-spectral distance: root mean square over frequency of the difference, mean over time.
+
+    Of `log_spectrum`; Gray and Markel 1976. Decades of power; 0 where the two are equal.
+    """
+    difference = log_spectrum(pred) - log_spectrum(target)
+    return float(difference.square().mean(0).sqrt().mean())
+
+
 def psnr(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"], peak: float = 1.0) -> float:
     """Peak signal-to-noise ratio in dB, over all values at once: `10 log10(peak^2 / MSE)`.
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -26,6 +26,7 @@ TREES = ("field", "sampler", "objective", "fit")
 """Fields of a task that are trees of configs: dotted flags. All others are flags of their own."""
 
 
+@runtime_checkable
 class Data(Protocol):
     """What a task opens: parsed and checked."""
 
@@ -95,6 +96,7 @@ class Fidelity:
     """The same of the teacher."""
 
 
+@runtime_checkable
 class Method(Protocol):
     """How a student learns; the union is in training/distillation/methods.py."""
 
@@ -113,6 +115,7 @@ class Teacher:
     """On the student's device, gradients off."""
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Called after each step, the clock stopped. Never changes a number."""
 

@@ -8,6 +8,7 @@ from typing import Any
 KINDS: dict[str, tuple[str, str]] = {
     "scene": ("polyfield.apps.tasks.scene:Scene", "a scene, from posed images"),
     "image": ("polyfield.apps.tasks.image:Image", "an image"),
+    "sound": ("polyfield.apps.tasks.sound:Sound", "a sound"),
 }
 """Name -> (module:class, what it is in words)."""
 

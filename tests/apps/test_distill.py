@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from polyfield.apps import distill_curve
 from polyfield.apps.cli import run as command
-from polyfield.apps.distill_curve import seconds_to
+from polyfield.apps.tasks import scene_scores, signals
 from polyfield.files import read_json
 from polyfield.renderers.model import RadianceModel, load_model
 from polyfield.renderers.occupancy import OccupancySampler
@@ -22,6 +21,7 @@ from polyfield.scenes.color import from_float
 from polyfield.scenes.images import write_image
 from polyfield.tensors import load_tensors
 from polyfield.training.loop import Fit
+from polyfield.training.watchers.probe import seconds_to
 
 
 def _transforms(folder: Path) -> Path:
@@ -59,7 +59,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def few_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distill_curve, "PIXELS", 256)
+    monkeypatch.setattr(scene_scores, "PIXELS", 256)
+    monkeypatch.setattr(signals, "PROBED", 256)
 
 
 def _distill(home: Path, *words: str) -> int:
@@ -169,7 +170,7 @@ def test_the_matrix_keeps_what_is_done(home: Path, capsys: pytest.CaptureFixture
         (["raw", "--to", "mlp"], "model.safetensors"),
         (["scene", "--to", "siren"], "a preset"),
         (["image", "--to", "vm"], "a preset"),
-        (["image", "--to", "siren", "--heads"], "a teacher of a scene"),
+        (["image", "--to", "siren", "--heads"], "--heads"),
         (["scene"], "--to"),
         (["scene", "--to", "mlp", "--method", "magic"], "--method"),
         (["scene", "--to", "mlp", "--method", "pvd-al", "--al", "pixels"], "--al"),
@@ -321,5 +322,5 @@ def _interrupt_at(step: int, patch: pytest.MonkeyPatch) -> None:
 
 def test_when_a_curve_reaches_a_value() -> None:
     rows = [{"seconds": 0.0, "psnr": 10.0}, {"seconds": 2.0, "psnr": 20.0}]
-    assert seconds_to(rows, 15.0) == 1.0 and seconds_to(rows, 9.0) == 0.0
-    assert seconds_to(rows, 21.0) is None and seconds_to([], 1.0) is None
+    assert seconds_to(rows, "psnr", 15.0) == 1.0 and seconds_to(rows, "psnr", 9.0) == 0.0
+    assert seconds_to(rows, "psnr", 21.0) is None and seconds_to([], "psnr", 1.0) is None

@@ -16,8 +16,8 @@ from torch import Tensor
 
 import polyfield
 from polyfield.apps import cli
-from polyfield.apps.image_presets import image_presets
-from polyfield.apps.scene_presets import scene_presets
+from polyfield.apps.tasks.image_presets import image_presets
+from polyfield.apps.tasks.scene_presets import scene_presets
 from polyfield.backends import gpu
 from polyfield.devices import describe, resolve
 from polyfield.errors import InputError

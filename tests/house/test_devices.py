@@ -1,7 +1,6 @@
 """The whole program on another device, without a GPU: see tests/pretend_gpu.py."""
 
 import importlib.util
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,30 +12,37 @@ import torch
 from torch import Tensor
 from torch.utils import backend_registration
 
-from polyfield.apps import cli, compare, distill_curve, evaluate, render
-from polyfield.apps.distill_runs import distill_image, distill_scene
-from polyfield.apps.distill_scene import Lesson
-from polyfield.apps.distill_teacher import asked_of
-from polyfield.apps.fit_image import ImageJob
-from polyfield.apps.fit_scene import SceneJob
-from polyfield.apps.image_presets import image_presets
-from polyfield.apps.jobs import Asked, Way, do
-from polyfield.apps.presets import ImageRun, SceneRun
-from polyfield.apps.scene_presets import scene_presets
+from polyfield.apps import cli, compare, evaluate, render
+from polyfield.apps.tasks import scene_scores, signals
+from polyfield.apps.tasks.image import Image
+from polyfield.apps.tasks.image_presets import image_presets
+from polyfield.apps.tasks.scene import Scene
+from polyfield.apps.tasks.scene_presets import scene_presets
 from polyfield.backends import dispatch
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.radiance import Radiance
-from polyfield.renderers.model import RadianceModel, SignalModel, World
+from polyfield.renderers.model import RadianceModel, SceneInfo, SignalModel
 from polyfield.renderers.samplers import Uniform
 from polyfield.scenes.formats import posed
 from polyfield.scenes.holdout import kept_pixels
 from polyfield.tensors import load_tensors, save_tensors
 from polyfield.training import throughput
-from polyfield.training.console import Reporter
+from polyfield.training.distillation.distilled import Distilled
+from polyfield.training.distillation.methods import (
+    DistillConfig,
+    KiloNerf,
+    MethodConfig,
+    Pvd,
+    PvdActive,
+    Values,
+)
 from polyfield.training.distillation.pvd import LEVELS
+from polyfield.training.fit import RunOptions, RunSpec, fit
 from polyfield.training.loop import Fit, FitConfig
 from polyfield.training.objectives import photometric, regression
 from polyfield.training.run import Run, load
+from polyfield.training.watchers.console import Reporter
+from polyfield.training.watchers.probe import ProbeCurve, curve_of
 
 STEPS = 4
 QUIET = Reporter(quiet=True)
@@ -63,7 +69,8 @@ CPU, THERE = small.CPU, pretend.DEVICE
 def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The reference on the CPU too: numbers then are equal to the last digit."""
     monkeypatch.setattr(throughput, "POINTS", 64)
-    monkeypatch.setattr(distill_curve, "PIXELS", 64)
+    monkeypatch.setattr(scene_scores, "PIXELS", 64)
+    monkeypatch.setattr(signals, "PROBED", 64)
     with dispatch.force("reference"):
         yield
 
@@ -126,7 +133,7 @@ def test_other_scenes(unbounded: bool) -> None:
     capture = small.CAPTURE
     run = small.scene_run("hash", STEPS)
     sampler = replace(run.sampler, cone=1 / 64) if unbounded else Uniform(8)
-    world = World(capture.bounds, unbounded, "srgb", (1.0, 1.0, 1.0))
+    world = SceneInfo(capture.bounds, unbounded, "srgb", (1.0, 1.0, 1.0))
     losses = []
     for device in (CPU, THERE):
         torch.manual_seed(0)
@@ -146,7 +153,7 @@ def test_other_scenes(unbounded: bool) -> None:
 
 def test_some_pixels_of_a_picture() -> None:
     pixels, run = small.picture().to(THERE), small.image_run("rbf", STEPS)
-    model = SignalModel(run.field, pixels.width, pixels.height, 3, "srgb").to(THERE)
+    model = SignalModel(run.field, small.info(pixels.width, pixels.height)).to(THERE)
     kept = kept_pixels(pixels.width, pixels.height, "lattice")
     objective = run.objective.build(pixels, model.field, 0, kept)
     Fit(model.field, objective, run.fit).run()
@@ -209,19 +216,28 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("devices")
     data = small.write_data(folder / "data")
     with dispatch.force("reference"):
-        asked = Asked(str(data), device=THERE)
-        do(SceneJob(asked, _small_scene()), Run(folder / "scene"), QUIET)
-        asked = replace(asked, data=str(data / "train_0.png"), background="white")
-        do(ImageJob(asked, _small_image()), Run(folder / "image"), QUIET)
+        fit(_small_scene(), RunSpec(str(data), device=THERE), Run(folder / "scene"), QUIET)
+        spec = RunSpec(str(data / "train_0.png"), device=THERE)
+        fit(_small_image(), spec, Run(folder / "image"), QUIET)
     return folder
 
 
-def _small_scene() -> SceneRun:
-    return replace(small.scene_run("hash", STEPS), field=Radiance(small.SMALL))
+def _scene_task(name: str) -> Scene:
+    run = small.scene_run(name, STEPS)
+    return Scene(run.field, run.sampler, run.objective, run.fit)
 
 
-def _small_image() -> ImageRun:
-    return replace(small.image_run("hash", STEPS), field=Coordinate(small.SMALL))
+def _image_task(name: str) -> Image:
+    run = small.image_run(name, STEPS)
+    return Image(run.field, run.objective, run.fit)
+
+
+def _small_scene() -> Scene:
+    return replace(_scene_task("hash"), field=Radiance(small.SMALL))
+
+
+def _small_image() -> Image:
+    return replace(_image_task("hash"), field=Coordinate(small.SMALL))
 
 
 def test_a_run_says_where_it_was_and_goes_on_elsewhere(
@@ -232,33 +248,35 @@ def test_a_run_says_where_it_was_and_goes_on_elsewhere(
     assert "device" not in run.config()
     assert all(t.device == CPU for t in run.load_state()[0].values())
     for device in (CPU, THERE):
-        job = SceneJob(Asked(str(home / "data"), device=device), _small_scene())
-        model = do(job, run, Reporter(), Way(resume=True))
+        spec = RunSpec(str(home / "data"), device=device)
+        model = fit(_small_scene(), spec, run, Reporter(), RunOptions(resume=True))
         assert next(model.parameters()).device == device
         assert "nothing to do" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("student", "options"),
+    ("student", "method", "finetune"),
     [
-        ("mlp", {}),
-        ("kilo", {"method": "kilonerf", "inherit": False}),
-        ("rbf", {"method": "pvd-al", "levels": LEVELS}),
-        ("dense", {"heads": True, "finetune": "data"}),
+        ("mlp", Pvd(), False),
+        ("kilo", KiloNerf(inherit=False), False),
+        ("rbf", PvdActive(), False),
+        ("dense", Pvd(heads=True), True),
     ],
 )
-def test_a_distillation(home: Path, student: str, options: dict[str, Any], tmp_path: Path) -> None:
-    if "finetune" in options:
-        options = {**options, "finetune": str(home / "data")}
-    teacher = Run(home / "scene")
-    asked = asked_of(teacher, student, 0, 1, THERE)
-    configs = small.scene_run(student, STEPS)
+def test_a_distillation(
+    home: Path, student: str, method: MethodConfig, finetune: bool, tmp_path: Path
+) -> None:
     run = Run(tmp_path / "run")
-    lesson = Lesson(str(teacher.path), **options)
-    model = distill_scene(lesson, asked, configs, run, QUIET, Way(), looks=2)
+    data = str(home / "data")
+    config = DistillConfig(str(home / "scene"), method, data if finetune else None)
+    learner: Distilled[Any, Any] = Distilled(_scene_task(student), config, student, THERE)
+    spec = RunSpec(data, student, device=THERE)
+    model = fit(
+        learner, spec, run, QUIET, RunOptions(),
+        lambda made, found: [ProbeCurve(run, learner.metric, learner.probe(made, found), 2)],
+    )  # fmt: skip
     assert next(model.parameters()).device == THERE
-    assert run.metrics()["device"] == "pretend:0"
-    assert json.loads(run.file("report.json").read_text())["curve"]
+    assert run.metrics()["device"] == "pretend:0" and curve_of(run)
 
 
 def test_hard_examples_go_on_elsewhere(home: Path) -> None:
@@ -291,12 +309,12 @@ def test_hard_examples_go_on_elsewhere(home: Path) -> None:
     _same(small.state(other), small.state(whole))
 
 
-def test_a_picture_is_distilled(home: Path, tmp_path: Path) -> None:
-    asked = asked_of(Run(home / "image"), "rbf", 0, 1, THERE)
+def test_an_image_is_distilled(home: Path, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    model = distill_image(
-        Lesson(str(home / "image")), asked, small.image_run("rbf", STEPS), run, QUIET, Way()
-    )
+    config = DistillConfig(str(home / "image"), Values())
+    learner: Distilled[Any, Any] = Distilled(_image_task("rbf"), config, "rbf", THERE)
+    spec = RunSpec(str(home / "data" / "train_0.png"), "rbf", device=THERE)
+    model = fit(learner, spec, run, QUIET)
     assert model.device == THERE and run.metrics()["device"] == "pretend:0"
 
 
@@ -308,10 +326,11 @@ def test_measuring_drawing_and_comparing(
         monkeypatch.setattr(module, "resolve", lambda name: THERE)
     run = str(home / kind)
     assert cli.run(["evaluate", run, "--quiet"]) == 0
-    size = ["--size", "8x6", "--frames", "1", "--quiet"]
+    size = ["--size", "8x6", "--quiet"]
     for what in ("color", "depth", "opacity"):
+        more = [] if kind == "image" else ["--frames", "1", "--what", what]
         out = str(tmp_path / what)
-        assert cli.run(["render", run, "--out", out, "--what", what, *size]) == 0
+        assert cli.run(["render", run, "--out", out, *more, *size]) == 0
     if kind == "image":
         words = ["compare", "image", str(home / "data" / "train_0.png"), "--quiet"]
         assert cli.run([*words, "--steps", "2", "--out", str(tmp_path / "table")]) == 0

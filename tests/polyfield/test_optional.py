@@ -94,7 +94,7 @@ def test_every_package_has_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_importing_everything_imports_none_of_them() -> None:
-    code = "import polyfield.apps.fit_scene, polyfield.apps.fit_image, sys; " + "; ".join(
+    code = "import polyfield.apps.tasks.scene, polyfield.apps.tasks.image, sys; " + "; ".join(
         f"assert {package.module!r} not in sys.modules" for package in optional.PACKAGES
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True)

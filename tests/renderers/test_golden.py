@@ -13,7 +13,7 @@ import torch
 from polyfield.backends import dispatch
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.radiance import Radiance
-from polyfield.renderers.model import RadianceModel, World
+from polyfield.renderers.model import RadianceModel, SceneInfo
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
@@ -26,7 +26,7 @@ FILE = Path(__file__).parent.parent / "golden" / "radiance.json"
 def _numbers() -> dict[str, Any]:
     capture = open_capture("demo", ReadOptions(downscale=10))
     torch.manual_seed(0)
-    world = World(capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0))
+    world = SceneInfo(capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0))
     grid = HashGrid(levels=4, log2_size=10, base_resolution=4, finest_resolution=32)
     model = RadianceModel(Radiance(grid), OccupancyGrid(resolution=16, steps=64), world)
     begin = {name: p.detach()[:6].tolist() for name, p in model.field.named_parameters()}

@@ -29,7 +29,7 @@ def _norm(p: np.ndarray, bounds: np.ndarray) -> float:
 
 
 def _unit(p: np.ndarray, bounds: np.ndarray, unbounded: bool) -> np.ndarray:
-    """World -> unit cube, from the definition."""
+    """SceneInfo -> unit cube, from the definition."""
     u = 2 * (p - bounds[0]) / (bounds[1] - bounds[0]) - 1
     if not unbounded:
         return (u + 1) / 2

@@ -23,7 +23,7 @@ def camera(pose=IDENTITY, distortion=(0.0, 0.0, 0.0, 0.0), width=8, height=6) ->
 
 
 def project(camera: Camera, points: torch.Tensor) -> torch.Tensor:
-    """World points -> pixels, written independently of the class, in float64."""
+    """SceneInfo points -> pixels, written independently of the class, in float64."""
     pose = camera.pose.double()
     local = (points.double() - pose[:3, 3]) @ pose[:3, :3]
     x, y = local[:, 0] / -local[:, 2], -local[:, 1] / -local[:, 2]

@@ -17,7 +17,7 @@ from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.radiance import Radiance
-from polyfield.renderers.model import RadianceModel, World
+from polyfield.renderers.model import RadianceModel, SceneInfo
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform
@@ -27,7 +27,8 @@ from polyfield.scenes.signals.image import Picture
 from polyfield.training.objectives import regression
 from polyfield.training.objectives.photometric import CARVE, PLACE, Photometric
 from polyfield.training.objectives.regression import Regression
-from polyfield.training.objectives.residuals import loss_of, psnr_of
+from polyfield.training.objectives.residuals import loss_of
+from polyfield.training.scores import psnr_of
 
 BLACK = torch.zeros(3)
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
@@ -136,7 +137,7 @@ def test_kernels_of_a_scene_are_placed_once(monkeypatch: pytest.MonkeyPatch) -> 
     model = RadianceModel(
         Radiance(rbf),
         OccupancyGrid(resolution=4, steps=16, sweep=32),
-        World(CUBE, False, "srgb", (0.0, 0.0, 0.0)),
+        SceneInfo(CUBE, False, "srgb", (0.0, 0.0, 0.0)),
     )
     told: list[tuple[torch.Tensor, torch.Tensor]] = []
     real = model.field.place
@@ -176,4 +177,4 @@ def test_slices_of_a_large_batch_add_up(monkeypatch: pytest.MonkeyPatch) -> None
     found = next(field.parameters()).grad
     torch.testing.assert_close(total, whole.detach())
     torch.testing.assert_close(found, wanted)
-    assert sliced["psnr"] == pytest.approx(numbers["psnr"], rel=1e-5)
+    assert sliced["mse"] == pytest.approx(numbers["mse"], rel=1e-5)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from polyfield.apps.scene_presets import method_of, scene_presets
+from polyfield.apps.tasks.scene import Scene
+from polyfield.apps.tasks.scene_presets import scene_presets
 from polyfield.backends import dispatch
 from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.dense_grid import DenseGrid
@@ -39,7 +40,8 @@ from polyfield.training.distillation.points import PointLoss, inherit
 from polyfield.training.distillation.pvd import PoseDistillation, PoseObjective
 from polyfield.training.distillation.values import SignalDistillation
 from polyfield.training.loop import Fit, FitConfig
-from polyfield.training.staged import Phases
+from polyfield.training.objectives.staged import Staged
+from polyfield.training.scores import psnr_of
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 SMALL = HashGrid(levels=3, features=2, log2_size=8, finest_resolution=32)
@@ -122,7 +124,7 @@ def test_any_to_any(student: str, plain: None) -> None:
             master.place(torch.rand(500, 3) * 2 - 1, torch.ones(500))
         before = {n: t.clone() for n, t in master.state_dict().items()}
         inherit(pupil, master)
-        if method_of(student) == "kilonerf":
+        if Scene.method_of(student).name == "kilonerf":
             objective: Any = CellDistillation(256).build(master, pupil, sampler, 0)
         else:
             objective = _pose(master, pupil, loss=PointLoss(stages=(1 / 3, 2 / 3)))
@@ -184,8 +186,8 @@ def test_both_are_asked_at_the_same_points(lends: bool) -> None:
 
 def test_rendered_colour_counts_in_the_last_stage_only() -> None:
     objective = _pose(_field("hash"), _field("mlp"))
-    assert "psnr" not in objective(0, 0.0)[1] and "psnr" not in objective(1, 0.1)[1]
-    assert "psnr" in objective(2, 0.2)[1]
+    assert "mse" not in objective(0, 0.0)[1] and "mse" not in objective(1, 0.1)[1]
+    assert "mse" in objective(2, 0.2)[1]
     # A pair without a common feature begins with stage 2: its colours get a gradient at once.
     student = _field("voxels")
     _pose(_field("hash"), student)(0, 0.0)[0].backward()
@@ -306,7 +308,7 @@ def test_phases_share_the_budget() -> None:
             self.loaded = int(state["n"])
 
     one, two = Part(), Part()
-    phases = Phases([(0.25, one), (1.0, two)])
+    phases = Staged([(0.25, one), (1.0, two)])
     for step, progress in enumerate((0.0, 0.125, 0.25, 0.625, 1.0)):
         phases(step, progress)
     assert one.seen == [(0, 0), (1, 0.5)] and two.seen == [(2, 0), (3, 0.5), (4, 1)]
@@ -334,10 +336,10 @@ def test_a_distance_field_learns_a_sphere(slopes: float, plain: None) -> None:
     student = Coordinate(Identity(centered=True), Siren(32, 2, 3.0, 3.0)).build(Box(CUBE), 1)
     config = SignalDistillation(batch=256, slopes=slopes)
     objective = config.build(_Sphere(), student, 0)
-    first = objective(0, 0.0)[1]["psnr"]
+    first = psnr_of(objective(0, 0.0)[1]["mse"])
     fit = Fit(student, objective, FitConfig(steps=120, rates={"network": 2e-3}, final=0.1))
     fit.run()
-    assert fit.progress.numbers["psnr"] > max(28.0, first + 15)
+    assert psnr_of(fit.progress.numbers["mse"]) > max(28.0, first + 15)
     x = torch.tensor([[0.5, 0.0, 0.0], [0.9, 0.9, 0.0]])
     torch.testing.assert_close(student(x), _Sphere()(x), rtol=0, atol=0.1)
 

@@ -2,9 +2,10 @@ import sys
 
 import pytest
 
-from polyfield.training import console
-from polyfield.training.console import Reporter, describe
 from polyfield.training.loop import Progress
+from polyfield.training.scores import PSNR
+from polyfield.training.watchers import console
+from polyfield.training.watchers.console import Reporter, describe
 
 
 def _progress(step: int) -> Progress:
@@ -15,7 +16,7 @@ def _progress(step: int) -> Progress:
 
 
 def test_the_line_has_all_a_user_asks_for() -> None:
-    line = describe(_progress(10), 2e6)
+    line = describe(_progress(10), PSNR, 2e6)
     for word in ("step     10", "loss 0.50000", "PSNR 20.00 dB", "2.00 M samples/s", "30 s left"):
         assert word in line
 
@@ -28,7 +29,7 @@ def test_without_a_terminal_a_line_every_10_seconds(
     with Reporter() as reporter:
         for step in range(1, 36):
             now = float(step)
-            reporter.step(_progress(step))
+            reporter.step(_progress(step), PSNR)
     lines = capsys.readouterr().out.splitlines()
     assert [int(line.split()[1]) for line in lines] == [10, 20, 30]
     assert all("2.00 M samples/s" in line for line in lines)
@@ -43,7 +44,7 @@ def test_on_a_terminal_one_line_that_changes(
     with Reporter() as reporter:
         for step in range(1, 5):
             now = float(step)
-            reporter.step(_progress(step))
+            reporter.step(_progress(step), PSNR)
         reporter.say("done")
     assert capsys.readouterr().out.rstrip().endswith("done")
 
@@ -53,7 +54,7 @@ def test_quiet_says_nothing_but_warnings(
 ) -> None:
     monkeypatch.setattr(console, "PLAIN_SECONDS", 0.0)
     with Reporter(quiet=True) as reporter:
-        reporter.step(_progress(1))
+        reporter.step(_progress(1), PSNR)
         reporter.count("measured", 1, 2)
         reporter.say("hello")
         reporter.warn("look")

@@ -11,11 +11,14 @@ from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.networks.mlp import Perceptron
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.signals.image import PictureFile
-from polyfield.training.console import Reporter
+from polyfield.training.clock import Clock
+from polyfield.training.fit import Session
 from polyfield.training.loop import Fit, FitConfig, Progress
 from polyfield.training.objectives.regression import Regression, RegressionObjective
 from polyfield.training.run import Run
-from polyfield.training.watched import HISTORY_POINTS, Clock, History, train
+from polyfield.training.scores import PSNR
+from polyfield.training.watchers.console import Reporter
+from polyfield.training.watchers.curve import HISTORY_POINTS, History
 
 STEPS = 40
 
@@ -32,7 +35,8 @@ def _fit(steps: int = STEPS) -> Fit:
 
 
 def _train(fit: Fit, run: Run | None, resume: bool = False, every: float = 1e9) -> History:
-    return train(fit, run, lambda: None, Reporter(quiet=True), Clock(), every, resume)
+    session = Session(fit, run, None, Reporter(quiet=True), Clock(), every)
+    return session.train(History(PSNR), resume)
 
 
 @pytest.fixture
@@ -114,14 +118,14 @@ def test_checkpoints_follow_the_clock(run: Run, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_history_is_thinned_but_keeps_its_means() -> None:
-    history = History()
+    history = History(PSNR)
     for step in range(1, 4 * HISTORY_POINTS):
         history.add(Progress(step=step, seconds=0.3 * step, loss=1.0, numbers={"psnr": 20.0}))
     assert HISTORY_POINTS / 4 < len(history.rows) <= HISTORY_POINTS
     assert all(row[1:] == pytest.approx([1.0, 20.0]) for row in history.rows)
     seconds = [row[0] for row in history.rows]
     assert seconds == sorted(seconds)
-    again = History(history.rows)
+    again = History(PSNR, history.rows)
     again.add(Progress(seconds=seconds[-1] + 0.3, loss=1.0))
     assert len(again.rows) == len(history.rows)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from polyfield.apps.image_presets import image_presets
-from polyfield.apps.scene_presets import scene_presets
-from polyfield.renderers.model import RadianceModel, SignalModel, World
+from polyfield.apps.tasks.image_presets import image_presets
+from polyfield.apps.tasks.scene_presets import scene_presets
+from polyfield.renderers.model import RadianceModel, SceneInfo, SignalInfo, SignalModel
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import Capture, ReadOptions
 from polyfield.scenes.signals.image import Picture
@@ -35,7 +35,9 @@ def test_a_picture(name: str) -> None:
     preset = image_presets()[name]
     ramp = np.arange(12 * 16 * 3, dtype=np.uint16).reshape(12, 16, 3) % 251
     picture = Picture("p", ramp.astype(np.uint8))
-    model = SignalModel(preset.field, 16, 12, 3, picture.color_space)
+    about = {"color_space": picture.color_space}
+    info = SignalInfo("image", (16, 12), (16.0, 12.0), 3, about)
+    model = SignalModel(preset.field, info)
     objective = preset.objective.build(picture, model.field, 0)
     _trained(Fit(model.field, objective, replace(preset.fit, steps=2)))
     assert model.render(5, 4).isfinite().all()
@@ -45,7 +47,7 @@ def test_a_picture(name: str) -> None:
 def test_a_scene(name: str, capture: Capture) -> None:
     torch.manual_seed(0)
     preset = scene_presets()[name]
-    world = World(capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0))
+    world = SceneInfo(capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0))
     sampler = replace(preset.sampler, sweep=128)
     model = RadianceModel(preset.field, sampler, world)
     objective = replace(preset.objective, samples=512).build(
