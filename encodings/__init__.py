@@ -4,10 +4,37 @@
 """
 
 from polyfield.encodings.base import Encoding
+from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.composite import Composite
+from polyfield.encodings.dense_grid import DenseGrid
+from polyfield.encodings.factored import CP, TriPlane, VectorMatrix
+from polyfield.encodings.frequency import Frequency
+from polyfield.encodings.hash_grid import HashGrid
+from polyfield.encodings.identity import Identity
 from polyfield.encodings.plain import PlainEncodingConfig
+from polyfield.encodings.random_fourier import RandomFourier
+from polyfield.encodings.rbf import Rbf
 from polyfield.encodings.sape import Sape
+from polyfield.encodings.spherical_harmonics import SphericalHarmonics
+from polyfield.encodings.tcnn import TcnnHashGrid
 
 EncodingConfig = PlainEncodingConfig | Composite | Sape
 
-__all__ = ["Encoding", "EncodingConfig"]
+__all__ = [
+    "CP",
+    "BasisGrid",
+    "Composite",
+    "DenseGrid",
+    "Encoding",
+    "EncodingConfig",
+    "Frequency",
+    "HashGrid",
+    "Identity",
+    "RandomFourier",
+    "Rbf",
+    "Sape",
+    "SphericalHarmonics",
+    "TcnnHashGrid",
+    "TriPlane",
+    "VectorMatrix",
+]

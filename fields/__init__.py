@@ -30,10 +30,21 @@ RadianceFieldConfig = (
 FieldConfig = SignalFieldConfig | RadianceFieldConfig
 
 __all__ = [
+    "Coordinate",
+    "DeepRadiance",
+    "FactoredRadiance",
     "FieldConfig",
+    "Functional",
+    "KernelRadiance",
+    "KiloBank",
+    "Modulated",
+    "ModulatedRadiance",
+    "PlainNerf",
+    "Radiance",
     "RadianceField",
     "RadianceFieldConfig",
     "RadianceSample",
     "SignalField",
     "SignalFieldConfig",
+    "Voxels",
 ]

@@ -32,3 +32,20 @@ NetworkConfig = (
     | SineSkip
     | TcnnPerceptron
 )
+
+__all__ = [
+    "ChebyshevKan",
+    "Fan",
+    "Finer",
+    "Gauss",
+    "GaussianKernels",
+    "NetworkConfig",
+    "Perceptron",
+    "Relu",
+    "SineSkip",
+    "Siren",
+    "Spder",
+    "SplineKan",
+    "TcnnPerceptron",
+    "Wire",
+]
