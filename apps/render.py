@@ -18,14 +18,15 @@ from polyfield.config import from_tree
 from polyfield.devices import resolve
 from polyfield.errors import InputError
 from polyfield.machine import use_threads
+from polyfield.renderers.colormaps import depth_picture, depth_range
+from polyfield.renderers.exports import exporter_of
 from polyfield.renderers.model import RadianceModel, SignalModel
 from polyfield.scenes import camera_paths, open_capture
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.camera_files import read_cameras, read_path
 from polyfield.scenes.cameras import Camera
-from polyfield.scenes.images import write_image
 from polyfield.training.console import Reporter
-from polyfield.training.figures import depth_picture, depth_range, to_bytes, write_video
+from polyfield.training.figures import to_bytes
 from polyfield.training.run import Run, load
 
 What = Literal["color", "depth", "opacity"]
@@ -149,13 +150,7 @@ def _counted(
 
 def _write(out: Path, pictures: Iterator[np.ndarray], fps: int) -> None:
     """A video, or a folder of pictures."""
-    if out.suffix.lower() == ".mp4":
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_video(out, pictures, fps)
-        return
-    out.mkdir(parents=True, exist_ok=True)
-    for index, picture in enumerate(pictures):
-        write_image(out / f"{index:05d}.png", picture)
+    exporter_of(out, usual_fps=fps).write(pictures, out)
 
 
 def _check_out(out: Path, overwrite: bool) -> None:

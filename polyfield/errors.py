@@ -13,3 +13,13 @@ class InputError(ValueError):
 
 class MissingBackend(InputError):
     """What was asked for needs an optional package or a device that isn't there."""
+
+
+class WriteError(OSError):
+    """The system couldn't write a file: a full disk, a folder that is read-only ...
+
+    The message is one line that names the file; nothing half-written is left.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
