@@ -23,8 +23,9 @@ from polyfield.renderers.exports import exporter_of
 from polyfield.renderers.model import RadianceModel, SignalModel
 from polyfield.scenes import camera_paths, open_capture
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.camera_files import read_cameras, read_path
+from polyfield.scenes.camera_files import read_cameras
 from polyfield.scenes.cameras import Camera
+from polyfield.scenes.path_formats import Source, read_camera_path
 from polyfield.training.console import Reporter
 from polyfield.training.figures import to_bytes
 from polyfield.training.run import Run, load
@@ -110,7 +111,7 @@ def _cameras(
         raise InputError(
             "--path orbit, interpolate, test or FILE.json", repr(given.path), "pick one of them"
         )
-    return read_path(Path(given.path), splits["train"][0])
+    return read_camera_path(Source(Path(given.path), splits["train"][0], frames)).cameras
 
 
 def _same_size(cameras: list[Camera], size: tuple[int, int] | None) -> list[Camera]:
