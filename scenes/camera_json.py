@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,25 +18,25 @@ from polyfield.scenes.viewpoints import check_size
 
 SIZE = ("w", "h")
 LENGTHS = ("fl_x", "fl_y")
-ANGLES = ("camera_angle_x", "camera_angle_y")
+ANGLES = (("camera_angle_x", "x_fov"), ("camera_angle_y", "y_fov"))
+"""Of each axis, the field of view in radians and in degrees."""
 CENTER = ("cx", "cy")
 DISTORTION = ("k1", "k2", "p1", "p2")
-LENS_KEYS = (*SIZE, *LENGTHS, *ANGLES, *CENTER, *DISTORTION, "camera_model")
+LENS_KEYS = (*SIZE, *LENGTHS, *sum(ANGLES, ()), *CENTER, *DISTORTION, "camera_model")
 """What of a frame is read beside its pose."""
 MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "RADIAL", "SIMPLE_RADIAL")
 """Camera models that k1 k2 p1 p2 can express."""
-OTHER_LENSES = (
-    "is_fisheye", "ftheta", "ftheta_p0", "ftheta_p1", "ftheta_p2", "ftheta_p3", "ftheta_p4",
-    "latlong", "equirectangular", "orthographic", "omnidirectional", "fisheye", "panorama",
-    "k3", "k4", "k5", "k6", "s1", "s2", "s3", "s4", "rolling_shutter",
-)  # fmt: skip
-"""Keys of projections that we don't have; false, 0 and lists of 0 are fine."""
-MAX_POSITION = 1e12
-"""Largest coordinate of a camera: its square still fits into float32."""
+OTHER_LENS = re.compile(
+    r"k([3-9]|1\d)|p[3-9]|s[1-4]|tau_?[xy]|skew|ftheta.*|(is_)?fisheye.*|latlong|panorama"
+    r"|(is_)?equirectangular|(is_)?orthographic|omnidirectional|distortion.*|rolling_shutter.*"
+)
+"""Keys of projections that we don't have; false, 0 and what is empty or full of them are fine."""
+FARTHEST = 1e10
+"""Largest coordinate of a camera: places on the globe fit, in millimetres too."""
 ANGLE_TOLERANCE = 0.2
 """Largest relative difference of a focal length from what its angle says."""
 
-_GROUPS = (SIZE, (*LENGTHS, *ANGLES), CENTER, DISTORTION)
+_GROUPS = (SIZE, (*LENGTHS, *sum(ANGLES, ())), CENTER, DISTORTION)
 
 
 def camera_object(camera: Camera) -> dict[str, Any]:
@@ -110,9 +111,9 @@ def read_pose(matrix: Any, key: str, where: str) -> Float[Tensor, "4 4"]:
         )
     expected = f"numbers in the {key} of {where}"
     pose = check_pose([[as_number(value, expected) for value in row] for row in rows], where)
-    if float(pose[:3, 3].abs().max()) > MAX_POSITION:
+    if float(pose[:3, 3].abs().max()) > FARTHEST:
         raise InputError(
-            f"a position below {MAX_POSITION:g} in {where}",
+            f"a camera within {FARTHEST:g} units of the origin in {where}",
             " ".join(f"{value:.3g}" for value in pose[:3, 3].tolist()),
             "correct the pose",
         )
@@ -143,7 +144,7 @@ def _merged(frame: Mapping[str, Any], shared: Mapping[str, Any], where: str) -> 
 
 def _check_lens_kind(values: Mapping[str, Any], where: str) -> None:
     """Raise for lenses that k1 k2 p1 p2 can't express."""
-    others = [key for key in OTHER_LENSES if _says_something(values.get(key))]
+    others = [key for key in values if OTHER_LENS.fullmatch(key) and is_set(values[key])]
     model = values.get("camera_model", "OPENCV")
     if model not in MODELS:
         others.append(f"camera_model {str(model)[:30]!r}")
@@ -155,10 +156,10 @@ def _check_lens_kind(values: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _says_something(value: object) -> bool:
+def is_set(value: object) -> bool:
     """Whether a switch or a coefficient is other than off."""
     if isinstance(value, list):
-        return any(_says_something(entry) for entry in value)
+        return any(is_set(entry) for entry in value)
     return bool(value)
 
 
@@ -201,20 +202,25 @@ def _focal(
     found: list[float | None] = []
     wrong: list[str] = []
     agree = False
-    for length_key, angle_key, size in zip(LENGTHS, ANGLES, (width, height), strict=True):
-        length, angle = number(values, length_key, where), number(values, angle_key, where)
-        by_angle = None
-        if angle is not None:
-            if not 0 < angle < math.pi:
+    for length_key, angle_keys, size in zip(LENGTHS, ANGLES, (width, height), strict=True):
+        length = number(values, length_key, where)
+        for key, unit in zip(angle_keys, (1.0, math.pi / 180), strict=True):
+            angle = number(values, key, where)
+            if angle is None:
+                continue
+            if not 0 < angle * unit < math.pi:
+                limit = "pi (radians)" if unit == 1 else "180 (degrees)"
                 raise InputError(
-                    f"{angle_key} between 0 and pi in {where}", f"{angle:g}", "give radians"
+                    f"{key} between 0 and {limit} in {where}", f"{angle:g}", "correct it"
                 )
-            by_angle = size / 2 / math.tan(angle / 2)
-        if length is not None and by_angle is not None:
-            near = abs(length / by_angle - 1) <= ANGLE_TOLERANCE
-            agree = agree or near
-            wrong += [] if near else [f"{length:g} pixels, {by_angle:.4g} by the angle"]
-        found.append(length if length is not None else by_angle)
+            by_angle = size / 2 / math.tan(angle * unit / 2)
+            if length is None:
+                length = by_angle
+            elif abs(length / by_angle - 1) <= ANGLE_TOLERANCE:
+                agree = True
+            else:
+                wrong.append(f"{length:g} pixels, {by_angle:.4g} by the angle")
+        found.append(length)
     if wrong and not agree:
         raise InputError(
             f"a focal length that agrees with its angle at {width}x{height} in {where}",

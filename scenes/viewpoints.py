@@ -56,7 +56,7 @@ def looking_at(
     pose[:3, 1] = torch.linalg.cross(back, right)
     pose[:3, 2] = back
     pose[:3, 3] = position
-    return pose.float()
+    return pose
 
 
 def unit(vector: Float[Tensor, " 3"], otherwise: Float[Tensor, " 3"]) -> Float[Tensor, " 3"]:

@@ -17,8 +17,8 @@ from typing import IO
 
 import numpy as np
 
-from polyfield.errors import InputError
-from polyfield.renderers.exports.writing import check_place, staged, unwritten, writing
+from polyfield.errors import InputError, WriteError
+from polyfield.renderers.exports.writing import check_place, staged, writing
 
 FPS = 30.0
 """Frames per second unless somebody says otherwise."""
@@ -87,7 +87,7 @@ class Video:
                 with open(film, "rb+") as file:
                     os.fsync(file.fileno())
                 if not _is_whole(film):
-                    raise unwritten(path, "a film cut short")
+                    raise WriteError(path, OSError("a film cut short"))
                 os.replace(film, path)
         return count
 
@@ -158,7 +158,7 @@ def _encoder(film: Path, path: Path, frame: np.ndarray, fps: float) -> Iterator[
                 process.stdin.close()
         if died:
             log.seek(0)
-            raise unwritten(path, _reason(log.read(), process.returncode))
+            raise WriteError(path, _reason(log.read(), process.returncode))
 
 
 class _Died(Exception):
@@ -172,17 +172,17 @@ def _send(pipe: IO[bytes], frame: np.ndarray) -> None:
         raise _Died from None
 
 
-def _reason(log: bytes, code: int) -> str:
+def _reason(log: bytes, code: int) -> OSError:
     """Why ffmpeg ended, in a few words."""
     text = log.decode(errors="replace")
     full = os.strerror(errno.ENOSPC)
     if full in text:
-        return full
+        return OSError(errno.ENOSPC, full)
     if code < 0:
-        return f"ffmpeg ended by signal {-code}"
+        return OSError(f"ffmpeg ended by signal {-code}")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = "".join(c if c.isprintable() else "?" for c in lines[-1])[:120] if lines else ""
-    return f"ffmpeg ended with code {code}" + (f" ({last})" if last else "")
+    return OSError(f"ffmpeg ended with code {code}" + (f" ({last})" if last else ""))
 
 
 def _even(frame: np.ndarray) -> np.ndarray:

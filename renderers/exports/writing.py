@@ -12,8 +12,6 @@ from pathlib import Path
 from polyfield.errors import InputError, WriteError
 from polyfield.files import TEMPORARY, one_line
 
-MEND = "free some space there, or choose another place"
-
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
@@ -27,7 +25,7 @@ def writing(path: Path) -> Iterator[None]:
     except WriteError:
         raise
     except OSError as error:
-        raise unwritten(path, one_line(error)) from None
+        raise WriteError(path, error) from None
 
 
 @contextlib.contextmanager
@@ -46,11 +44,6 @@ def staged(path: Path) -> Iterator[Path]:
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def unwritten(path: Path, reason: str) -> WriteError:
-    """The error that says why a file isn't there."""
-    return WriteError(f"expected to write {path}; got: {reason}; {MEND}")
 
 
 def check_place(path: Path, overwrite: bool) -> None:

@@ -62,7 +62,6 @@ class InstantNgpPath:
     looks_for: ClassVar[str] = '"path" of instant-ngp\'s base_cam.json'
     keys: ClassVar[Keys] = Keys(
         read=words("path R T fov timestamp loop spline_order"),
-        refused=frozenset(),
         passed_over=words("slice scale dof aperture_size time duration_seconds"),
     )
 

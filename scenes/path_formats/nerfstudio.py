@@ -58,7 +58,6 @@ class NerfstudioPath:
     looks_for: ClassVar[str] = '"camera_path" of nerfstudio'
     keys: ClassVar[Keys] = Keys(
         read=words("camera_path camera_to_world fov render_width render_height camera_type fps"),
-        refused=frozenset(),
         passed_over=words(
             "keyframes default_fov default_transition_sec seconds is_cycle smoothness_value aspect"
             " crop render_time default_time file_path name"
@@ -176,7 +175,7 @@ def _placed(source: Source) -> tuple[Place, tuple[str, ...]]:
     def place(pose: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
         moved = pose.double()
         moved[:3, 3] /= scale
-        return (back @ moved).float()
+        return back @ moved
 
     return place, warnings
 

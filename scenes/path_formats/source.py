@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,15 +53,16 @@ class Keys:
 
     read: frozenset[str]
     """What is used."""
-    refused: frozenset[str] = frozenset()
+    refused: re.Pattern[str] = re.compile(r"(?!)")
     """What changes the picture in a way we can't draw: an error unless it is off."""
     passed_over: frozenset[str] = frozenset()
     """What doesn't change the picture."""
 
     def unknown(self, objects: Iterable[Mapping[str, Any]]) -> list[str]:
         """Keys that are none of these, each once."""
-        known = self.read | self.refused | self.passed_over
-        return sorted({key for entry in objects for key in entry if key not in known})
+        known = self.read | self.passed_over
+        names = {key for entry in objects for key in entry}
+        return sorted(n for n in names if n not in known and not self.refused.fullmatch(n))
 
 
 def words(text: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from polyfield.scenes.camera_json import LENS_KEYS, OTHER_LENSES, read_camera
+from polyfield.scenes.camera_json import LENS_KEYS, OTHER_LENS, read_camera
 from polyfield.scenes.path_formats.source import (
     CameraPath,
     Keys,
@@ -28,7 +28,7 @@ class TransformsPath:
     looks_for: ClassVar[str] = '"frames" as in transforms.json'
     keys: ClassVar[Keys] = Keys(
         read=frozenset(LENS_KEYS) | words("frames transform_matrix fps"),
-        refused=frozenset(OTHER_LENSES),
+        refused=OTHER_LENS,
         passed_over=words(
             # What a capture says about its pictures and its place.
             "about file_path image_path mask_path depth_file_path depth_path sharpness colmap_im_id"

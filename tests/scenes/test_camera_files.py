@@ -76,7 +76,7 @@ FAR = [[1, 0, 0, 1e30], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
         ({"splits": {"train": [{**GOOD, "k1": "x"}]}}, "a number for k1"),
         ({"splits": {"train": [{**GOOD, "k1": float("inf")}]}}, "finite"),
         ({"splits": {"train": [{**GOOD, "cx": True}]}}, "a number for cx"),
-        ({"splits": {"train": [{**GOOD, "transform_matrix": FAR}]}}, "a position below 1e"),
+        ({"splits": {"train": [{**GOOD, "transform_matrix": FAR}]}}, "a camera within 1e"),
         ({"splits": {"train": [{**GOOD, "transform_matrix": [["a"] * 4] * 4}]}}, "numbers in the"),
         ({"splits": {"train": [{**GOOD, "transform_matrix": [["1"] * 4] * 4}]}}, "numbers in the"),
         ({"splits": {"train": [{**GOOD, "transform_matrix": [[float("nan")] * 4] * 4}]}}, "finite"),

@@ -46,7 +46,7 @@ def test_half_a_turn_is_no_trap(axis: int, negative: bool) -> None:
     cameras = [Camera(p, 4, 4, 5.0, 5.0, 2.0, 2.0) for p in (torch.eye(4), end)]
     found = interpolate(cameras[::-1] if negative else cameras, 5)
     for camera in found:
-        rotation = camera.pose[:3, :3]
+        rotation = camera.pose[:3, :3].float()
         assert torch.allclose(rotation.T @ rotation, torch.eye(3), atol=1e-4)
     assert torch.allclose(found[-1].pose, cameras[0 if negative else 1].pose, atol=1e-4)
 

@@ -121,7 +121,7 @@ def test_an_orbit_of_odd_cameras_is_finite(name: str, turn: bool) -> None:
         pose[:3, 3] = CENTER + torch.tensor(offset)
         cameras.append(Camera(pose, 4, 4, 5.0, 5.0, 2.0, 2.0))
     for camera in orbit(cameras, BOUNDS, 5):
-        rotation = camera.pose[:3, :3]
+        rotation = camera.pose[:3, :3].float()
         assert torch.isfinite(camera.pose).all()
         assert torch.allclose(rotation.T @ rotation, torch.eye(3), atol=1e-4)
         assert torch.det(rotation) == pytest.approx(1.0, abs=1e-4)

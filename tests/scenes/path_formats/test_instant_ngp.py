@@ -69,7 +69,7 @@ def _read(
 def test_one_key_frame_is_one_view(tmp_path: Path) -> None:
     found = _read(tmp_path, {"path": [_key(FOX)], "time": 1.0}, 7)
     (camera,) = found.cameras
-    assert torch.allclose(camera.pose, torch.tensor(FOX), atol=1e-5)
+    assert torch.allclose(camera.pose.float(), torch.tensor(FOX), atol=1e-5)
     assert (camera.width, camera.height, camera.cx, camera.cy) == (40, 30, 20.0, 15.0)
     assert camera.fl_x == camera.fl_y == pytest.approx(15 / math.tan(math.radians(50.625 / 2)))
     assert found.warnings == () and found.fps is None
@@ -79,14 +79,14 @@ def test_the_axes_by_hand(tmp_path: Path) -> None:
     # Unturned, it looks along instant-ngp's +z, which is the data's +x; its down, y, is the data's
     # z and its right, x, the data's y.
     key = {"R": [0, 0, 0, 1], "T": [0.83, 0.5, 0.17], "fov": 90.0, "slice": 0, "scale": 1, "dof": 0}
-    pose = _read(tmp_path, {"path": [key]}).cameras[0].pose
+    pose = _read(tmp_path, {"path": [key]}).cameras[0].pose.float()
     assert torch.allclose(pose[:3, 3], torch.tensor([-1.0, 1.0, 0.0]), atol=1e-5)
     assert torch.allclose(-pose[:3, 2], torch.tensor([1.0, 0.0, 0.0]), atol=1e-6)
     assert torch.allclose(-pose[:3, 1], torch.tensor([0.0, 0.0, 1.0]), atol=1e-6)
     assert torch.allclose(pose[:3, 0], torch.tensor([0.0, 1.0, 0.0]), atol=1e-6)
     # A quarter turn about its own z has its sign: w comes last.
     key["R"] = [0, 0, math.sqrt(0.5), math.sqrt(0.5)]
-    pose = _read(tmp_path, {"path": [key]}).cameras[0].pose
+    pose = _read(tmp_path, {"path": [key]}).cameras[0].pose.float()
     assert torch.allclose(pose[:3, 0], torch.tensor([0.0, 0.0, 1.0]), atol=1e-6)
 
 
@@ -104,7 +104,7 @@ def test_the_datas_own_scale_and_offset_are_undone(
     tmp_path: Path, keys: dict[str, Any], scale: float, offset: Any
 ) -> None:
     found = _read(tmp_path, {"path": [_key(FOX, scale=scale, offset=offset)]}, None, keys)
-    assert torch.allclose(found.cameras[0].pose, torch.tensor(FOX), atol=1e-5)
+    assert torch.allclose(found.cameras[0].pose.float(), torch.tensor(FOX), atol=1e-5)
 
 
 def test_scale_and_offset_can_be_given(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_scale_and_offset_can_be_given(tmp_path: Path) -> None:
     path.write_text(json.dumps({"path": [_key(FOX, scale=2.0, offset=1.0)]}))
     form = InstantNgpPath(2.0, (1.0, 1.0, 1.0))
     found = read_camera_path(Source(path, LENS), form)
-    assert torch.allclose(found.cameras[0].pose, torch.tensor(FOX), atol=1e-5)
+    assert torch.allclose(found.cameras[0].pose.float(), torch.tensor(FOX), atol=1e-5)
     assert found.warnings == ()
     (line,) = read_camera_path(Source(path, LENS)).warnings
     assert "0.33" in line and "0.5" in line
@@ -124,7 +124,7 @@ def test_steps_and_lines_pass_through_the_key_frames(tmp_path: Path, order: int)
     content = {"path": [_key(p) for p in poses], "spline_order": order}
     found = _read(tmp_path, content, 16).cameras
     for index, pose in enumerate(poses[:4]):
-        assert torch.allclose(found[4 * index].pose, pose, atol=1e-4)
+        assert torch.allclose(found[4 * index].pose.float(), pose, atol=1e-4)
 
 
 def test_the_cubic_is_a_b_spline(tmp_path: Path) -> None:
@@ -158,8 +158,8 @@ def test_a_loop_comes_back_to_its_first_key_frame(tmp_path: Path) -> None:
     content = {"path": [_key(p) for p in poses], "spline_order": 1, "loop": True}
     found = _read(tmp_path, content, 8).cameras
     middle = (poses[3][:3, 3] + poses[0][:3, 3]) / 2
-    assert torch.allclose(found[6].pose, poses[3], atol=1e-4)
-    assert torch.allclose(found[7].pose[:3, 3], middle, atol=1e-4)
+    assert torch.allclose(found[6].pose.float(), poses[3], atol=1e-4)
+    assert torch.allclose(found[7].pose[:3, 3].float(), middle, atol=1e-4)
 
 
 def test_timestamps_are_where_segments_end(tmp_path: Path) -> None:
@@ -167,10 +167,10 @@ def test_timestamps_are_where_segments_end(tmp_path: Path) -> None:
     keys = [_key(p, timestamp=t) for p, t in zip(poses, (3.0, 4.0, 5.0), strict=True)]
     found = _read(tmp_path, {"path": keys, "spline_order": 1}, 4).cameras
     # The path ends with the second of two segments, which is a quarter of it.
-    assert torch.allclose(found[3].pose, poses[1], atol=1e-4)
+    assert torch.allclose(found[3].pose.float(), poses[1], atol=1e-4)
     keys[1]["timestamp"] = 2.0  # they don't rise: equal steps
     found = _read(tmp_path, {"path": keys, "spline_order": 1}, 4).cameras
-    assert torch.allclose(found[2].pose, poses[1], atol=1e-4)
+    assert torch.allclose(found[2].pose.float(), poses[1], atol=1e-4)
 
 
 def test_sixty_views_unless_a_number_is_asked_for(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_depth_of_field_and_unknown_keys_are_told(tmp_path: Path) -> None:
         ({"R": None}, "a quaternion R"),
         ({"T": [0, 0]}, "a position T"),
         ({"T": [0, 0, float("inf")]}, "a position T"),
-        ({"T": [0, 0, 1e30]}, "a position below"),
+        ({"T": [0, 0, 1e30]}, "a camera within"),
         ({"fov": None}, "a fov"),
         ({"fov": 0}, "a fov between 0 and 180 in key frame 1"),
         ({"fov": 200}, "a fov between 0 and 180 in key frame 1"),

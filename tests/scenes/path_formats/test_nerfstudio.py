@@ -40,7 +40,7 @@ def blender(tmp_path: Path) -> Path:
 def test_a_view_has_the_pose_the_size_and_the_vertical_angle(tmp_path: Path, blender: Path) -> None:
     found = _read(tmp_path, _content(_view(), _view(fov=90)), blender)
     first, second = found.cameras
-    assert torch.equal(first.pose, POSE) and (first.width, first.height) == (80, 60)
+    assert torch.equal(first.pose.float(), POSE) and (first.width, first.height) == (80, 60)
     assert first.fl_y == first.fl_x == pytest.approx(30 / math.tan(math.radians(25)))
     assert second.fl_y == pytest.approx(30.0) and (second.cx, second.cy) == (40.0, 30.0)
     assert found.fps == 24 and found.warnings == ()
@@ -52,7 +52,7 @@ def test_what_else_the_viewer_writes_changes_nothing(tmp_path: Path, blender: Pa
         "default_transition_sec": 2.0, "smoothness_value": 0.5, "crop": None,
     }  # fmt: skip
     found = _read(tmp_path, _content(_view(aspect=1.33), **extra), blender)
-    assert found.warnings == () and torch.equal(found.cameras[0].pose, POSE)
+    assert found.warnings == () and torch.equal(found.cameras[0].pose.float(), POSE)
 
 
 def test_what_is_not_drawn_is_told(tmp_path: Path, blender: Path) -> None:
@@ -93,10 +93,10 @@ def test_nerfstudios_own_frame_is_undone(tmp_path: Path, applied: bool, place: s
     (home / place / "dataparser_transforms.json").write_text(json.dumps(parsed))
     inside = _similar(turn, scale, POSE)
     found = _read(home, _content(_view(inside)), data)
-    assert torch.allclose(found.cameras[0].pose, POSE, atol=1e-5) and found.warnings == ()
+    assert torch.allclose(found.cameras[0].pose.float(), POSE, atol=1e-5) and found.warnings == ()
     listed = [{"file_path": "a.png", "transform": inside[:3].tolist()}]
     found = _read(home, listed, data)
-    assert torch.allclose(found.cameras[0].pose, POSE, atol=1e-5)
+    assert torch.allclose(found.cameras[0].pose.float(), POSE, atol=1e-5)
 
 
 def test_a_frame_that_nobody_knows_is_told(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_frame_that_nobody_knows_is_told(tmp_path: Path) -> None:
 def test_exported_cameras_have_the_lens_of_the_run(tmp_path: Path, blender: Path) -> None:
     found = _read(tmp_path, [{"file_path": "a.png", "transform": POSE[:3].tolist()}], blender)
     (camera,) = found.cameras
-    assert torch.equal(camera.pose, POSE)
+    assert torch.equal(camera.pose.float(), POSE)
     assert (camera.width, camera.height, camera.fl_x, camera.cx) == (40, 30, 50.0, 20.0)
 
 

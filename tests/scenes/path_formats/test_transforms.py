@@ -120,7 +120,7 @@ def test_the_forms_of_a_matrix(tmp_path: Path) -> None:
     flat = [value for row in EYE for value in row]
     frames = [{"transform_matrix": matrix} for matrix in (EYE, EYE[:3], flat, flat[:12])]
     found = _read(tmp_path, frames=frames)
-    assert all(torch.equal(camera.pose, torch.eye(4)) for camera in found.cameras)
+    assert all(torch.equal(camera.pose.float(), torch.eye(4)) for camera in found.cameras)
 
 
 @pytest.mark.parametrize(
