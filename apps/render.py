@@ -14,7 +14,6 @@ import tyro
 from polyfield.apps import config_cli
 from polyfield.apps.choices import task_of
 from polyfield.devices import resolve
-from polyfield.errors import InputError
 from polyfield.machine import use_threads
 from polyfield.training.run import Run, load
 from polyfield.training.watchers.console import Reporter
@@ -46,12 +45,13 @@ def render(
     """
     reporter = reporter or Reporter(quiet=True)
     place, folder = Path(out).expanduser(), Run(Path(run))
-    _check_out(place, overwrite)
+    task = task_of(folder)
+    options = options or task.drawing()()
+    task.check_out(options, place, overwrite)
     use_threads(threads)
     there = resolve(device)
-    task = task_of(folder)
     model: Any = load(folder.path).to(there)
-    reporter.say(task.draw(model, folder, options or task.drawing()(), place, reporter))
+    reporter.say(task.draw(model, folder, options, place, reporter))
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,3 @@ def _drawing(arguments: Sequence[str]) -> type | None:
 
     found: type = task_class(next(iter(KINDS))).drawing()
     return found
-
-
-def _check_out(out: Path, overwrite: bool) -> None:
-    """Raise if --out is taken."""
-    taken = any(out.iterdir()) if out.is_dir() else out.exists()
-    if taken and not overwrite:
-        raise InputError(
-            "a new file or folder for --out",
-            f"{out}, which is there",
-            "add --overwrite or choose another",
-        )

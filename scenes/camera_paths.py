@@ -1,141 +1,155 @@
-"""Camera paths: around the scene, through its cameras, or from a file."""
+"""Camera paths: around the scene, through its cameras, a split of the run, or from a file.
+
+`CameraPathKind` is the list of them; `path_of` picks one by what the user says.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.scenes.axes import across
 from polyfield.scenes.cameras import Camera
+from polyfield.scenes.interpolate import interpolate
+from polyfield.scenes.orbit import orbit
+from polyfield.scenes.path_formats import CameraPath, Source, read_camera_path
+from polyfield.scenes.path_formats.source import FRAMES
+from polyfield.scenes.viewpoints import check_frames, check_size, sized
+
+SPLITS = ("train", "val", "test")
 
 
-def sized(camera: Camera, width: int, height: int) -> Camera:
-    """The same view at another picture size, pixels kept square.
+@dataclass(frozen=True, eq=False)
+class RunCameras:
+    """What a run knows about where it was seen from; no photographs are needed."""
 
-    All of the old picture stays in sight; where the sides' ratio differs, more is seen beside it.
-    """
-    scale = min(width / camera.width, height / camera.height)
-    return Camera(
-        camera.pose,
-        width,
-        height,
-        camera.fl_x * scale,
-        camera.fl_y * scale,
-        width / 2 + (camera.cx - camera.width / 2) * scale,
-        height / 2 + (camera.cy - camera.height / 2) * scale,
-        camera.distortion,
-    )
+    splits: Mapping[str, Sequence[Camera]]
+    """Its cameras.json: cameras by split, at least one in train."""
+    bounds: Float[Tensor, "2 3"]
+    """Corners of the scene's box, the user's frame."""
+    data: Path | None = None
+    """Where its data was; it needn't be there any more."""
 
+    def of(self, split: str) -> Sequence[Camera]:
+        """The cameras of a split.
 
-def moved(camera: Camera, pose: Float[Tensor, "4 4"]) -> Camera:
-    """The same lens at another pose, without its distortion."""
-    return Camera(pose, camera.width, camera.height, camera.fl_x, camera.fl_y, camera.cx, camera.cy)
-
-
-def orbit(cameras: Sequence[Camera], bounds: Float[Tensor, "2 3"], frames: int) -> list[Camera]:
-    """Once around the centre of the box, always looking at it.
-
-    Up is the cameras' mean up; distance and elevation are their medians; the lens is that of the
-    middle one.
-
-    Args:
-        cameras: At least one, in the user's frame.
-        bounds: Lower and upper corner of the box, in the same frame.
-        frames: How many views, at equal angles.
-    """
-    assert cameras, "an orbit needs cameras"
-    poses = torch.stack([camera.pose for camera in cameras]).double()
-    center = bounds.double().mean(0).cpu()
-    up = _unit(poses[:, :3, 1].mean(0), torch.tensor([0.0, 0.0, 1.0]).double())
-    offsets = poses[:, :3, 3] - center
-    radii = offsets.norm(dim=1).clamp(min=1e-9)
-    elevation = float(torch.asin((offsets @ up / radii).clamp(-1, 1)).median())
-    radius = float(radii.median())
-    # The first view is on the first camera's side.
-    side = offsets[0] - (offsets[0] @ up) * up
-    east = _unit(side, across(up))
-    north = torch.linalg.cross(up, east)
-    lens = cameras[len(cameras) // 2]
-    found = []
-    for index in range(frames):
-        angle = 2 * math.pi * index / frames
-        flat = math.cos(angle) * east + math.sin(angle) * north
-        position = center + radius * (math.cos(elevation) * flat + math.sin(elevation) * up)
-        found.append(moved(lens, looking_at(position, center, up)))
-    return found
+        Raises:
+            InputError: it has none.
+        """
+        if not self.splits.get(split):
+            have = ", ".join(name for name, cameras in self.splits.items() if cameras)
+            raise InputError(
+                f"cameras of the {split} split in the run's cameras.json",
+                have or "none",
+                "choose another --path",
+            )
+        return self.splits[split]
 
 
-def interpolate(cameras: Sequence[Camera], frames: int) -> list[Camera]:
-    """Smoothly through the cameras in their order, from the first to the last.
+@dataclass(frozen=True)
+class Orbit:
+    """Once around the scene."""
 
-    Positions follow a Catmull-Rom spline; between two cameras the rotation turns about one axis at
-    a constant rate. The lens is that of the middle one.
+    def cameras(self, run: RunCameras, frames: int | None) -> CameraPath:
+        """The views; 60 where no number is asked for."""
+        return CameraPath(orbit(run.of("train"), run.bounds, _number(frames)))
+
+
+@dataclass(frozen=True)
+class Interpolate:
+    """Through the test cameras, which are usually a path of their own, else the training ones."""
+
+    def cameras(self, run: RunCameras, frames: int | None) -> CameraPath:
+        """The views; 60 where no number is asked for."""
+        steps = run.splits.get("test", ())
+        steps = steps if len(steps) > 1 else run.of("train")
+        return CameraPath(interpolate(steps, _number(frames)))
+
+
+@dataclass(frozen=True)
+class Split:
+    """The cameras of a split, one view each."""
+
+    name: str
+    """train, val or test."""
+
+    def cameras(self, run: RunCameras, frames: int | None) -> CameraPath:
+        """The views.
+
+        Raises:
+            InputError: no such split, or a number of frames is asked for.
+        """
+        if frames is not None:
+            raise InputError("no --frames with a split", str(frames), "leave it out")
+        return CameraPath(list(run.of(self.name)))
+
+
+@dataclass(frozen=True)
+class PathFile:
+    """A file of any form in `scenes/path_formats/`."""
+
+    path: Path
+    """Where it is."""
+
+    def cameras(self, run: RunCameras, frames: int | None) -> CameraPath:
+        """The views.
+
+        Raises:
+            InputError: not such a file, or frames are asked for and the file has its own.
+        """
+        if frames is not None:
+            check_frames(frames, "--frames")
+        found = read_camera_path(Source(self.path, run.of("train")[0], frames, run.data))
+        if frames not in (None, len(found.cameras)):
+            raise InputError(
+                f"no --frames with {self.path}, which has its own",
+                f"{frames}, not {len(found.cameras)}",
+                "leave it out",
+            )
+        return found
+
+
+CameraPathKind = Orbit | Interpolate | Split | PathFile
+"""Every kind of camera path."""
+
+
+def path_of(text: str) -> CameraPathKind:
+    """The path that a user names: orbit, interpolate, a split of the run, or a JSON file.
 
     Raises:
-        InputError: fewer than two cameras.
+        InputError: none of these.
     """
-    if len(cameras) < 2:
-        raise InputError("two cameras to move between", str(len(cameras)), "use --path orbit")
-    poses = torch.stack([camera.pose for camera in cameras]).double()
-    lens = cameras[len(cameras) // 2]
-    last = len(cameras) - 1
-    found = []
-    for index in range(frames):
-        at = last * index / max(frames - 1, 1)
-        first = min(int(at), last - 1)
-        pose = torch.eye(4, dtype=torch.float64)
-        pose[:3, :3] = _turned(poses[first, :3, :3], poses[first + 1, :3, :3], at - first)
-        pose[:3, 3] = _spline(poses[:, :3, 3], first, at - first)
-        found.append(moved(lens, pose.float()))
-    return found
+    if text == "orbit":
+        return Orbit()
+    if text == "interpolate":
+        return Interpolate()
+    if text in SPLITS:
+        return Split(text)
+    if not text.lower().endswith(".json"):
+        raise InputError(
+            f"--path orbit, interpolate, {', '.join(SPLITS)} or FILE.json",
+            repr(text[:60]),
+            "pick one of them",
+        )
+    return PathFile(Path(text))
 
 
-def looking_at(
-    position: Float[Tensor, " 3"], target: Float[Tensor, " 3"], up: Float[Tensor, " 3"]
-) -> Float[Tensor, "4 4"]:
-    """A camera-to-world pose in OpenGL axes that looks from one point at another."""
-    back = _unit(position - target, up)
-    right = _unit(torch.linalg.cross(up, back), across(back))
-    pose = torch.eye(4, dtype=position.dtype)
-    pose[:3, 0] = right
-    pose[:3, 1] = torch.linalg.cross(back, right)
-    pose[:3, 2] = back
-    pose[:3, 3] = position
-    return pose.float()
+def same_size(cameras: Sequence[Camera], size: tuple[int, int] | None) -> list[Camera]:
+    """All views at the size asked for, else at that of the first.
+
+    Raises:
+        InputError: a size that can't be drawn here.
+    """
+    width, height = size or (cameras[0].width, cameras[0].height)
+    check_size(width, height, "--size" if size else "the camera path")
+    return [sized(camera, width, height) for camera in cameras]
 
 
-def _unit(vector: Tensor, otherwise: Tensor) -> Tensor:
-    """The vector at length 1; `otherwise` where it has no direction."""
-    length = float(vector.norm())
-    return vector / length if length > 1e-6 else otherwise
-
-
-def _spline(points: Float[Tensor, "n 3"], first: int, t: float) -> Float[Tensor, " 3"]:
-    """Catmull-Rom between `points[first]` and the next, t in [0, 1]; the ends are doubled."""
-    last = len(points) - 1
-    a, b, c, d = (points[min(max(first + k, 0), last)] for k in (-1, 0, 1, 2))
-    return b + t / 2 * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
-
-
-def _turned(
-    start: Float[Tensor, "3 3"], end: Float[Tensor, "3 3"], t: float
-) -> Float[Tensor, "3 3"]:
-    """The rotation a share t of the way from `start` to `end`, about one axis."""
-    between = start.T @ end
-    angle = math.acos(min(max((float(between.trace()) - 1) / 2, -1.0), 1.0))
-    if angle < 1e-9:
-        return start
-    if angle < math.pi - 1e-4:
-        skew = (between - between.T) / (2 * math.sin(angle))
-    else:
-        # At half a turn the skew part vanishes; the axis is the column of R + I that is longest.
-        column = between + torch.eye(3, dtype=between.dtype)
-        axis = column[:, int(column.norm(dim=0).argmax())]
-        x, y, z = (axis / axis.norm()).tolist()
-        skew = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=between.dtype)
-    return start @ torch.linalg.matrix_exp(t * angle * skew)
+def _number(frames: int | None) -> int:
+    count = FRAMES if frames is None else frames
+    check_frames(count, "--frames")
+    return count

@@ -1,8 +1,8 @@
-"""Pictures of a run: target beside prediction beside error, the training curve, videos."""
+"""Pictures of a run: target beside prediction beside error, and the training curve."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.files import write_whole
+from polyfield.renderers.colormaps import colored
 from polyfield.scenes.color import from_float, srgb_from_linear
 from polyfield.scenes.images import write_image
 from polyfield.training.scores import Metric
@@ -50,7 +51,7 @@ def write_preview(path: Path, pairs: Sequence[Pair], linear: bool) -> None:
     for pair in pairs:
         shown = [_paneled(_seen(p, linear)) for p in (pair.target, pair.prediction)]
         error = (shown[0] - shown[1]).abs().mean(-1) * ERROR_SCALE
-        panels = [*shown, _colored(error.clamp(0, 1), "inferno")]
+        panels = [*shown, colored(error.clamp(0, 1), "inferno")]
         height, width = panels[0].shape[:2]
         row = np.full((height + _CAPTION + _GAP, 3 * (width + _GAP), 3), 255, np.uint8)
         for index, panel in enumerate(panels):
@@ -104,71 +105,9 @@ def write_curve(
     write_whole(path, lambda temporary: figure.savefig(temporary, format="png"))
 
 
-def depth_picture(
-    depth: Float[Tensor, "h w"], opacity: Float[Tensor, "h w"], near: float, far: float
-) -> Float[Tensor, "h w 3"]:
-    """Depth in false colours, near bright, empty space black.
-
-    Args:
-        depth: Distance along the ray, world units.
-        opacity: In [0, 1].
-        near: Distance shown as the brightest.
-        far: Distance shown as the darkest.
-    """
-    share = 1 - (depth - near) / max(far - near, 1e-9)
-    return _colored(share.nan_to_num(0).clamp(0, 1), "turbo") * opacity.clamp(0, 1)[..., None]
-
-
-def depth_range(depth: Float[Tensor, "h w"], opacity: Float[Tensor, "h w"]) -> tuple[float, float]:
-    """Distances between which most of the opaque pixels lie, a little widened."""
-    solid = depth[opacity > 0.5]
-    if not len(solid):
-        return 0.0, 1.0
-    low, high = np.percentile(solid.cpu().numpy(), (1, 99)).tolist()
-    margin = 0.1 * (high - low) + 1e-6
-    return low - margin, high + margin
-
-
 def to_bytes(picture: Float[Tensor, "h w c"], linear: bool) -> np.ndarray:
     """A picture of values in [0, 1] as 8-bit RGB."""
     return _bytes(_seen(picture, linear))
-
-
-def write_video(path: Path, frames: Iterator[np.ndarray], fps: int = 30) -> int:
-    """Write an H.264 video that every player shows (yuv420p), whole or not at all.
-
-    Args:
-        path: Ends with .mp4.
-        frames: uint8 [h w 3], all of one size. An odd side loses its last row or column.
-        fps: Frames per second.
-
-    Returns:
-        How many frames there were.
-    """
-    import imageio_ffmpeg
-
-    count = 0
-
-    def write(temporary: Path) -> None:
-        nonlocal count
-        writer = None
-        try:
-            for frame in frames:
-                height, width = (n - n % 2 if n > 1 else n for n in frame.shape[:2])
-                if writer is None:
-                    writer = imageio_ffmpeg.write_frames(
-                        str(temporary), (width, height), fps=fps, codec="libx264", quality=8,
-                        macro_block_size=1, ffmpeg_log_level="error",
-                    )  # fmt: skip
-                    writer.send(None)
-                writer.send(np.ascontiguousarray(frame[:height, :width]))
-                count += 1
-        finally:
-            if writer is not None:
-                writer.close()
-
-    write_whole(path, write)
-    return count
 
 
 def _seen(picture: Float[Tensor, "h w c"], linear: bool) -> Float[Tensor, "h w 3"]:
@@ -190,13 +129,6 @@ def _paneled(picture: Float[Tensor, "h w 3"]) -> Float[Tensor, "h2 w2 3"]:
     planes = picture.movedim(-1, 0)[None]
     scale = [max(round(n * high / size), 1) for n in picture.shape[:2]]
     return torch.nn.functional.interpolate(planes, scale, mode="area")[0].movedim(0, -1)
-
-
-def _colored(values: Float[Tensor, "h w"], name: str) -> Float[Tensor, "h w 3"]:
-    """Values in [0, 1] through one of matplotlib's colour maps."""
-    from matplotlib import colormaps
-
-    return torch.from_numpy(colormaps[name](values.detach().cpu().numpy())[..., :3]).float()
 
 
 def _bytes(picture: Float[Tensor, "h w 3"]) -> np.ndarray:

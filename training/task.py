@@ -255,5 +255,13 @@ class Task(Learner[DataT, ModelT]):
         """The options of `render`: a frozen dataclass whose fields are the flags."""
 
     @abstractmethod
+    def check_out(self, options: Any, out: Path, overwrite: bool) -> None:
+        """Raise unless a drawing can be written there.
+
+        Raises:
+            InputError: `out` is taken and not to be overwritten, or is of another form.
+        """
+
+    @abstractmethod
     def draw(self, model: ModelT, run: Run, options: Any, out: Path, reporter: Reporter) -> str:
         """Draw a run into a file or a folder that is free; says what was written."""

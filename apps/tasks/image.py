@@ -17,15 +17,16 @@ from torch import Tensor
 from polyfield.apps.tasks.image_presets import image_presets
 from polyfield.apps.tasks.image_scores import measure_image, shown
 from polyfield.apps.tasks.signals import (
+    check_file,
     signal_lesson,
     signal_probe,
     signal_student,
     timed,
     whole,
 )
-from polyfield.apps.tasks.sizes import image_size
 from polyfield.config import to_tree
 from polyfield.errors import InputError
+from polyfield.renderers.exports import exporter_of
 from polyfield.renderers.model import SignalInfo, SignalModel, TaggedSignal
 from polyfield.scenes import open_picture
 from polyfield.scenes.background import viewing_background
@@ -34,6 +35,7 @@ from polyfield.scenes.color import from_float
 from polyfield.scenes.holdout import check_holdout, kept_pixels
 from polyfield.scenes.images import write_image
 from polyfield.scenes.signals.image import Picture
+from polyfield.scenes.viewpoints import parse_size
 from polyfield.training.distillation.methods import Values
 from polyfield.training.figures import to_bytes
 from polyfield.training.loop import FitConfig
@@ -85,6 +87,9 @@ class ImageDrawing:
 
     size: Annotated[str | None, tyro.conf.arg(metavar="WxH")] = None
     """Size in pixels; default its own."""
+
+    def __post_init__(self) -> None:
+        _size(self.size)
 
 
 @dataclass(frozen=True)
@@ -248,6 +253,13 @@ class Image(Task[ImageData, SignalModel]):
         """Its size."""
         return ImageDrawing
 
+    def check_out(self, options: ImageDrawing, out: Path, overwrite: bool) -> None:
+        """A PNG, or a folder for one."""
+        if out.suffix.lower() == ".png" and not out.is_dir():
+            check_file(out, (".png",), overwrite)
+        else:
+            exporter_of(out).check(out, overwrite)
+
     def draw(
         self,
         model: SignalModel,
@@ -257,16 +269,22 @@ class Image(Task[ImageData, SignalModel]):
         reporter: Reporter,
     ) -> str:
         """The image at a size, as a PNG; alpha is kept."""
-        pixels = model.render(*(image_size(options.size) or model.info.shape))
+        pixels = model.render(*(_size(options.size) or model.info.shape))
         colors = 1 if pixels.shape[-1] < 3 else 3
         image = to_bytes(pixels[..., :colors], _space(model) == "linear")
         if pixels.shape[-1] in (2, 4):
             alpha = from_float(pixels[..., -1:].numpy(), np.uint8)
             image = np.concatenate([image, alpha], -1)
-        file = out if out.suffix.lower() == ".png" else out / "00000.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_image(file, image)
+        if out.suffix.lower() == ".png" and not out.is_dir():
+            out.parent.mkdir(parents=True, exist_ok=True)
+            write_image(out, image)
+        else:
+            exporter_of(out).write(iter([image]), out)
         return f"1 image in {out}"
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    return None if text is None else parse_size(text)
 
 
 def _space(model: SignalModel) -> str:

@@ -26,6 +26,7 @@ from polyfield.apps.tasks.signals import then_data
 from polyfield.config import to_tree
 from polyfield.errors import InputError
 from polyfield.files import write_whole
+from polyfield.renderers.exports import exporter_of
 from polyfield.renderers.model import RadianceModel, SceneInfo, TaggedRadiance, TaggedSampler
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.scenes import open_capture
@@ -274,6 +275,10 @@ class Scene(Task[SceneData, RadianceModel]):
         """Path, size, what is shown."""
         return SceneDrawing
 
+    def check_out(self, options: SceneDrawing, out: Path, overwrite: bool) -> None:
+        """A film, or a folder of frames."""
+        exporter_of(out, options.fps).check(out, overwrite)
+
     def draw(
         self,
         model: RadianceModel,
@@ -283,7 +288,7 @@ class Scene(Task[SceneData, RadianceModel]):
         reporter: Reporter,
     ) -> str:
         """Frames along a camera path."""
-        return draw_scene(self.read, model, run, options, out, reporter)
+        return draw_scene(model, run, options, out, reporter)
 
 
 def _cameras(teacher: Teacher) -> Cameras:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -103,6 +104,19 @@ def timed(model: SignalModel) -> tuple[Float[Tensor, "... c"], float]:
         found = model.render()
         times.append(time.perf_counter() - began)
     return found, median(times)
+
+
+def check_file(out: Path, endings: Sequence[str], overwrite: bool) -> None:
+    """Raise unless a file can be written there.
+
+    Raises:
+        InputError: another ending, or a file that is there and not to be overwritten.
+    """
+    if out.suffix.lower() not in endings:
+        raise InputError(f"--out FILE with {' or '.join(endings)}", out.name, "change the ending")
+    if out.is_dir() or (out.exists() and not overwrite):
+        mend = "choose another" if out.is_dir() else "add --overwrite or choose another"
+        raise InputError("a new file for --out", f"{out}, which is there", mend)
 
 
 def whole(split: str, kind: str) -> None:

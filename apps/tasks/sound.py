@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.apps.tasks.signals import (
+    check_file,
     signal_lesson,
     signal_probe,
     signal_student,
@@ -290,6 +291,10 @@ class Sound(Task[SoundData, SignalModel]):
         """Its rate."""
         return SoundDrawing
 
+    def check_out(self, options: SoundDrawing, out: Path, overwrite: bool) -> None:
+        """WAV or FLAC."""
+        check_file(out, tuple(ENDINGS), overwrite)
+
     def draw(
         self,
         model: SignalModel,
@@ -302,8 +307,6 @@ class Sound(Task[SoundData, SignalModel]):
         stored = _stored(model)
         rate = options.rate or stored.rate
         count = max(1, round(model.info.extent[0] * rate))
-        if out.suffix.lower() not in ENDINGS:
-            raise InputError(f"--out FILE with {' or '.join(ENDINGS)}", out.name, "change it")
         out.parent.mkdir(parents=True, exist_ok=True)
         clipped = write_sound(out, model.render(count), dataclasses.replace(stored, rate=rate))
         lost = f", {clipped} values clipped" if clipped else ""

@@ -8,17 +8,10 @@ import torch
 from polyfield.errors import InputError
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.camera_files import fingerprint, read_cameras, read_path, write_cameras
-from polyfield.scenes.cameras import Camera
+from polyfield.scenes.camera_files import fingerprint, read_cameras, write_cameras
 from polyfield.scenes.images import write_image
 
-LENS = Camera(torch.eye(4), 40, 30, 50.0, 51.0, 20.0, 15.0)
 EYE = torch.eye(4).tolist()
-
-
-def _path(tmp_path: Path, **content: object) -> Path:
-    (tmp_path / "path.json").write_text(json.dumps(content))
-    return tmp_path / "path.json"
 
 
 def test_cameras_come_back_exactly(tmp_path: Path, data_dir: Path) -> None:
@@ -34,39 +27,6 @@ def test_cameras_come_back_exactly(tmp_path: Path, data_dir: Path) -> None:
             assert torch.equal(camera.pose, wanted.pose)
             for name in ("width", "height", "fl_x", "fl_y", "cx", "cy", "distortion"):
                 assert getattr(camera, name) == getattr(wanted, name)
-
-
-def test_a_path_takes_what_it_does_not_say_from_the_run(tmp_path: Path) -> None:
-    frames = [{"transform_matrix": EYE}, {"transform_matrix": EYE, "w": 80, "h": 60, "fl_x": 7}]
-    first, second = read_path(_path(tmp_path, frames=frames), LENS)
-    assert (first.width, first.height, first.fl_x, first.fl_y) == (40, 30, 50.0, 51.0)
-    assert (second.width, second.height, second.fl_x, second.fl_y) == (80, 60, 7.0, 7.0)
-    assert (second.cx, second.cy) == (40.0, 30.0)
-
-
-def test_an_angle_is_a_focal_length(tmp_path: Path) -> None:
-    angle = 2 * torch.atan(torch.tensor(0.5)).item()
-    path = _path(tmp_path, camera_angle_x=angle, frames=[{"transform_matrix": EYE}])
-    assert read_path(path, LENS)[0].fl_x == pytest.approx(40.0, rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("content", "word"),
-    [
-        ({}, "frames"),
-        ({"frames": []}, "frames"),
-        ({"frames": [3]}, "frames"),
-        ({"frames": [{}]}, "transform_matrix in frame 0"),
-        ({"frames": [{"transform_matrix": [[1, 2], [3, 4]]}]}, "4x4"),
-        ({"frames": [{"transform_matrix": EYE, "w": 0.5}]}, "w and h"),
-        ({"frames": [{"transform_matrix": EYE, "camera_angle_x": 9}]}, "between 0 and pi"),
-        ({"frames": [{"transform_matrix": EYE, "fl_x": -1}]}, "field of view"),
-        ({"frames": [{"transform_matrix": EYE, "fl_x": "long"}]}, "a number for fl_x"),
-    ],
-)
-def test_a_bad_path_is_named(tmp_path: Path, content: dict[str, object], word: str) -> None:
-    with pytest.raises(InputError, match=word):
-        read_path(_path(tmp_path, **content), LENS)
 
 
 def test_the_fingerprint_follows_pixels_poses_and_bounds(tmp_path: Path) -> None:
@@ -90,7 +50,45 @@ def test_the_fingerprint_follows_pixels_poses_and_bounds(tmp_path: Path) -> None
     assert named() != after
 
 
-def test_what_is_no_cameras_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "cameras.json").write_text("[]")
-    with pytest.raises(InputError, match=r"cameras\.json"):
-        read_cameras(tmp_path / "cameras.json")
+GOOD = {"transform_matrix": EYE, "w": 4, "h": 3, "fl_x": 5.0, "fl_y": 5.0, "cx": 2.0, "cy": 1.5}
+FAR = [[1, 0, 0, 1e30], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ([], "a run's cameras.json"),
+        (3, "a run's cameras.json"),
+        ({}, "a run's cameras.json"),
+        ({"splits": []}, "a run's cameras.json"),
+        ({"splits": {"train": 3}}, "a run's cameras.json"),
+        ({"splits": {"train": {"a": 1}}}, "a run's cameras.json"),
+        ({"splits": {"train": [3]}}, "train camera 0"),
+        ({"splits": {"train": [GOOD, []]}}, "train camera 1"),
+        ({"splits": {"train": [{}]}}, "a transform_matrix in train camera 0"),
+        ({"splits": {"test": [GOOD, {**GOOD, "w": "wide"}]}}, "a number for w in test camera 1"),
+        ({"splits": {"train": [{**GOOD, "w": None}]}}, "w and h"),
+        ({"splits": {"train": [{**GOOD, "w": 1e9, "cx": 1}]}}, "1 to 65536"),
+        ({"splits": {"train": [{**GOOD, "w": 65536, "h": 65536}]}}, "fits in memory"),
+        ({"splits": {"train": [{**GOOD, "w": 10**400}]}}, "w and h"),
+        ({"splits": {"train": [{**GOOD, "fl_x": float("nan")}]}}, "finite fl_x"),
+        ({"splits": {"train": [{**GOOD, "fl_y": 0}]}}, "field of view"),
+        ({"splits": {"train": [{**GOOD, "k1": "x"}]}}, "a number for k1"),
+        ({"splits": {"train": [{**GOOD, "k1": float("inf")}]}}, "finite"),
+        ({"splits": {"train": [{**GOOD, "cx": True}]}}, "a number for cx"),
+        ({"splits": {"train": [{**GOOD, "transform_matrix": FAR}]}}, "a camera within 1e"),
+        ({"splits": {"train": [{**GOOD, "transform_matrix": [["a"] * 4] * 4}]}}, "numbers in the"),
+        ({"splits": {"train": [{**GOOD, "transform_matrix": [["1"] * 4] * 4}]}}, "numbers in the"),
+        ({"splits": {"train": [{**GOOD, "transform_matrix": [[float("nan")] * 4] * 4}]}}, "finite"),
+        ({"splits": {"train": [{**GOOD, "transform_matrix": [[0] * 4] * 4}]}}, "0 0 0 1"),
+        ({"splits": {"train": [{**GOOD, "transform_matrix": [[1]] * 9999}]}}, "4x4"),
+        ({"splits": {"train": [{**GOOD, "transform_matrix": "eye"}]}}, "4x4"),
+    ],
+)
+def test_what_is_no_cameras_file_is_one_line(tmp_path: Path, content: object, word: str) -> None:
+    path = Path("cameras.json")
+    (tmp_path / path).write_text(json.dumps(content))
+    with pytest.raises(InputError, match=word) as caught:
+        read_cameras(tmp_path / path)
+    line = str(caught.value).replace(str(tmp_path), "")
+    assert "cameras.json" in line and line.isprintable() and len(line) < 300

@@ -1,108 +1,84 @@
-import math
+import json
+from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from polyfield.errors import InputError
-from polyfield.scenes import camera_paths
+from polyfield.scenes.camera_paths import (
+    Interpolate,
+    Orbit,
+    PathFile,
+    RunCameras,
+    Split,
+    path_of,
+    same_size,
+)
 from polyfield.scenes.cameras import Camera
 
-CENTER = torch.tensor([12.8, 13.2, 5.2])
-BOUNDS = torch.stack([CENTER - 2, CENTER + 2])
+BOUNDS = torch.tensor([[-1.0, -1, -1], [1, 1, 1]])
 
 
-def _camera(position: torch.Tensor, up: torch.Tensor | None = None, size: int = 40) -> Camera:
-    up = torch.tensor([0.0, 0.0, 1.0]) if up is None else up
-    pose = camera_paths.looking_at(position, CENTER, up)
-    return Camera(pose, size, 30, 50.0, 50.0, size / 2, 15.0)
-
-
-def _ring(radius: float, height: float, count: int = 7) -> list[Camera]:
-    angles = [2 * math.pi * i / count for i in range(count)]
-    offsets = [[radius * math.cos(a), radius * math.sin(a), height] for a in angles]
-    return [_camera(CENTER + torch.tensor(offset)) for offset in offsets]
-
-
-def test_an_orbit_of_a_ring_lies_on_the_ring() -> None:
-    found = camera_paths.orbit(_ring(3.0, 1.0), BOUNDS, 8)
-    assert len(found) == 8
-    for camera in found:
-        offset = camera.pose[:3, 3] - CENTER
-        assert offset[2] == pytest.approx(1.0, abs=1e-3)
-        assert offset[:2].norm() == pytest.approx(3.0, abs=1e-3)
-        forward = -camera.pose[:3, 2]
-        assert torch.allclose(forward, -offset / offset.norm(), atol=1e-4)
-        assert camera.pose[2, 1] > 0
-    steps = [(a.pose[:3, 3] - b.pose[:3, 3]).norm() for a, b in zip(found, found[1:], strict=False)]
-    assert max(steps) - min(steps) < 1e-3
-
-
-def test_an_orbit_starts_beside_the_first_camera() -> None:
-    cameras = _ring(3.0, 1.0)
-    assert torch.allclose(
-        camera_paths.orbit(cameras, BOUNDS, 4)[0].pose, cameras[0].pose, atol=1e-3
-    )
-
-
-def test_an_orbit_takes_medians_not_means() -> None:
-    cameras = [*_ring(3.0, 1.0), _camera(CENTER + torch.tensor([500.0, 0.0, 0.1]))]
-    offset = camera_paths.orbit(cameras, BOUNDS, 1)[0].pose[:3, 3] - CENTER
-    assert offset.norm() == pytest.approx(math.sqrt(10), rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    "offset", [[0.0, 0.0, 3.0], [0.0, 0.0, 0.0], [0.0, 0.0, -1.0], [1e-9, 0.0, 0.0]]
-)
-def test_an_orbit_of_one_odd_camera_is_finite(offset: list[float]) -> None:
+def _camera(x: float) -> Camera:
     pose = torch.eye(4)
-    pose[:3, 3] = CENTER + torch.tensor(offset)
-    for camera in camera_paths.orbit([Camera(pose, 4, 4, 5.0, 5.0, 2.0, 2.0)], BOUNDS, 5):
-        rotation = camera.pose[:3, :3]
-        assert torch.allclose(rotation.T @ rotation, torch.eye(3), atol=1e-4)
-        assert torch.det(rotation) == pytest.approx(1.0, abs=1e-4)
+    pose[:3, 3] = torch.tensor([x, 0.0, 3.0])
+    return Camera(pose, 40, 30, 50.0, 50.0, 20.0, 15.0)
 
 
-def test_an_interpolation_passes_through_every_camera() -> None:
-    cameras = _ring(3.0, 1.0, 5)
-    found = camera_paths.interpolate(cameras, 4 * 6 + 1)
-    for index, camera in enumerate(cameras):
-        assert torch.allclose(found[index * 6].pose, camera.pose, atol=1e-4)
+RUN = RunCameras({"train": [_camera(float(i)) for i in range(3)], "test": [_camera(9.0)]}, BOUNDS)
 
 
-def test_an_interpolation_turns_the_short_way_at_a_constant_rate() -> None:
-    eye, turned = torch.eye(4), torch.eye(4)
-    turned[:2, :2] = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
-    cameras = [Camera(p, 4, 4, 5.0, 5.0, 2.0, 2.0) for p in (eye, turned)]
-    angles = [
-        math.degrees(math.atan2(float(c.pose[1, 0]), float(c.pose[0, 0])))
-        for c in camera_paths.interpolate(cameras, 4)
-    ]
-    assert angles == pytest.approx([0, 30, 60, 90], abs=1e-3)
+def test_a_word_names_a_kind_of_path() -> None:
+    assert path_of("orbit") == Orbit() and path_of("interpolate") == Interpolate()
+    assert path_of("test") == Split("test") and path_of("train") == Split("train")
+    assert path_of("a/b.JSON") == PathFile(Path("a/b.JSON"))
+    for wrong in ("orbitt", "", "a.yaml", "x" * 5000, "a\x1b[31m"):
+        with pytest.raises(InputError, match="pick one of them") as caught:
+            path_of(wrong)
+        assert len(str(caught.value)) < 300 and str(caught.value).isprintable()
 
 
-@given(st.integers(0, 2), st.booleans())
-def test_half_a_turn_is_no_trap(axis: int, negative: bool) -> None:
-    end = torch.eye(4)
-    for other in {0, 1, 2} - {axis}:
-        end[other, other] = -1
-    cameras = [Camera(p, 4, 4, 5.0, 5.0, 2.0, 2.0) for p in (torch.eye(4), end)]
-    found = camera_paths.interpolate(cameras[::-1] if negative else cameras, 5)
-    for camera in found:
-        rotation = camera.pose[:3, :3]
-        assert torch.allclose(rotation.T @ rotation, torch.eye(3), atol=1e-4)
-    assert torch.allclose(found[-1].pose, cameras[0 if negative else 1].pose, atol=1e-4)
+def test_the_test_split_is_drawn_from_the_run_alone() -> None:
+    found = path_of("test").cameras(RUN, None)
+    assert [float(camera.pose[0, 3]) for camera in found.cameras] == [9.0]
+    with pytest.raises(InputError, match="no --frames"):
+        path_of("test").cameras(RUN, 3)
+    with pytest.raises(InputError, match="cameras of the val split.*got train, test"):
+        path_of("val").cameras(RUN, None)
 
 
-def test_one_camera_can_not_be_interpolated() -> None:
-    with pytest.raises(InputError, match="two cameras"):
-        camera_paths.interpolate(_ring(3.0, 1.0, 1), 5)
+def test_orbit_and_interpolate_have_the_frames_asked_for() -> None:
+    for word in ("orbit", "interpolate"):
+        assert len(path_of(word).cameras(RUN, None).cameras) == 60
+        assert len(path_of(word).cameras(RUN, 3).cameras) == 3
+        for wrong in (0, -1, 10**12):
+            with pytest.raises(InputError, match="frames of 1 to 100000"):
+                path_of(word).cameras(RUN, wrong)
+    # One test camera is no path: the training ones are.
+    first, last = Interpolate().cameras(RUN, 2).cameras
+    assert (float(first.pose[0, 3]), float(last.pose[0, 3])) == (0.0, 2.0)
+    for word in ("orbit", "interpolate"):
+        with pytest.raises(InputError, match="cameras of the train split"):
+            path_of(word).cameras(RunCameras({"train": []}, BOUNDS), 3)
 
 
-def test_another_size_keeps_pixels_square_and_all_in_sight() -> None:
-    camera = Camera(torch.eye(4), 40, 30, 50.0, 51.0, 18.0, 16.0)
-    assert camera_paths.sized(camera, 80, 60).fl_x == pytest.approx(100.0)
-    wide = camera_paths.sized(camera, 160, 30)
-    assert (wide.fl_x, wide.fl_y) == (50.0, 51.0)
-    assert (wide.cx, wide.cy) == (78.0, 16.0)
+def test_a_file_has_its_own_frames(tmp_path: Path) -> None:
+    path = tmp_path / "path.json"
+    path.write_text(json.dumps({"frames": [{"transform_matrix": torch.eye(4).tolist()}] * 2}))
+    assert len(path_of(str(path)).cameras(RUN, None).cameras) == 2
+    assert len(path_of(str(path)).cameras(RUN, 2).cameras) == 2
+    with pytest.raises(InputError, match="has its own; got 3, not 2"):
+        path_of(str(path)).cameras(RUN, 3)
+    with pytest.raises(InputError, match="1 to 100000"):
+        path_of(str(path)).cameras(RUN, 0)
+    with pytest.raises(InputError, match="nowhere"):
+        path_of(str(tmp_path / "nowhere.json")).cameras(RUN, None)
+
+
+def test_all_views_have_one_size() -> None:
+    other = Camera(torch.eye(4), 80, 80, 50.0, 50.0, 40.0, 40.0)
+    views = same_size([RUN.splits["train"][0], other], None)
+    assert [(view.width, view.height) for view in views] == [(40, 30)] * 2
+    assert same_size([other], (20, 20))[0].fl_x == 12.5
+    with pytest.raises(InputError, match="--size"):
+        same_size([other], (65536, 65536))

@@ -1,8 +1,5 @@
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
@@ -38,39 +35,3 @@ def test_a_curve_is_made_of_any_history(tmp_path: Path) -> None:
     for history in ([], [[0.1, 0.5, 12.0]], [[0.1, float("nan"), float("nan")], [0.2, 0.0, 3.0]]):
         figures.write_curve(tmp_path / "curve.png", history, measured=20.0)
         assert read_image(tmp_path / "curve.png").shape[0] > 100
-
-
-def test_a_video_has_every_frame(tmp_path: Path) -> None:
-    frames = (np.full((31, 41, 3), 8 * i, np.uint8) for i in range(20))
-    assert figures.write_video(tmp_path / "a.mp4", frames) == 20
-    found = _read(tmp_path / "a.mp4")
-    assert found.shape == (20, 30, 40, 3)
-    assert abs(int(found[10].mean()) - 80) < 6
-
-
-def _read(path: Path) -> np.ndarray:
-    program = imageio_ffmpeg.get_ffmpeg_exe()
-    command = [program, "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-    done = subprocess.run(command, capture_output=True, check=True)
-    return np.frombuffer(done.stdout, np.uint8).reshape(-1, 30, 40, 3)
-
-
-def test_a_video_cut_short_leaves_nothing(tmp_path: Path) -> None:
-    def frames() -> Iterator[np.ndarray]:
-        yield np.zeros((30, 40, 3), np.uint8)
-        raise RuntimeError("no more")
-
-    with pytest.raises(RuntimeError, match="no more"):
-        figures.write_video(tmp_path / "a.mp4", frames())
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_depth_is_bright_where_near_and_black_where_empty() -> None:
-    depth = torch.tensor([[2.0, 3.0, 4.0, 0.0]])
-    opacity = torch.tensor([[1.0, 1.0, 1.0, 0.0]])
-    near, far = figures.depth_range(depth, opacity)
-    assert 1.5 < near < 2.1 and 3.9 < far < 4.5
-    found = figures.depth_picture(depth, opacity, near, far)
-    assert float(found[0, 3].sum()) == 0
-    assert not torch.allclose(found[0, 0], found[0, 2])
-    assert figures.depth_range(depth, 0 * opacity) == (0.0, 1.0)

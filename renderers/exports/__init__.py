@@ -1,0 +1,50 @@
+"""What is drawn -> files: `Export` is the list of kinds, `exporter_of` picks one by the path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from polyfield.errors import InputError
+from polyfield.renderers.exports.frames import Frames
+from polyfield.renderers.exports.video import FPS, Video
+
+__all__ = ["FPS", "Export", "Frames", "Video", "exporter_of"]
+
+Export = Video | Frames
+"""Every kind of file that frames are written to."""
+
+FILM = ".mp4"
+OTHER_FILES = frozenset(
+    # Films, and pictures of one frame: a folder of such a name is surely not meant.
+    ".3gp .apng .asf .avi .flv .gif .h264 .m4v .mkv .mov .mpeg .mpg .ogg .ogv .ts .webm .webp .wmv"
+    " .bmp .exr .heic .hdr .jpeg .jpg .png .ppm .tga .tif .tiff .json .yaml .yml .zip".split()
+)
+"""Endings that name a file we don't write."""
+
+
+def exporter_of(path: Path, fps: float | None = None, usual_fps: float | None = None) -> Export:
+    """The kind of export a path names: a film ends with .mp4, anything else is a folder.
+
+    A name with dots, such as orbit_v1.5, is a folder; so is a folder that is there already.
+
+    Args:
+        path: Where to write.
+        fps: Frames per second that the user asked for.
+        usual_fps: What a film has otherwise, for instance by its camera path; else 30.
+
+    Raises:
+        InputError: another kind of file, or frames per second for a folder.
+    """
+    suffix, there = path.suffix.lower(), os.path.isdir(path)
+    if not there and suffix == FILM:
+        return Video(next(rate for rate in (fps, usual_fps, FPS) if rate is not None))
+    if not there and suffix in OTHER_FILES:
+        raise InputError(
+            "--out FILE.mp4 or a folder", str(path), f"end it with {FILM}, or with nothing"
+        )
+    if fps is not None:
+        raise InputError(
+            f"--fps with --out FILE{FILM}", f"the folder {path}", f"leave out --fps, or add {FILM}"
+        )
+    return Frames()
