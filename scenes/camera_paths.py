@@ -91,7 +91,7 @@ def interpolate(cameras: Sequence[Camera], frames: int) -> list[Camera]:
         pose = torch.eye(4, dtype=torch.float64)
         pose[:3, :3] = _turned(poses[first, :3, :3], poses[first + 1, :3, :3], at - first)
         pose[:3, 3] = _spline(poses[:, :3, 3], first, at - first)
-        found.append(moved(lens, pose.float()))
+        found.append(moved(lens, pose))
     return found
 
 
@@ -106,7 +106,7 @@ def looking_at(
     pose[:3, 1] = torch.linalg.cross(back, right)
     pose[:3, 2] = back
     pose[:3, 3] = position
-    return pose.float()
+    return pose
 
 
 def _unit(vector: Tensor, otherwise: Tensor) -> Tensor:

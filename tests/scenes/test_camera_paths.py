@@ -59,7 +59,7 @@ def test_an_orbit_of_one_odd_camera_is_finite(offset: list[float]) -> None:
     pose = torch.eye(4)
     pose[:3, 3] = CENTER + torch.tensor(offset)
     for camera in camera_paths.orbit([Camera(pose, 4, 4, 5.0, 5.0, 2.0, 2.0)], BOUNDS, 5):
-        rotation = camera.pose[:3, :3]
+        rotation = camera.pose[:3, :3].float()
         assert torch.allclose(rotation.T @ rotation, torch.eye(3), atol=1e-4)
         assert torch.det(rotation) == pytest.approx(1.0, abs=1e-4)
 
@@ -90,7 +90,7 @@ def test_half_a_turn_is_no_trap(axis: int, negative: bool) -> None:
     cameras = [Camera(p, 4, 4, 5.0, 5.0, 2.0, 2.0) for p in (torch.eye(4), end)]
     found = camera_paths.interpolate(cameras[::-1] if negative else cameras, 5)
     for camera in found:
-        rotation = camera.pose[:3, :3]
+        rotation = camera.pose[:3, :3].float()
         assert torch.allclose(rotation.T @ rotation, torch.eye(3), atol=1e-4)
     assert torch.allclose(found[-1].pose, cameras[0 if negative else 1].pose, atol=1e-4)
 
