@@ -115,8 +115,8 @@ class Camera:
 class Cameras:
     """n views at once, as tensors: what training draws its rays from.
 
-    Rays are float32, whose 24 bits are too few for places on the globe: `poses`, and with them rays,
-    models and boxes, are measured from `origin`. A single `Camera` is in the user's frame.
+    Rays are float32, whose 24 bits are too few for places on the globe: `poses`, and with them
+    rays, models and boxes, are measured from `origin`. One `Camera` is in the user's frame.
     """
 
     poses: Float[Tensor, "n 4 4"]

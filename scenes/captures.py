@@ -42,12 +42,12 @@ def detect(path: str | os.PathLike[str]) -> Format:
     Raises:
         InputError: nothing there, or no known format; the message lists what was looked for.
     """
-    for format in FORMATS.values():
-        if format.found_at(path):
-            return format
+    for known in FORMATS.values():
+        if known.found_at(path):
+            return known
     if not os.path.exists(path):
         raise InputError(f"a data folder at {path}", "no such path", "check the path")
-    wanted = "; ".join(f"{format.looks_for} ({name})" for name, format in FORMATS.items())
+    wanted = "; ".join(f"{known.looks_for} ({name})" for name, known in FORMATS.items())
     raise InputError(
         f"a capture at {path}: {wanted}",
         "a folder without any of these" if os.path.isdir(path) else "a file",
@@ -56,7 +56,9 @@ def detect(path: str | os.PathLike[str]) -> Format:
 
 
 def open_capture(
-    path: str | os.PathLike[str], options: ReadOptions, format: Format | None = None
+    path: str | os.PathLike[str],
+    options: ReadOptions,
+    format: Format | None = None,  # noqa: A002  # as the flag
 ) -> Capture:
     """Parse and check a data set; its pixels are read later, split by split.
 

@@ -30,7 +30,7 @@ def check_pose(pose: Pose, where: str) -> Float[Tensor, "4 4"]:
         where: what the pose belongs to, for the message.
 
     Raises:
-        InputError: it isn't a rigid motion: shape, not finite, too far, scaled, sheared or mirrored.
+        InputError: it isn't a rigid motion: shape, not finite, far off, scaled, sheared, mirrored.
     """
     if isinstance(pose, Tensor):
         pose = pose.detach().cpu().numpy()

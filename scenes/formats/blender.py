@@ -51,6 +51,7 @@ class Blender:
         splits: dict[str, list[PosedImage]] = {}
         frames: dict[str, FrameList] = {}
         warnings: list[str] = []
+        notes: list[str] = []  # on the lens: that of one split is enough
         scale = 1.0
         for split in SPLITS:
             file = folder / f"transforms_{split}.json"
@@ -63,8 +64,8 @@ class Blender:
             if not found.listed:
                 continue
             check_each_once(found.listed, file)
-            splits[split], notes = posed_images(found.listed, content, file)
-            warnings += notes
+            splits[split], angles = posed_images(found.listed, content, file)
+            notes = notes or angles
             if split == "train":
                 scale = aabb_scale(content, file)
         warnings += overlap({split: found.listed for split, found in frames.items()}, folder)
@@ -74,7 +75,7 @@ class Blender:
                 path=str(path),
                 splits=splits,
                 missing=[name for found in frames.values() for name in found.missing],
-                warnings=warnings,
+                warnings=[*warnings, *notes],
             ),
             options,
             lambda outward: scale > 1 or outward,

@@ -50,7 +50,7 @@ def posed_images(
     _check_different(images, listed)
     if not disagreeing:
         return images, []
-    return images, [f"{disagreeing[0]} of {path}: the focal lengths are used"]
+    return images, [f"{disagreeing[0]}: the focal lengths are used"]
 
 
 def aabb_scale(content: Mapping[str, object], path: Path) -> float:

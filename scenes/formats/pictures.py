@@ -71,7 +71,7 @@ class Pictures:
         )
 
     def near(self, name: str) -> str:
-        """The name on disk that is most like a missing one and has its numbers; "" where none is."""
+        """The name on disk that is most like a missing one, with its numbers; "" where none is."""
         folder, _, last = name.rpartition("/")
         place = self._walk(folder)
         if place is None:

@@ -50,8 +50,9 @@ def test_files_that_instant_ngp_reads_beside_a_picture(folder, transforms, name)
     ("key", "value"),
     [
         ("ftheta_p1", 9.4e-3), ("k3", 1e-3), ("k5", -1e-3), ("k6", 1.0), ("p3", 0.1),
-        ("skew", 0.5), ("latlong", True), ("fisheye_crop_radius", 300), ("rolling_shutter", [0, 0, 1]),
-        ("distortion_params", [0.1, 0.0]), ("camera_model", "FISHEYE624"),
+        ("skew", 0.5), ("latlong", True), ("fisheye_crop_radius", 300),
+        ("rolling_shutter", [0, 0, 1]), ("distortion_params", [0.1, 0.0]),
+        ("camera_model", "FISHEYE624"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("in_frame", [False, True])

@@ -1,5 +1,6 @@
 """Pictures that a file names in other ways than the disk does."""
 
+import json
 import unicodedata
 
 import numpy as np
@@ -28,7 +29,7 @@ def named(folder, transforms, in_json, on_disk, count=4):
     folder.write("transforms.json", content)
 
 
-CAFE = "images/café"
+COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "images/café{}.png") for form in ("NFC", "NFD"))
 
 
 @pytest.mark.parametrize(
@@ -39,10 +40,10 @@ CAFE = "images/café"
         ("Images/x{}.png", "images/x{}.png"),
         ("images\\x{}.png", "images/x{}.png"),
         ("images/my%20view{}.png", "images/my view{}.png"),
-        (unicodedata.normalize("NFC", CAFE) + "{}.png", unicodedata.normalize("NFD", CAFE) + "{}.png"),
-        (unicodedata.normalize("NFD", CAFE) + "{}.png", unicodedata.normalize("NFC", CAFE) + "{}.png"),
+        (COMPOSED, DECOMPOSED),
+        (DECOMPOSED, COMPOSED),
     ],
-)  # fmt: skip
+)
 def test_another_spelling_is_found(folder, transforms, in_json, on_disk):
     named(folder, transforms, in_json.format, on_disk.format)
     capture = build(folder)
@@ -104,9 +105,13 @@ def test_names_the_system_refuses_are_missing_pictures(folder, transforms, name)
     assert build(folder).frames_skipped == [name]
 
 
-@pytest.mark.parametrize("spelt", ["./images/0002.png", "images//0002.png", "images/../images/0002.png", "images/0002.PNG", "images/0002"])  # fmt: skip
+@pytest.mark.parametrize(
+    "spelt",
+    ["./images/2.png", "images//2.png", "images/../images/2.png", "images/2.PNG", "images/2"],
+)
 def test_one_picture_under_two_spellings(folder, transforms, spelt):
-    content = transforms(4)
+    named(folder, transforms, "images/{}.png".format, "images/{}.png".format)
+    content = json.loads((folder.path / "transforms.json").read_text())
     content["frames"].append({**content["frames"][2], "file_path": spelt})
     folder.write("transforms.json", content)
     with pytest.raises(InputError, match="each picture once.*one picture as"):

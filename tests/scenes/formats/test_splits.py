@@ -39,7 +39,7 @@ def test_what_no_list_names_is_for_training(folder, transforms):
     (folder.path / picture(1)).unlink()
     folder.write("transforms.json", content)
     missing, empty = build(folder).warnings
-    assert "missing and skipped" in missing and "test_filenames and val_filenames" in empty
+    assert "missing and skipped" in missing and "val_filenames and test_filenames" in empty
 
 
 @pytest.mark.parametrize(
