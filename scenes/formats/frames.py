@@ -23,6 +23,8 @@ from polyfield.scenes.images import read_image
 
 NAMED = 20
 """How many missing pictures a warning names before it only counts."""
+FEW = 4
+"""How many an error names."""
 
 
 @dataclass(frozen=True)
@@ -207,8 +209,10 @@ def _missing_policy(
     if not missing:
         return []
     first = f"{missing[0]} (there is {hint})" if hint else missing[0]
-    names = ", ".join([first, *missing[1:NAMED]])
-    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+    refused = options.strict or 2 * len(missing) > total
+    most = FEW if refused else NAMED
+    names = ", ".join([first, *missing[1:most]])
+    more = f" and {len(missing) - most} more" if len(missing) > most else ""
     count = f"{len(missing)} of {total}"
     if options.strict:
         raise InputError(
@@ -216,7 +220,7 @@ def _missing_policy(
             f"{count} missing: {names}{more}",
             "add them, or leave out --strict",
         )
-    if 2 * len(missing) > total:
+    if refused:
         raise InputError(
             f"at least half of the pictures named in {path}",
             f"{count} missing: {names}{more}",

@@ -18,6 +18,8 @@ _JPEG_END = b"\xff\xd9"
 _TURNING = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
 """Formats, in Pillow's words, that may carry an EXIF orientation."""
 _ORIENTATION = 0x0112
+VIEW = 200
+"""Bytes per pixel that drawing and measuring a view takes, roughly: rays, colours, scores."""
 _TAIL = 1 << 12
 """Bytes at the end of a file in which its end mark has to be."""
 

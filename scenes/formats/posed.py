@@ -16,7 +16,7 @@ from polyfield.errors import InputError
 from polyfield.scenes.base import Capture, ColorSpace, Scene
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.color import straight
-from polyfield.scenes.formats.headers import check_memory
+from polyfield.scenes.formats.headers import VIEW, check_memory
 from polyfield.scenes.rays import Rays
 
 
@@ -75,8 +75,9 @@ class PosedCapture(Capture):
             )
         # Training is followed by measuring, with both splits in memory.
         others = [v.memory for name, v in self.views.items() if split == "train" != name]
+        largest = VIEW * int(views.cameras.size.prod(1).max())
         what = f"the {len(views.names)} {split} pictures of {self.path}"
-        check_memory(views.memory + max(others, default=0), what, views.downscale)
+        check_memory(views.memory + max(others, default=0) + largest, what, views.downscale)
         return PosedScene(self, split, views)
 
     def regrouped(self, names: Mapping[str, Sequence[str]]) -> PosedCapture:

@@ -161,11 +161,11 @@ def test_a_capture_larger_than_memory_is_refused_before_it_is_read(folder, trans
     capture = build(folder)
     kept = 6 * 4 * 4
     assert capture.views["train"].memory == 8 * kept + 4 * 6 * 4
-    monkeypatch.setattr(headers, "free_memory", lambda: 9 * kept)
+    monkeypatch.setattr(headers, "free_memory", lambda: 9 * kept + headers.VIEW * 24)
     with pytest.raises(InputError, match=r"the 8 train pictures of .*--downscale 2"):
         capture.scene("train")
     assert len(capture.scene("test")) == 2
-    monkeypatch.setattr(headers, "free_memory", lambda: 12 * kept)
+    monkeypatch.setattr(headers, "free_memory", lambda: 20 * kept + headers.VIEW * 24)
     assert len(capture.scene("train")) == 8
 
 
