@@ -51,7 +51,7 @@ def evaluate(
     config, task = folder.config(), task_of(folder)
     model: Any = load(folder.path).to(place)
     source = config["data"] if data is None else os.fspath(data)
-    opened = task.open(source, training=False)
+    opened = task.reopen(source, folder)
     for warning in opened.warnings:
         reporter.warn(warning)
     measured = task.measure(model, opened, split, reporter)

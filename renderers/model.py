@@ -76,13 +76,18 @@ class SceneInfo:
     """What the data decides about a radiance model."""
 
     bounds: Float[Tensor, "2 3"]
-    """Box of the scene, the user's frame."""
+    """Box of the scene, measured from `origin`."""
     unbounded: bool
     """Whether there is something outside."""
     color_space: ColorSpace
     """Of the colours."""
     background: tuple[float, float, float]
     """What lies behind everything, in that colour space."""
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Point of the user's frame that the field's coordinates are measured from.
+
+    Other than zero for data far from its own origin, where float32 has no room for a pixel.
+    """
 
 
 class RadianceModel(Model):
@@ -96,8 +101,15 @@ class RadianceModel(Model):
         super().__init__()
         self.configs = (field, sampler)
         self.info, self.bounds = info, info.bounds
+        if any(info.origin):
+            self.bounds = info.bounds.double() + torch.tensor(info.origin).double()
         self.field = field.build(domain(info.bounds, info.unbounded))
         self.renderer = VolumeRenderer(sampler.build(domain(info.bounds, info.unbounded)))
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """Point of the user's frame that the field's coordinates, and rays, are measured from."""
+        return self.info.origin
 
     @property
     def color_space(self) -> ColorSpace:
@@ -125,7 +137,7 @@ class RadianceModel(Model):
         Color [h, w, 3] over the background (the model's own if None), opacity, depth [h, w]: on
         the CPU, wherever the model is.
         """
-        eye = Cameras.stack([camera]).to(self.device)
+        eye = Cameras.stack([camera], origin=self.origin).to(self.device)
         return self.render_rays(eye.view(0), background)
 
     def render_rays(self, rays: Rays, background: Float[Tensor, "3"] | None = None) -> Pixels:
@@ -146,6 +158,7 @@ class RadianceModel(Model):
             "unbounded": self.info.unbounded,
             "color_space": self.info.color_space,
             "background": list(self.info.background),
+            "origin": list(self.info.origin),
         }
 
 
@@ -235,6 +248,7 @@ def _radiance(meta: dict[str, Any]) -> RadianceModel:
         bool(meta["unbounded"]),
         color_space,
         tuple(meta["background"]),
+        tuple(meta.get("origin", (0.0, 0.0, 0.0))),
     )
     return RadianceModel(
         from_tree(TaggedRadiance, meta["field"]),

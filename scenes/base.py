@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +32,10 @@ class ReadOptions:
     """Every n-th frame is kept for the test where a format has no split of its own; 0: none."""
     bounds: tuple[float, float, float, float, float, float] | None = None
     """Box of the scene, xmin ymin zmin xmax ymax zmax, in the data's own frame; else automatic."""
+    allow_outside: bool = False
+    """Also open pictures that lie outside the data folder: absolute paths, `..`, links."""
+    origin: tuple[float, float, float] | None = None
+    """Point of the data's frame that rays are measured from: a model's own; else automatic."""
 
     def __post_init__(self) -> None:
         if self.downscale < 1:
@@ -43,6 +48,8 @@ class ReadOptions:
                 str(self.test_every),
                 "give a whole number such as 8",
             )
+        if self.origin is not None and not all(math.isfinite(value) for value in self.origin):
+            raise InputError("an origin of three finite numbers", str(self.origin), "leave it out")
         if self.bounds is not None:
             low, high = self.bounds[:3], self.bounds[3:]
             finite = all(math.isfinite(value) for value in self.bounds)
@@ -62,7 +69,7 @@ class Scene(ABC):
     split: str
     """Which part of the data set this is: train, val, test."""
     bounds: Float[Tensor, "2 3"]
-    """Lower and upper corner of the scene's box, in the data's own frame."""
+    """Lower and upper corner of the scene's box, measured from the capture's origin."""
     unbounded: bool
     """Whether things exist outside `bounds`, so that a model has to contract space."""
     color_space: ColorSpace
@@ -111,8 +118,13 @@ class Capture(ABC):
     """Short name of the data set, for titles."""
     path: str
     """Where it came from, as the user gave it."""
+    origin: tuple[float, float, float]
+    """Point of the data's own frame that `bounds`, cameras' poses and rays are measured from.
+
+    Zero but for data so far from its zero that float32 would blur it; a model keeps it.
+    """
     bounds: Float[Tensor, "2 3"]
-    """Lower and upper corner of the scene's box, in the data's own frame."""
+    """Lower and upper corner of the scene's box, measured from `origin`."""
     unbounded: bool
     """Whether things exist outside `bounds`."""
     color_space: ColorSpace
@@ -133,6 +145,28 @@ class Capture(ABC):
 
         Raises:
             InputError: the data has no such split.
+        """
+
+    @abstractmethod
+    def names(self, split: str) -> tuple[str, ...]:
+        """The names of a split's views, as `Scene.view_name` gives them; reads no pixels.
+
+        Raises:
+            InputError: the data has no such split.
+        """
+
+    @abstractmethod
+    def regrouped(self, names: Mapping[str, Sequence[str]]) -> Capture:
+        """The same data with splits of these views, whatever splits it has by itself.
+
+        What was held out stays so although pictures came, went or came back since.
+
+        Args:
+            names: those of the views of each split, train first.
+
+        Returns:
+            A capture whose warnings tell of views that are gone or new; a split whose views are all
+            gone is left out.
         """
 
     @abstractmethod

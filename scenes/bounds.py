@@ -1,16 +1,102 @@
-"""Where a capture's scene is: the box that cameras imply."""
+"""Where a capture's scene is: the box that cameras imply, and the point to measure from."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.cameras import Cameras
+from polyfield.scenes.cameras import Camera, Cameras
 
 MARGIN = 1.05
 """How much larger than the cameras' common view the box is."""
+FAR = 64.0
+"""Coordinates so many times larger than the scene are measured from elsewhere: of float32's 24 bits
+18 are left then, a two-hundredth of a pixel."""
+ONE_POINT = 1e-3
+"""Cameras that are so near to each other (RMS, world units) stand at one point ..."""
+ROUNDING = 1e-7
+"""... or so near in parts of their distance from zero: float32 rounds that away."""
+
+
+@dataclass(frozen=True)
+class CommonView:
+    """What cameras look at together."""
+
+    center: Float[Tensor, " 3"]
+    """The point nearest to all optical axes."""
+    depth: Float[Tensor, " n"]
+    """How far ahead of each camera it is; negative behind."""
+    distance: Float[Tensor, " n"]
+    """How far from each camera it is."""
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it lies ahead of most cameras, and not far to their side."""
+        far, median = self.distance.median(), self.depth.median()
+        return bool(median > 0.5 * far) and bool(far > 0)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it lies behind most cameras, and not far to their side."""
+        far, median = self.distance.median(), self.depth.median()
+        return bool(median < -0.5 * far) and bool(far > 0)
+
+
+def common_view(poses: Float[Tensor, "n 4 4"]) -> CommonView:
+    """The point that cameras look at, or away from.
+
+    Args:
+        poses: camera-to-world in OpenGL axes, at least one.
+    """
+    positions, forward = poses[:, :3, 3].double(), -poses[:, :3, 2].double()
+    center = _nearest_point(positions, forward)
+    depth = ((center - positions) * forward).sum(1)
+    return CommonView(center, depth, (center - positions).norm(dim=1))
+
+
+def at_one_point(cameras: Cameras) -> bool:
+    """Whether two or more cameras stand at one point, as on a tripod: no distance can be known."""
+    positions = cameras.poses[:, :3, 3].double()
+    mean = positions.mean(0)
+    spread = float((positions - mean).square().sum(1).mean().sqrt())
+    place = float((mean + torch.tensor(cameras.origin, dtype=torch.float64)).norm())
+    return len(cameras) > 1 and spread < max(ONE_POINT, ROUNDING * place)
+
+
+def choose_origin(cameras: Sequence[Camera], options: ReadOptions) -> tuple[float, float, float]:
+    """The point that a capture's coordinates are measured from.
+
+    Zero, unless the scene is so far from it that float32 would blur it, as in a map's coordinates.
+
+    Args:
+        cameras: those of the training split.
+        options: `origin` overrides.
+
+    Returns:
+        A round number near the middle of the scene, in the data's own frame.
+    """
+    if options.origin is not None:
+        return options.origin
+    positions = torch.stack([camera.pose[:3, 3] for camera in cameras])
+    farthest = float(positions.abs().amax())
+    low, high = positions.amin(0), positions.amax(0)
+    if farthest <= FAR * float((high - low).amax()):
+        return 0.0, 0.0, 0.0
+    x, y, z = ((low + high) / 2).tolist()
+    box = automatic_bounds(Cameras.stack(cameras, origin=(x, y, z))).double()
+    size = float((box[1] - box[0]).amax())
+    if farthest <= FAR * size:
+        return 0.0, 0.0, 0.0
+    step = 10.0 ** math.floor(math.log10(size))
+    middle = box.mean(0) + torch.tensor([x, y, z], dtype=torch.float64)
+    x, y, z = (round(value / step) * step for value in middle.tolist())
+    return x, y, z
 
 
 def scene_bounds(cameras: Cameras, options: ReadOptions) -> Float[Tensor, "2 3"]:
@@ -21,10 +107,11 @@ def scene_bounds(cameras: Cameras, options: ReadOptions) -> Float[Tensor, "2 3"]
         options: `bounds` overrides.
 
     Returns:
-        Lower and upper corner in the data's own frame.
+        Lower and upper corner, measured from the cameras' origin.
     """
     if options.bounds is not None:
-        return torch.tensor(options.bounds).view(2, 3)
+        corners = torch.tensor(options.bounds, dtype=torch.float64).view(2, 3)
+        return (corners - torch.tensor(cameras.origin, dtype=torch.float64)).float()
     return automatic_bounds(cameras)
 
 
@@ -33,28 +120,26 @@ def automatic_bounds(cameras: Cameras) -> Float[Tensor, "2 3"]:
 
     Cameras that look inward: the centre is the point nearest to all optical axes, and half the edge
     is the median over the cameras of what the wider side of the picture sees at that point. Cameras
-    that don't look at a common point (a walk, a panorama): a cube around the cameras themselves.
+    that don't look at a common point (a walk, a panorama): a cube around the cameras themselves, of
+    edge 2 where they all stand at one point.
 
     Args:
         cameras: at least one camera.
 
     Returns:
-        Lower and upper corner in the data's own frame.
+        Lower and upper corner, measured from the cameras' origin.
     """
-    positions = cameras.poses[:, :3, 3].double()
-    forward = -cameras.poses[:, :3, 2].double()
-    center = _nearest_point(positions, forward)
-    depth = ((center - positions) * forward).sum(1)
-    distance = (center - positions).norm(dim=1)
-    # Inward: the common point lies ahead of most cameras, and not far to their side.
-    if bool(depth.median() > 0.5 * distance.median()) and bool(distance.median() > 0):
+    view = common_view(cameras.poses)
+    if view.is_ahead and not at_one_point(cameras):
         wider = (cameras.size / cameras.focal / 2).amax(1).double()
-        half = (distance * wider).median()
+        center, half = view.center, (view.distance * wider).median()
     else:
+        positions = cameras.poses[:, :3, 3].double()
         low, high = positions.amin(0), positions.amax(0)
         center = (low + high) / 2
         half = (high - low).amax() / 2
-        half = half if bool(half > 0) else torch.ones_like(half)
+        alone = at_one_point(cameras) or not bool(half > 0)
+        half = torch.ones_like(half) if alone else half
     return torch.stack([center - MARGIN * half, center + MARGIN * half]).float()
 
 

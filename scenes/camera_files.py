@@ -23,7 +23,24 @@ def write_cameras(path: Path, capture: Capture) -> None:
         cameras = capture.cameras(split)
         splits[split] = [camera_object(cameras[i]) for i in range(len(cameras))]
     about = "transform_matrix is camera-to-world in OpenGL axes and the data's own units"
-    write_json(path, {"about": about, "splits": splits})
+    names = {split: list(capture.names(split)) for split in capture.splits}
+    write_json(path, {"about": about, "splits": splits, "names": names})
+
+
+def read_names(path: Path) -> dict[str, tuple[str, ...]]:
+    """Names of the views of each split, as the data has them; none in files of the first edition.
+
+    Raises:
+        InputError: no such file, or not one of a run.
+    """
+    tree = read_json(path)
+    names = tree.get("names", {}) if isinstance(tree, dict) else None
+    if not isinstance(names, dict) or not all(
+        isinstance(part, list) and all(isinstance(name, str) for name in part)
+        for part in names.values()
+    ):
+        raise InputError("a run's cameras.json", str(path), "fit the run again")
+    return {split: tuple(part) for split, part in names.items()}
 
 
 def read_cameras(path: Path) -> dict[str, list[Camera]]:

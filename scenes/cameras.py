@@ -29,7 +29,7 @@ class Camera:
     """One view: a pose, a picture size and a lens."""
 
     pose: Float[Tensor, "4 4"]
-    """Camera-to-world, OpenGL axes, world units."""
+    """Camera-to-world, OpenGL axes, the user's frame and units; float64, since that may be UTM."""
     width: int
     """Picture width in pixels."""
     height: int
@@ -113,10 +113,14 @@ class Camera:
 
 @dataclass(frozen=True, eq=False)
 class Cameras:
-    """n views at once, as tensors: what training draws its rays from."""
+    """n views at once, as tensors: what training draws its rays from.
+
+    Rays are float32, whose 24 bits are too few for places on the globe: `poses`, and with them
+    rays, models and boxes, are measured from `origin`. One `Camera` is in the user's frame.
+    """
 
     poses: Float[Tensor, "n 4 4"]
-    """Camera-to-world, OpenGL axes."""
+    """Camera-to-world, OpenGL axes, measured from `origin`; float32."""
     focal: Float[Tensor, "n 2"]
     """Focal lengths in pixels: horizontal, vertical."""
     center: Float[Tensor, "n 2"]
@@ -129,6 +133,8 @@ class Cameras:
     """Smallest t of the rays, world units."""
     far: float = math.inf
     """Largest t of the rays, world units."""
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """The point of the user's frame that `poses` are measured from."""
     _table: Float[Tensor, "n 16"] = field(init=False, repr=False)
     """One row per camera (center, 1/focal, rotation, position), so that a step gathers once."""
     _steps: int = field(init=False, repr=False)
@@ -148,14 +154,29 @@ class Cameras:
         object.__setattr__(self, "_steps", _undistortion_steps(self))
 
     @classmethod
-    def stack(cls, cameras: Sequence[Camera], near: float = 0.0, far: float = math.inf) -> Cameras:
+    def stack(
+        cls,
+        cameras: Sequence[Camera],
+        near: float = 0.0,
+        far: float = math.inf,
+        origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> Cameras:
         """A batch from single cameras; sizes and lenses may differ.
+
+        Args:
+            cameras: in the user's frame.
+            near: smallest t of the rays, world units.
+            far: largest t of the rays, world units.
+            origin: the point of the user's frame to measure from: a model's own, to render it.
 
         Raises:
             InputError: a lens folds the image over, so that pixels have no single ray.
         """
+        poses = torch.stack([c.pose for c in cameras]) if cameras else torch.zeros(0, 4, 4)
+        poses = poses.double()
+        poses[:, :3, 3] -= torch.tensor(origin, dtype=torch.float64)
         return cls(
-            poses=torch.stack([c.pose for c in cameras]) if cameras else torch.zeros(0, 4, 4),
+            poses=poses.float(),
             focal=torch.tensor([[c.fl_x, c.fl_y] for c in cameras]).reshape(-1, 2),
             center=torch.tensor([[c.cx, c.cy] for c in cameras]).reshape(-1, 2),
             size=torch.tensor([[c.width, c.height] for c in cameras], dtype=torch.int64).reshape(
@@ -164,18 +185,21 @@ class Cameras:
             distortion=torch.tensor([c.distortion for c in cameras]).reshape(-1, 4),
             near=near,
             far=far,
+            origin=origin,
         )
 
     def __len__(self) -> int:
         return len(self.poses)
 
     def __getitem__(self, index: int) -> Camera:
-        """One of the views, by its number."""
+        """One of the views, by its number, in the user's frame."""
         width, height = self.size[index].tolist()
         fl_x, fl_y = self.focal[index].tolist()
         cx, cy = self.center[index].tolist()
         k1, k2, p1, p2 = self.distortion[index].tolist()
-        return Camera(self.poses[index], width, height, fl_x, fl_y, cx, cy, (k1, k2, p1, p2))
+        pose = self.poses[index].cpu().double()
+        pose[:3, 3] += torch.tensor(self.origin, dtype=torch.float64)
+        return Camera(pose, width, height, fl_x, fl_y, cx, cy, (k1, k2, p1, p2))
 
     def to(self, device: torch.device | str) -> Cameras:
         """The same cameras on another device."""
@@ -187,6 +211,7 @@ class Cameras:
             self.distortion.to(device),
             self.near,
             self.far,
+            self.origin,
         )
 
     def rays(self, camera: Int64[Tensor, " m"], pixel: Float[Tensor, "m 2"]) -> Rays:

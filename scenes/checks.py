@@ -12,33 +12,38 @@ from torch import Tensor
 
 from polyfield.errors import InputError
 
-Pose = Tensor | np.ndarray | Sequence[Sequence[float]]
-"""A camera-to-world matrix, 4x4 or 3x4."""
+Pose = Tensor | np.ndarray | Sequence[Sequence[float]] | Sequence[float]
+"""A camera-to-world matrix, 4x4 or 3x4, or its 16 or 12 numbers row by row."""
+
+FARTHEST = 1e10
+"""Largest coordinate of a camera: ECEF millimetres fit."""
 
 ROTATION_TOLERANCE = 5e-3
 """Largest entry of R^T R - I: files with few digits pass, a scale or a shear doesn't."""
 
 
 def check_pose(pose: Pose, where: str) -> Float[Tensor, "4 4"]:
-    """A pose as a float32 4x4 matrix.
+    """A pose as a float64 4x4 matrix.
 
     Args:
-        pose: 4x4 or 3x4 camera-to-world numbers.
+        pose: camera-to-world numbers: 4x4, 3x4, or 16 or 12 of them row by row.
         where: what the pose belongs to, for the message.
 
     Raises:
-        InputError: it isn't a rigid motion: shape, not finite, scaled, sheared or mirrored.
+        InputError: it isn't a rigid motion: shape, not finite, far off, scaled, sheared, mirrored.
     """
     if isinstance(pose, Tensor):
         pose = pose.detach().cpu().numpy()
     try:
         matrix = np.array(pose, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(
             f"a 4x4 camera-to-world matrix of numbers in {where}",
             "rows that don't form a matrix of numbers",
             "write four rows of four numbers",
         ) from None
+    if matrix.shape in ((12,), (16,)):
+        matrix = matrix.reshape(-1, 4)
     if matrix.shape == (3, 4):
         matrix = np.vstack([matrix, [0.0, 0.0, 0.0, 1.0]])
     if matrix.shape != (4, 4):
@@ -60,7 +65,13 @@ def check_pose(pose: Pose, where: str) -> Float[Tensor, "4 4"]:
             "write camera-to-world rows, not columns",
         )
     _check_rotation(matrix[:3, :3], where)
-    return torch.from_numpy(matrix).float()
+    if np.abs(matrix[:3, 3]).max() > FARTHEST:
+        raise InputError(
+            f"a camera within {FARTHEST:g} units of the origin in {where}",
+            " ".join(f"{value:g}" for value in matrix[:3, 3]),
+            "remove that frame or pose the capture again",
+        )
+    return torch.from_numpy(matrix)
 
 
 def _check_rotation(rotation: np.ndarray, where: str) -> None:

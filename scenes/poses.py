@@ -77,6 +77,7 @@ def random_cameras(cameras: Cameras, n: int, generator: torch.Generator) -> Came
         torch.zeros(n, 4),
         cameras.near,
         cameras.far,
+        cameras.origin,
     )
 
 

@@ -40,7 +40,7 @@ LESS_SCENE: dict[str, Any] = {
     "rbf": Radiance(Rbf(kernels=40, neighbours=3, waves=None, normalise=False, grid=SMALL)),
 }
 LESS_IMAGE: dict[str, Any] = {"rbf": Coordinate(Rbf(kernels=40, grid=SMALL))}
-CAPTURE = Analytic(size=12, train=4, val=1, test=2).build("demo", ReadOptions())
+CAPTURE = Analytic(size=12, train=4, val=1, test=2).open("demo", ReadOptions())
 
 
 def scene_run(name: str, steps: int) -> ScenePreset:

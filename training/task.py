@@ -208,6 +208,10 @@ class Task(Learner[DataT, ModelT]):
     def presets(cls) -> Mapping[str, Task[DataT, ModelT]]:
         """Named starting points."""
 
+    @abstractmethod
+    def reopen(self, source: Any, run: Run) -> DataT:
+        """Data to measure a run on: what was held out then is held out now."""
+
     @classmethod
     @abstractmethod
     def methods(cls) -> Mapping[str, type]:

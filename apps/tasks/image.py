@@ -184,6 +184,10 @@ class Image(Task[ImageData, SignalModel]):
         pixels = from_float(measured.prediction.numpy(), data.image.dtype)
         write_image(run.file(f"prediction{_ending(data)}"), pixels)
 
+    def reopen(self, source: str | os.PathLike[str] | np.ndarray, run: Run) -> ImageData:
+        """The same: what is held out depends on the size alone."""
+        return self.open(source, training=False)
+
     # Distillation.
 
     @classmethod

@@ -29,7 +29,6 @@ from polyfield.files import write_whole
 from polyfield.renderers.exports import exporter_of
 from polyfield.renderers.model import RadianceModel, SceneInfo, TaggedRadiance, TaggedSampler
 from polyfield.renderers.occupancy import OccupancyGrid
-from polyfield.scenes import open_capture
 from polyfield.scenes.background import (
     estimate_background,
     training_background,
@@ -37,8 +36,14 @@ from polyfield.scenes.background import (
 )
 from polyfield.scenes.base import Capture, ReadOptions
 from polyfield.scenes.base import Scene as Views
-from polyfield.scenes.camera_files import fingerprint, read_cameras, write_cameras
+from polyfield.scenes.camera_files import (
+    fingerprint,
+    read_cameras,
+    read_names,
+    write_cameras,
+)
 from polyfield.scenes.cameras import Cameras
+from polyfield.scenes.captures import format_named, open_capture
 from polyfield.scenes.poses import random_cameras
 from polyfield.training.distillation.methods import KiloNerf, Pvd, PvdActive
 from polyfield.training.distillation.radiance import radiance_lesson, radiance_student
@@ -105,6 +110,11 @@ class Scene(Task[SceneData, RadianceModel]):
         ),
     ] = "random"
 
+    format: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="NAME", help="Format of the capture; found by itself by default."),
+    ] = None
+
     @classmethod
     def presets(cls) -> Mapping[str, Scene]:
         """Named starting points."""
@@ -119,7 +129,8 @@ class Scene(Task[SceneData, RadianceModel]):
     def open(self, source: str | os.PathLike[str], training: bool = True) -> SceneData:
         """Parse a capture, and read its training images where they are trained on."""
         viewing_background(self.background)
-        capture = open_capture(source, self.read)
+        named = None if self.format is None else format_named(self.format)
+        capture = open_capture(source, self.read, named)
         if not training:
             return SceneData(capture, None, capture.name, (), None)
         views, notes = capture.scene("train"), []
@@ -135,7 +146,9 @@ class Scene(Task[SceneData, RadianceModel]):
         """A model in the capture's frame."""
         capture = data.capture
         behind = data.background or viewing_background(self.background)
-        info = SceneInfo(capture.bounds, capture.unbounded, capture.color_space, behind)
+        info = SceneInfo(
+            capture.bounds, capture.unbounded, capture.color_space, behind, capture.origin
+        )
         return RadianceModel(self.field, self.sampler, info)
 
     def training(self, model: RadianceModel, data: SceneData, seed: int) -> Training:
@@ -179,7 +192,23 @@ class Scene(Task[SceneData, RadianceModel]):
         most: int | None = None,
     ) -> Measured:
         """Compare with the views of a split."""
-        return measure_scene(model, data.capture, split, reporter, most)
+        capture = self._in_frame(data, model).capture
+        return measure_scene(model, capture, split, reporter, most)
+
+    def _in_frame(self, data: SceneData, model: RadianceModel) -> SceneData:
+        """The data with its coordinates measured from where the model's are."""
+        if data.capture.origin == model.origin:
+            return data
+        task = replace(self, read=replace(self.read, origin=model.origin))
+        return task.open(data.capture.path, training=data.views is not None)
+
+    def reopen(self, source: str | os.PathLike[str], run: Run) -> SceneData:
+        """A capture with its views in the splits that the run had them in."""
+        data = self.open(source, training=False)
+        if os.fspath(source) != run.config()["data"]:
+            return data
+        names = read_names(run.file("cameras.json"))
+        return replace(data, capture=data.capture.regrouped(names)) if names else data
 
     def write_inputs(self, data: SceneData, run: Run) -> None:
         """Cameras, in the user's frame."""
@@ -222,6 +251,7 @@ class Scene(Task[SceneData, RadianceModel]):
         first = radiance_lesson(model, theirs, method, cameras, seed, samples, self.fit)
         if finetune is None:
             return first
+        finetune = self._in_frame(finetune, model)
         if finetune.capture.color_space != theirs.color_space:
             raise InputError(
                 f"{theirs.color_space} images for --finetune, as the teacher's",
@@ -254,7 +284,7 @@ class Scene(Task[SceneData, RadianceModel]):
     ) -> Callable[[], float]:
         """PSNR on fixed pixels of held-out images, else of what the teacher sees."""
         try:
-            views = None if data is None else held_out(data.capture)
+            views = None if data is None else held_out(self._in_frame(data, model).capture)
         except InputError:
             views = None
         if views is not None:
@@ -300,7 +330,7 @@ def _cameras(teacher: Teacher) -> Cameras:
     views = read_cameras(teacher.run.file("cameras.json"))
     if not views.get("train"):
         raise InputError("a teacher with training cameras", "none", "fit it again")
-    return Cameras.stack(views["train"])
+    return Cameras.stack(views["train"], origin=cast(RadianceModel, teacher.model).origin)
 
 
 def _background(teacher: Teacher) -> torch.Tensor:

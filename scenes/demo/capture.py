@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.color import block_mean, from_float
 from polyfield.scenes.demo.scene import BOUNDS, render
 from polyfield.scenes.formats.posed import PosedCapture, Views
+from polyfield.scenes.suspicions import check_box
 
 DEMO = "demo"
 """What stands for the built-in scene where a data folder is asked for."""
@@ -29,6 +31,10 @@ CENTER = (0.0, 0.0, 0.25)
 class Analytic:
     """A still life of glossy solids, computed when a split is read; transparent background."""
 
+    name: ClassVar[str] = "demo"
+    """What it is called on the command line."""
+    looks_for: ClassVar[str] = "the word demo"
+    """What a path must be."""
     size: int = 160
     """Width and height of the pictures in pixels."""
     train: int = 60
@@ -40,7 +46,11 @@ class Analytic:
     distance: float = 3.9
     """From the cameras to the middle of the scene, world units."""
 
-    def build(self, path: str | os.PathLike[str], options: ReadOptions) -> PosedCapture:
+    def found_at(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a path stands for the built-in scene."""
+        return str(path) == DEMO
+
+    def open(self, path: str | os.PathLike[str], options: ReadOptions) -> PosedCapture:
         """Place the cameras; pixels are computed later.
 
         Args:
@@ -68,21 +78,24 @@ class Analytic:
             "val": _dome(self.val, 0.5),
             "test": around,
         }
-        bounds = torch.tensor(options.bounds or [*BOUNDS[0], *BOUNDS[1]]).view(2, 3)
+        origin = options.origin or (0.0, 0.0, 0.0)
+        box = torch.tensor(options.bounds or [*BOUNDS[0], *BOUNDS[1]], dtype=torch.float64)
+        bounds = (box.view(2, 3) - torch.tensor(origin, dtype=torch.float64)).float()
+        views = {split: self._views(split, angles, options) for split, angles in splits.items()}
         return PosedCapture(
             name=DEMO,
             path=str(path),
             bounds=bounds,
             unbounded=False,
             color_space="srgb",
-            views={
-                split: self._views(split, angles, options.downscale)
-                for split, angles in splits.items()
-            },
+            views=views,
+            warnings=check_box(views["train"].cameras, bounds, False, options),
+            origin=origin,
         )
 
-    def _views(self, split: str, angles: list[tuple[float, float]], factor: int) -> Views:
+    def _views(self, split: str, angles: list[tuple[float, float]], options: ReadOptions) -> Views:
         """The views of a split, from azimuths and elevations."""
+        factor = options.downscale
         focal = self.size / 2 / math.tan(FIELD_OF_VIEW / 2)
         middle = self.size / 2
         full = [
@@ -96,7 +109,9 @@ class Analytic:
             return block_mean(from_float(render(full[index]), np.uint8), factor)
 
         names = tuple(f"{split}/{i:03d}" for i in range(len(full)))
-        return Views(Cameras.stack([camera.reduced(factor) for camera in full]), names, read)
+        cameras = [camera.reduced(factor) for camera in full]
+        origin = options.origin or (0.0, 0.0, 0.0)
+        return Views(Cameras.stack(cameras, origin=origin), names, read)
 
 
 def look_at(azimuth: float, elevation: float, distance: float) -> Float[Tensor, "4 4"]:

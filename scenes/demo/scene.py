@@ -121,7 +121,7 @@ def render(camera: Camera) -> Float[np.ndarray, "h w 4"]:
         camera: outside of all things, without lens distortion.
     """
     assert not any(camera.distortion)
-    pose = camera.pose.numpy()
+    pose = camera.pose.float().numpy()
     rows, columns = np.divmod(np.arange(camera.width * camera.height), np.int64(camera.width))
     total = np.zeros((len(rows), 4), np.float32)
     for (right, down), lamp in zip(_OFFSETS, LAMP, strict=True):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.bounds import scene_bounds
-from polyfield.scenes.formats.frames import PosedImage, list_frames, read_object, views_of
-from polyfield.scenes.formats.intrinsics import posed_images
+from polyfield.scenes.formats.frames import FrameList, PosedImage, list_frames, read_object
+from polyfield.scenes.formats.intrinsics import aabb_scale, posed_images
+from polyfield.scenes.formats.keys import BLENDER
 from polyfield.scenes.formats.posed import PosedCapture
+from polyfield.scenes.formats.splits import check_each_once, overlap
+from polyfield.scenes.formats.whole import Parts, capture_of
 
 SPLITS = ("train", "val", "test")
 
@@ -19,11 +22,22 @@ SPLITS = ("train", "val", "test")
 class Blender:
     """A folder with transforms_train.json and, where there are, transforms_val and _test.json.
 
-    Everything is taken to be inside the bounds; only pictures named in the JSON are read. The lens
-    is camera_angle_x, as in NeRF-synthetic, or anything a transforms.json may say.
+    Things are taken to be inside the bounds, unless aabb_scale is above 1 or the cameras look
+    outward; only pictures named in the JSON are read. The lens is camera_angle_x, as in
+    NeRF-synthetic, or anything a transforms.json may say. A val or test split without frames, or
+    none of whose pictures is there, is no split.
     """
 
-    def build(self, path: str | os.PathLike[str], options: ReadOptions) -> PosedCapture:
+    name: ClassVar[str] = "blender"
+    """What it is called on the command line."""
+    looks_for: ClassVar[str] = "transforms_train.json"
+    """What a path must hold."""
+
+    def found_at(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a path is a folder of this format."""
+        return os.path.isfile(Path(path) / self.looks_for)
+
+    def open(self, path: str | os.PathLike[str], options: ReadOptions) -> PosedCapture:
         """Parse and check the folder; pixels are read later.
 
         Args:
@@ -35,27 +49,34 @@ class Blender:
         """
         folder = Path(path)
         splits: dict[str, list[PosedImage]] = {}
-        skipped: list[str] = []
+        frames: dict[str, FrameList] = {}
         warnings: list[str] = []
-        is_float = False
+        notes: list[str] = []  # on the lens: that of one split is enough
+        scale = 1.0
         for split in SPLITS:
             file = folder / f"transforms_{split}.json"
             if split != "train" and not file.is_file():
                 continue
             content = read_object(file)
-            listed, missing, notes = list_frames(content, file, options)
-            splits[split] = posed_images(listed, content, file)
-            skipped += missing
-            warnings += notes
-            is_float = is_float or listed[0].info.is_float
-        views = {split: views_of(images, options) for split, images in splits.items()}
-        return PosedCapture(
-            name=folder.resolve().name,
-            path=str(path),
-            bounds=scene_bounds(views["train"].cameras, options),
-            unbounded=False,
-            color_space="linear" if is_float else "srgb",
-            views=views,
-            frames_skipped=skipped,
-            warnings=warnings,
+            found = list_frames(content, file, options, BLENDER, optional=split != "train")
+            frames[split] = found
+            warnings += found.warnings
+            if not found.listed:
+                continue
+            check_each_once(found.listed, file)
+            splits[split], angles = posed_images(found.listed, content, file)
+            notes = notes or angles
+            if split == "train":
+                scale = aabb_scale(content, file)
+        warnings += overlap({split: found.listed for split, found in frames.items()}, folder)
+        return capture_of(
+            Parts(
+                name=folder.resolve().name,
+                path=str(path),
+                splits=splits,
+                missing=[name for found in frames.values() for name in found.missing],
+                warnings=[*warnings, *notes],
+            ),
+            options,
+            lambda outward: scale > 1 or outward,
         )

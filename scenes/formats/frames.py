@@ -1,10 +1,11 @@
-"""What posed-picture formats share: reading JSON, finding pictures, checking frames, splitting."""
+"""What posed-picture formats share: reading JSON, listing frames with their pictures, views."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,16 @@ from polyfield.files import read_json
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.color import block_mean
+from polyfield.scenes.formats.headers import Header, memory_needed, read_header
+from polyfield.scenes.formats.keys import TRANSPARENT, Keys
+from polyfield.scenes.formats.pictures import Pictures, check_companions
 from polyfield.scenes.formats.posed import Views
-from polyfield.scenes.images import EXTENSIONS, ImageInfo, read_image, read_info
+from polyfield.scenes.images import read_image
 
 NAMED = 20
 """How many missing pictures a warning names before it only counts."""
+FEW = 4
+"""How many an error names."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,26 @@ class Listed:
     """Its picture as the file names it, with forward slashes."""
     image: Path
     """The picture on disk."""
-    info: ImageInfo
-    """What the picture's first bytes say."""
+    header: Header
+    """What the picture's file says before it is decoded."""
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """The same for all spellings of one file."""
+        stat = os.stat(self.image)
+        return stat.st_dev, stat.st_ino
+
+
+@dataclass(frozen=True)
+class FrameList:
+    """The frames of a file."""
+
+    listed: list[Listed]
+    """Those with a picture on disk, in the file's order."""
+    missing: list[str] = field(default_factory=list)
+    """Names of the pictures of the others."""
+    warnings: list[str] = field(default_factory=list)
+    """One line each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +71,10 @@ class PosedImage:
     """The picture on disk."""
     camera: Camera
     """At the picture's full size."""
+    header: Header
+    """What the picture's file says before it is decoded."""
+    transparent: tuple[str, ...] = ()
+    """Which of `TRANSPARENT` hold for it."""
 
 
 def read_object(path: Path) -> dict[str, object]:
@@ -92,68 +120,99 @@ def as_number(value: object, expected: str) -> float:
 
 
 def list_frames(
-    content: Mapping[str, object], path: Path, options: ReadOptions
-) -> tuple[list[Listed], list[str], list[str]]:
-    """The frames of a parsed file that have a picture on disk.
+    content: Mapping[str, object],
+    path: Path,
+    options: ReadOptions,
+    keys: Keys,
+    optional: bool = False,
+) -> FrameList:
+    """The frames of a parsed file that have a picture on disk; each picture's header is read.
 
     Args:
         content: the file, parsed.
         path: where it lies; picture names are relative to its folder.
         options: `strict` makes a missing picture an error.
-
-    Returns:
-        The frames in the file's order, the names of missing pictures, and one-line warnings.
+        keys: those of the format.
+        optional: no frames, or none with a picture, is a warning and no error.
 
     Raises:
-        InputError: no frames, a frame without a picture name, or too many missing pictures.
+        InputError: no frames, a frame without a picture name, a key that changes the meaning, a
+            damaged picture, or too many missing ones.
     """
     frames = content.get("frames")
+    if optional and frames == []:
+        return FrameList([], [], [f"{path} has no frames: taken as no split"])
     if not isinstance(frames, list) or not frames:
         raise InputError(
             f'a list "frames" with at least one view in {path}',
             "zero views" if isinstance(frames, list) or frames is None else "something else",
             "check that the export finished",
         )
-    listed: list[Listed] = []
-    missing: list[str] = []
+    names = []
     for i, frame in enumerate(frames):
         name = frame.get("file_path") if isinstance(frame, dict) else None
         if not isinstance(name, str) or not name.strip():
             raise InputError(
                 f"a file_path in frame {i} of {path}", "none", "add the path of its picture"
             )
-        name = name.replace("\\", "/")
-        image = find_image(path.parent, name)
-        if image is None:
-            missing.append(name)
-            continue
+        names.append(name.replace("\\", "/"))
+    found = FrameList([], [], keys.check(content, frames, path))
+    pictures = Pictures(path.parent, options.allow_outside)
+    for i, (frame, name) in enumerate(zip(frames, names, strict=True)):
         where = f"frame {i} ({name}) of {path}"
-        listed.append(Listed(frame, where, name, image, read_info(image)))
-    return listed, missing, _missing_policy(missing, len(frames), path, options)
+        image = pictures.find(name, where)
+        if image is None:
+            found.missing.append(name)
+            continue
+        check_companions(image, where)
+        found.listed.append(Listed(frame, where, name, image, read_header(image)))
+    found.warnings.extend(_moved(pictures, path))
+    found.warnings.extend(_turned(found.listed, path))
+    if optional and not found.listed and not options.strict:
+        found.warnings.append(
+            f"none of the {len(frames)} pictures named in {path} is there: taken as no split"
+        )
+        return found
+    hint = pictures.near(found.missing[0]) if found.missing else ""
+    if hint in {os.path.normpath(frame.name) for frame in found.listed}:
+        hint = ""
+    found.warnings.extend(_missing_policy(found.missing, len(frames), path, options, hint))
+    return found
 
 
-def find_image(folder: Path, name: str) -> Path | None:
-    """The picture a file names, with or without its ending; None where there is none."""
-    given = folder / name
-    if given.is_file():
-        return given
-    if given.suffix.lower() in EXTENSIONS:
-        return None
-    for ending in EXTENSIONS:
-        candidate = given.with_name(given.name + ending)
-        if candidate.is_file():
-            return candidate
-    return None
+def _moved(pictures: Pictures, path: Path) -> list[str]:
+    """The warning that names of another machine were found by their last parts."""
+    if not pictures.moved:
+        return []
+    return [
+        f"{len(pictures.moved)} pictures named in {path} by their place on another machine, such as"
+        f" {pictures.moved[0]}, were found below its folder"
+    ]
+
+
+def _turned(listed: Sequence[Listed], path: Path) -> list[str]:
+    """The warning that pictures carry an EXIF orientation."""
+    turned = [frame for frame in listed if frame.header.orientation != 1]
+    if not turned:
+        return []
+    return [
+        f"{len(turned)} of {len(listed)} pictures named in {path} carry an EXIF orientation that is"
+        f" not applied (poses and lens are taken to be for the stored pixels), such as"
+        f" {turned[0].name}"
+    ]
 
 
 def _missing_policy(
-    missing: Sequence[str], total: int, path: Path, options: ReadOptions
+    missing: Sequence[str], total: int, path: Path, options: ReadOptions, hint: str
 ) -> list[str]:
     """Warnings about missing pictures; an error if strict or more than half are missing."""
     if not missing:
         return []
-    names = ", ".join(missing[:NAMED])
-    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+    first = f"{missing[0]} (there is {hint})" if hint else missing[0]
+    refused = options.strict or 2 * len(missing) > total
+    most = FEW if refused else NAMED
+    names = ", ".join([first, *missing[1:most]])
+    more = f" and {len(missing) - most} more" if len(missing) > most else ""
     count = f"{len(missing)} of {total}"
     if options.strict:
         raise InputError(
@@ -161,7 +220,7 @@ def _missing_policy(
             f"{count} missing: {names}{more}",
             "add them, or leave out --strict",
         )
-    if 2 * len(missing) > total:
+    if refused:
         raise InputError(
             f"at least half of the pictures named in {path}",
             f"{count} missing: {names}{more}",
@@ -170,21 +229,18 @@ def _missing_policy(
     return [f"{count} pictures named in {path} are missing and skipped: {names}{more}"]
 
 
-def every_nth(count: int, every: int) -> tuple[list[int], list[int]]:
-    """The split rule of formats without a split: every n-th from the first is for the test.
-
-    Returns:
-        Numbers of the training and of the test frames; `every` 0 keeps none for the test.
-    """
-    test = [i for i in range(count) if every and i % every == 0]
-    return [i for i in range(count) if not every or i % every], test
-
-
-def views_of(images: Sequence[PosedImage], options: ReadOptions) -> Views:
+def views_of(
+    images: Sequence[PosedImage], options: ReadOptions, origin: tuple[float, float, float]
+) -> Views:
     """Posed pictures as the views of a split, shrunk as the options say.
 
+    Args:
+        images: at least one.
+        options: `downscale` applies.
+        origin: what the cameras are measured from.
+
     Raises:
-        InputError: a picture is smaller than the downscale.
+        InputError: a picture is smaller than the downscale, or floats and integers are mixed.
     """
     factor = options.downscale
     for image in images:
@@ -194,10 +250,44 @@ def views_of(images: Sequence[PosedImage], options: ReadOptions) -> Views:
                 f"{image.camera.width}x{image.camera.height} in {image.name}",
                 "choose a smaller downscale",
             )
+        if image.header.info.is_float != images[0].header.info.is_float:
+            raise InputError(
+                "pictures of floats only or of integers only",
+                f"both, in {images[0].name} and {image.name}",
+                "convert them to one kind",
+            )
 
     def read(index: int) -> np.ndarray:
-        array = read_image(images[index].image)
+        image = images[index]
+        array = read_pixels(image)
         return block_mean(array, factor, associated=array.dtype.kind == "f")
 
-    cameras = Cameras.stack([image.camera.reduced(factor) for image in images])
-    return Views(cameras, tuple(image.name for image in images), read)
+    cameras = [image.camera.reduced(factor) for image in images]
+    sizes = [(image.camera.width, image.camera.height) for image in images]
+    memory = memory_needed(sizes, [image.header.depth for image in images], factor)
+    return Views(
+        Cameras.stack(cameras, origin=origin),
+        tuple(image.name for image in images),
+        read,
+        memory,
+        factor,
+    )
+
+
+def read_pixels(image: PosedImage) -> np.ndarray:
+    """The pixels of a picture in their stored type, with the transparency that the data sets."""
+    array = read_image(image.image)
+    for key, value in zip(TRANSPARENT, (1, 0), strict=True):
+        if key in image.transparent:
+            array = _with_hole(array, value)
+    return array
+
+
+def _with_hole(array: np.ndarray, value: int) -> np.ndarray:
+    """The same picture, transparent where all colours are at their largest (1) or least (0)."""
+    top = 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max
+    colors = array.shape[2] - (array.shape[2] in (2, 4))
+    hole = (array[..., :colors] == value * top).all(-1, keepdims=True)
+    alpha = array[..., colors:] if colors < array.shape[2] else np.full_like(hole, top, array.dtype)
+    alpha = np.where(hole, array.dtype.type(0), alpha)
+    return np.concatenate([array[..., :colors], alpha], axis=-1)

@@ -6,23 +6,30 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 from polyfield.errors import InputError
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.checks import check_lens, check_pose
 from polyfield.scenes.formats.frames import Listed, PosedImage, as_number, number
+from polyfield.scenes.formats.keys import (
+    DISTORTION,
+    FOCAL,
+    MODELS,
+    OTHER_LENS,
+    PRINCIPAL,
+    SIZE,
+    TRANSPARENT,
+    is_set,
+)
 
-MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "RADIAL", "SIMPLE_RADIAL")
-"""Camera models that k1 k2 p1 p2 can express."""
-OTHER_LENSES = ("is_fisheye", "ftheta", "latlong", "equirectangular", "orthographic")
-"""Switches of instant-ngp for projections we don't have."""
-FOCAL_KEYS = ("fl_x", "camera_angle_x")
 ANGLE_TOLERANCE = 0.2
 """Largest relative difference of fl_x from what camera_angle_x says; resizing makes more."""
 
 
 def posed_images(
     listed: Sequence[Listed], content: Mapping[str, object], path: Path
-) -> list[PosedImage]:
+) -> tuple[list[PosedImage], list[str]]:
     """The frames of a file with their cameras; a frame's own values go before the shared ones.
 
     Args:
@@ -30,12 +37,43 @@ def posed_images(
         content: the file, parsed.
         path: the file, for messages.
 
+    Returns:
+        The frames with their cameras, and one-line warnings.
+
     Raises:
         InputError: a pose or a lens is impossible, missing, of a kind we don't have, or contradicts
-            its picture.
+            its picture; or all poses are the same.
     """
-    _check_one_size([frame for frame in listed if _shares_lens(frame.frame)], path)
-    return [_posed(frame, content) for frame in listed]
+    _check_one_size([frame for frame in listed if _shares_lens(frame.frame, content)], path)
+    disagreeing: list[str] = []
+    images = [_posed(frame, content, disagreeing) for frame in listed]
+    _check_different(images, listed)
+    if not disagreeing:
+        return images, []
+    return images, [f"{disagreeing[0]}: the focal lengths are used"]
+
+
+def aabb_scale(content: Mapping[str, object], path: Path) -> float:
+    """How many unit cubes of instant-ngp the scene fills; above 1 there is something outside.
+
+    Raises:
+        InputError: not a number above zero.
+    """
+    scale = number(content, "aabb_scale", str(path))
+    if scale is not None and not (math.isfinite(scale) and scale > 0):
+        raise InputError(f"an aabb_scale above 0 in {path}", f"{scale:g}", "write 1, 2, 4, 8 ...")
+    return 1.0 if scale is None else scale
+
+
+def _check_different(images: Sequence[PosedImage], listed: Sequence[Listed]) -> None:
+    """Raise if two or more frames have one and the same pose."""
+    poses = [image.camera.pose for image in images]
+    if len(poses) > 1 and all(torch.equal(pose, poses[0]) for pose in poses):
+        raise InputError(
+            f"poses that differ, but {listed[0].where}",
+            f"the same pose in all {len(poses)} frames, {listed[-1].name} too",
+            "pose the capture again",
+        )
 
 
 def _check_one_size(frames: Sequence[Listed], path: Path) -> None:
@@ -46,31 +84,51 @@ def _check_one_size(frames: Sequence[Listed], path: Path) -> None:
     """
     for other in frames[1:]:
         first = frames[0]
-        size, found = (first.info.width, first.info.height), (other.info.width, other.info.height)
-        if size != found:
+        one, two = first.header.info, other.header.info
+        if (one.width, one.height) != (two.width, two.height):
             raise InputError(
                 f"one picture size under the shared intrinsics of {path}",
-                f"{size[0]}x{size[1]} in {first.name} and {found[0]}x{found[1]} in {other.name}",
+                f"{one.width}x{one.height} in {first.name} and {two.width}x{two.height} in"
+                f" {other.name}",
                 "give each frame its own intrinsics, or make the pictures one size",
             )
 
 
-def _shares_lens(frame: Mapping[str, object]) -> bool:
-    """Whether a frame takes its focal length from the top of the file."""
-    return not any(key in frame for key in FOCAL_KEYS)
+def _shares_lens(frame: Mapping[str, object], content: Mapping[str, object]) -> bool:
+    """Whether a frame takes its focal length or its optical axis from the top of the file."""
+    if not any(frame.get(key) is not None for key in FOCAL):
+        return True
+    return any(content.get(key) is not None and frame.get(key) is None for key in PRINCIPAL)
 
 
-def _posed(listed: Listed, content: Mapping[str, object]) -> PosedImage:
-    """A frame with its camera; the frame's own values go before the shared ones."""
-    values = {**content, **listed.frame}
-    where = listed.where
+def _merged(content: Mapping[str, object], frame: Mapping[str, object]) -> dict[str, object]:
+    """A frame's values before the shared ones.
+
+    Focal lengths and distortion are sets: a frame that gives one of a set gives the whole set.
+    """
+    own = {key: value for key, value in frame.items() if value is not None}
+    shared = dict(content)
+    for is_member in (FOCAL.__contains__, _is_coefficient):
+        if any(is_member(key) for key in own):
+            shared = {key: value for key, value in shared.items() if not is_member(key)}
+    return {**shared, **own}
+
+
+def _is_coefficient(key: str) -> bool:
+    return key in DISTORTION or (OTHER_LENS.fullmatch(key) is not None and key[-1].isdigit())
+
+
+def _posed(listed: Listed, content: Mapping[str, object], disagreeing: list[str]) -> PosedImage:
+    """A frame with its camera; angles that disagree with lengths are added to a list."""
+    values = _merged(content, listed.frame)
+    where, info = listed.where, listed.header.info
     _check_model(values, where)
-    width, height = listed.info.width, listed.info.height
+    width, height = info.width, info.height
     _check_size(values, listed)
-    fl_x, fl_y = _focal(values, width, height, where)
+    fl_x, fl_y = _focal(values, (width, height), where, disagreeing)
     cx, cy = number(values, "cx", where), number(values, "cy", where)
     cx, cy = width / 2 if cx is None else cx, height / 2 if cy is None else cy
-    k1, k2, p1, p2 = (number(values, key, where) or 0.0 for key in ("k1", "k2", "p1", "p2"))
+    k1, k2, p1, p2 = (number(values, key, where) or 0.0 for key in DISTORTION)
     check_lens((width, height), (fl_x, fl_y), (cx, cy), (k1, k2, p1, p2), where)
     if not (0 <= cx <= width and 0 <= cy <= height):
         raise InputError(
@@ -80,56 +138,78 @@ def _posed(listed: Listed, content: Mapping[str, object]) -> PosedImage:
         )
     pose = check_pose(_matrix(listed), where)
     camera = Camera(pose, width, height, fl_x, fl_y, cx, cy, (k1, k2, p1, p2))
-    return PosedImage(listed.name, listed.image, camera)
+    transparent = tuple(key for key in TRANSPARENT if is_set(values.get(key)))
+    return PosedImage(listed.name, listed.image, camera, listed.header, transparent)
 
 
 def _check_model(values: Mapping[str, object], where: str) -> None:
     """Raise for lenses that k1 k2 p1 p2 can't express; zero coefficients are fine."""
-    model = values.get("camera_model", "OPENCV")
-    others = [key for key in OTHER_LENSES if values.get(key)]
-    others += [f"{key} = {values[key]}" for key in ("k3", "k4") if number(values, key, where)]
+    model = values.get("camera_model") or "OPENCV"
+    others = []
+    for key, value in values.items():
+        if OTHER_LENS.fullmatch(key) and is_set(value):
+            plain = isinstance(value, int | float) and not isinstance(value, bool)
+            others.append(f"{key} = {value}" if plain else key)
     if model not in MODELS:
         others.append(f"camera_model {model}")
     if others:
         raise InputError(
             f"a lens with k1 k2 p1 p2 ({', '.join(MODELS)}) in {where}",
-            ", ".join(others),
+            ", ".join(others)[:100],
             "undistort the pictures first",
         )
 
 
 def _check_size(values: Mapping[str, object], listed: Listed) -> None:
     """Raise where w and h say another size than the picture has."""
-    for key, size in (("w", listed.info.width), ("h", listed.info.height)):
-        given = number(values, key, listed.where)
-        if given is not None and given != size:
+    info = listed.header.info
+    given = [number(values, key, listed.where) for key in ("w", "h")]
+    turned = listed.header.orientation >= 5 and given == [info.height, info.width]
+    for key, value, size in zip(("w", "h"), given, (info.width, info.height), strict=True):
+        if value is not None and value != size:
             raise InputError(
                 f"{key} = {size} in {listed.where}, as in its picture",
-                f"{given:g}",
-                "scale w h fl_x fl_y cx cy with the picture",
+                f"{value:g}",
+                "its EXIF orientation is not applied: store the pictures turned"
+                if turned
+                else "scale w h fl_x fl_y cx cy with the picture",
             )
 
 
 def _focal(
-    values: Mapping[str, object], width: int, height: int, where: str
+    values: Mapping[str, object], size: tuple[int, int], where: str, disagreeing: list[str]
 ) -> tuple[float, float]:
-    """Focal lengths in pixels, from lengths or angles; one of the two axes is enough."""
-    by_length_x = number(values, "fl_x", where)
-    by_length_y = number(values, "fl_y", where)
-    by_angle_x = _from_angle(values, "camera_angle_x", width, where)
-    by_angle_y = _from_angle(values, "camera_angle_y", height, where)
-    for key, length, angle in (
-        ("camera_angle_x", by_length_x, by_angle_x),
-        ("camera_angle_y", by_length_y, by_angle_y),
-    ):
-        if length is not None and angle and abs(length / angle - 1) > ANGLE_TOLERANCE:
+    """Focal lengths in pixels, from lengths or angles; one of the two axes is enough.
+
+    An angle that disagrees with its length is an error where nothing says that the length is for
+    this picture size: w and h, or the other axis. BlenderNeRF's angles are those of the sensor.
+    """
+    lengths: list[float | None] = []
+    wrong: list[tuple[str, float, float]] = []
+    agree = all(values.get(key) is not None for key in SIZE)
+    for axis, pixels in zip("xy", size, strict=True):
+        length = number(values, f"fl_{axis}", where)
+        angles = {
+            key: _from_angle(values, key, pixels, unit, where)
+            for key, unit in ((f"camera_angle_{axis}", 1.0), (f"{axis}_fov", math.pi / 180))
+        }
+        for key, by_angle in angles.items():
+            if length is not None and by_angle is not None:
+                differs = abs(length / by_angle - 1) > ANGLE_TOLERANCE
+                agree = agree or not differs
+                wrong += [(key, length, by_angle)] if differs else []
+            length = by_angle if length is None else length
+        lengths.append(length)
+    for key, length, by_angle in wrong:
+        against = f"{length:g} pixels, against {by_angle:.5g} by the angle"
+        if not agree:
             raise InputError(
                 f"focal lengths that agree with the picture size and {key} in {where}",
-                f"{length:g} pixels, against {angle:.5g} by the angle",
+                against,
                 "scale the intrinsics with the picture, or remove the wrong one",
             )
-    fl_x = by_length_x if by_length_x is not None else by_angle_x
-    fl_y = by_length_y if by_length_y is not None else by_angle_y
+        disagreeing.append(f"{key} disagrees with the focal length ({against}) in {where}")
+    fl_x, fl_y = lengths
     fl_x = fl_x if fl_x is not None else fl_y
     fl_y = fl_y if fl_y is not None else fl_x
     if fl_x is None or fl_y is None:
@@ -139,25 +219,27 @@ def _focal(
     return fl_x, fl_y
 
 
-def _from_angle(values: Mapping[str, object], key: str, size: int, where: str) -> float | None:
-    """Focal length in pixels from a field of view in radians."""
+def _from_angle(
+    values: Mapping[str, object], key: str, size: int, unit: float, where: str
+) -> float | None:
+    """Focal length in pixels from a field of view, `unit` radians each."""
     angle = number(values, key, where)
     if angle is None:
         return None
-    if not 0 < angle < math.pi:
+    if not 0 < angle * unit < math.pi:
         raise InputError(
-            f"{key} between 0 and pi (radians) in {where}",
+            f"{key} between 0 and {'pi (radians)' if unit == 1 else '180 (degrees)'} in {where}",
             f"{angle:g}",
-            "give the field of view in radians",
+            "give the field of view",
         )
-    return size / 2 / math.tan(angle / 2)
+    return size / 2 / math.tan(angle * unit / 2)
 
 
-def _matrix(listed: Listed) -> list[list[float]]:
-    """The transform_matrix of a frame, 4x4; whether it is a pose, `check_pose` says.
+def _matrix(listed: Listed) -> list[list[float]] | list[float]:
+    """The transform_matrix of a frame: 4x4, 3x4 or flat; whether it is a pose, `check_pose` says.
 
     Raises:
-        InputError: there is none, or it isn't four rows of four numbers.
+        InputError: there is none, or it has another form.
     """
     matrix = listed.frame.get("transform_matrix")
     if matrix is None:
@@ -165,12 +247,14 @@ def _matrix(listed: Listed) -> list[list[float]]:
             f"a transform_matrix in {listed.where}", "none", "add the 4x4 camera-to-world matrix"
         )
     rows = matrix if isinstance(matrix, list) else []
+    entry = f"a number in the transform_matrix of {listed.where}"
+    if len(rows) in (12, 16) and not any(isinstance(row, list) for row in rows):
+        return [as_number(value, entry) for value in rows]
     lengths = [len(row) if isinstance(row, list) else 0 for row in rows]
-    if lengths != [4, 4, 4, 4]:
+    if lengths not in ([4, 4, 4, 4], [4, 4, 4]):
         raise InputError(
             f"a 4x4 transform_matrix in {listed.where}",
-            f"rows of length {lengths}" if rows else "no rows",
+            f"rows of length {lengths}"[:60] if rows else "no rows",
             "write four rows of four numbers",
         )
-    entry = f"a number in the transform_matrix of {listed.where}"
     return [[as_number(value, entry) for value in row] for row in rows]

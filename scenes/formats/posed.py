@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from polyfield.errors import InputError
 from polyfield.scenes.base import Capture, ColorSpace, Scene
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.color import straight
+from polyfield.scenes.formats.headers import VIEW, check_memory
 from polyfield.scenes.rays import Rays
 
 
@@ -29,6 +30,10 @@ class Views:
     """One name per view, for reports."""
     read: Callable[[int], np.ndarray]
     """Pixels of a view in their stored type, [height, width, 1-4]."""
+    memory: int = 0
+    """Bytes that reading all of them takes, by their headers; 0 where nothing is known."""
+    downscale: int = 1
+    """The factor they are shrunk by, for messages."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +49,7 @@ class PosedCapture(Capture):
     """The splits, train first."""
     frames_skipped: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -54,6 +60,10 @@ class PosedCapture(Capture):
         """The cameras of a split; reads no pixels."""
         return self._views(split).cameras
 
+    def names(self, split: str) -> tuple[str, ...]:
+        """The names of a split's views; reads no pixels."""
+        return self._views(split).names
+
     def scene(self, split: str) -> Scene:
         """Read the pixels of a split."""
         views = self._views(split)
@@ -63,7 +73,53 @@ class PosedCapture(Capture):
                 "zero views",
                 "choose another split, or add frames to it",
             )
+        # Training is followed by measuring, with both splits in memory.
+        others = [v.memory for name, v in self.views.items() if split == "train" != name]
+        largest = VIEW * int(views.cameras.size.prod(1).max())
+        what = f"the {len(views.names)} {split} pictures of {self.path}"
+        check_memory(views.memory + max(others, default=0) + largest, what, views.downscale)
         return PosedScene(self, split, views)
+
+    def regrouped(self, names: Mapping[str, Sequence[str]]) -> PosedCapture:
+        """The same data with the splits that it once had, view by view."""
+        splits, warnings = {}, list(self.warnings)
+        for split, wanted in names.items():
+            found = [self._place(split, name) for name in wanted]
+            gone = [name for name, place in zip(wanted, found, strict=True) if place is None]
+            if gone:
+                warnings.append(
+                    f"{len(gone)} of {len(wanted)} {split} views are no longer in {self.path},"
+                    f" such as {gone[0]}"
+                )
+            places = [place for place in found if place is not None]
+            if places:
+                splits[split] = self._gathered(places)
+        known = {name for wanted in names.values() for name in wanted}
+        new = [name for views in self.views.values() for name in views.names if name not in known]
+        if new:
+            warnings.append(
+                f"{len(new)} views of {self.path} are new and left out, such as {new[0]}"
+            )
+        return replace(self, views=splits, warnings=warnings)
+
+    def _place(self, split: str, name: str) -> tuple[str, int] | None:
+        """Where the view of that name is, in the split of that name before others."""
+        for other in (split, *self.views):
+            if other in self.views and name in self.views[other].names:
+                return other, self.views[other].names.index(name)
+        return None
+
+    def _gathered(self, places: Sequence[tuple[str, int]]) -> Views:
+        """Views from here and there as one split."""
+        sources = {split: self.views[split] for split, _ in places}
+        cameras = [sources[split].cameras[i] for split, i in places]
+        return Views(
+            Cameras.stack(cameras, origin=self.origin),
+            tuple(sources[split].names[i] for split, i in places),
+            lambda index: sources[places[index][0]].read(places[index][1]),
+            sum(views.memory for views in sources.values()),
+            max(views.downscale for views in sources.values()),
+        )
 
     def _views(self, split: str) -> Views:
         if split not in self.views:

@@ -5,22 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.bounds import scene_bounds
-from polyfield.scenes.color import to_float
-from polyfield.scenes.formats.frames import (
-    Listed,
-    every_nth,
-    list_frames,
-    number,
-    read_object,
-    views_of,
-)
-from polyfield.scenes.formats.intrinsics import posed_images
+from polyfield.scenes.formats.frames import list_frames, read_object
+from polyfield.scenes.formats.intrinsics import aabb_scale, posed_images
+from polyfield.scenes.formats.keys import TRANSFORMS
 from polyfield.scenes.formats.posed import PosedCapture
-from polyfield.scenes.images import read_image
+from polyfield.scenes.formats.splits import Split, check_each_once, every_nth, named_splits
+from polyfield.scenes.formats.whole import Parts, capture_of, show_a_thing
 
 FILE = "transforms.json"
 
@@ -29,13 +23,25 @@ FILE = "transforms.json"
 class Transforms:
     """A transforms.json, or a folder with one: shared or per-frame pinholes, k1 k2 p1 p2.
 
-    Frames with a picture, sorted by file_path, give every `test_every`-th from the first to the
-    test split. Things exist outside the bounds unless the pictures have alpha and aabb_scale is 1
-    or absent. The bounds are automatic: instant-ngp's unit cube (user's -1.515 to 1.515) holds a
+    The splits are those of train_filenames, val_filenames and test_filenames; without these, frames
+    with a picture, sorted by file_path, give every `test_every`-th from the first to the test
+    split. Things exist outside the bounds unless most pictures have alpha and aabb_scale is 1 or
+    absent. The bounds are automatic: instant-ngp's unit cube (user's -1.515 to 1.515) holds a
     quarter of the surfaces of its own fox, the box that the cameras look at nine tenths.
     """
 
-    def build(self, path: str | os.PathLike[str], options: ReadOptions) -> PosedCapture:
+    name: ClassVar[str] = "transforms"
+    """What it is called on the command line."""
+    looks_for: ClassVar[str] = "transforms.json or another .json file"
+    """What a path must hold."""
+
+    def found_at(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a path is such a file or its folder."""
+        place = Path(path)
+        itself = place.suffix.lower() == ".json" and os.path.isfile(place)
+        return itself or os.path.isfile(place / FILE)
+
+    def open(self, path: str | os.PathLike[str], options: ReadOptions) -> PosedCapture:
         """Parse and check the file; pixels are read later.
 
         Args:
@@ -48,42 +54,33 @@ class Transforms:
         file = Path(path)
         file = file / FILE if file.is_dir() else file
         content = read_object(file)
-        listed, missing, warnings = list_frames(content, file, options)
-        listed = sorted(listed, key=lambda frame: frame.name)
-        _check_each_once(listed, file)
-        images = posed_images(listed, content, file)
-        train, test = every_nth(len(images), options.test_every)
-        if not train:
-            raise InputError(
-                f"at least two pictures for {file}, one of them for training",
-                f"{len(images)}, kept for the test",
-                "add pictures, or set test-every to 0",
-            )
-        views = {"train": views_of([images[i] for i in train], options)}
-        if test:
-            views["test"] = views_of([images[i] for i in test], options)
-        aabb_scale = number(content, "aabb_scale", str(file)) or 1.0
-        return PosedCapture(
-            name=file.resolve().parent.name,
-            path=str(path),
-            bounds=scene_bounds(views["train"].cameras, options),
-            unbounded=aabb_scale > 1 or not _has_alpha(listed[0]),
-            color_space="linear" if listed[0].info.is_float else "srgb",
-            views=views,
-            frames_skipped=missing,
-            warnings=warnings,
+        found = list_frames(content, file, options, TRANSFORMS)
+        listed = sorted(found.listed, key=lambda frame: frame.name)
+        check_each_once(listed, file)
+        images, notes = posed_images(listed, content, file)
+        named = named_splits(content, listed, found.missing, file)
+        splits, more = named if named is not None else (_every_nth(len(images), options, file), [])
+        scale = aabb_scale(content, file)
+        return capture_of(
+            Parts(
+                name=file.resolve().parent.name,
+                path=str(path),
+                splits={split: [images[i] for i in frames] for split, frames in splits.items()},
+                missing=found.missing,
+                warnings=[*found.warnings, *notes, *more],
+            ),
+            options,
+            lambda _: scale > 1 or not show_a_thing(images),
         )
 
 
-def _check_each_once(listed: list[Listed], file: Path) -> None:
-    """A picture listed twice could be trained on and tested on."""
-    for before, after in zip(listed, listed[1:], strict=False):
-        if before.name == after.name:
-            raise InputError(
-                f"each picture once in {file}", f"{after.name} twice", "remove one of its frames"
-            )
-
-
-def _has_alpha(listed: Listed) -> bool:
-    """Whether the picture has pixels that aren't opaque; an alpha channel alone doesn't say so."""
-    return listed.info.has_alpha and bool((to_float(read_image(listed.image)[..., -1:]) < 1).any())
+def _every_nth(count: int, options: ReadOptions, file: Path) -> Split:
+    """The splits of a file that names none."""
+    train, test = every_nth(count, options.test_every)
+    if not train:
+        raise InputError(
+            f"at least two pictures for {file}, one of them for training",
+            f"{count}, kept for the test",
+            "add pictures, or set test-every to 0",
+        )
+    return {"train": train, "test": test} if test else {"train": train}

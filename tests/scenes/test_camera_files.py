@@ -32,6 +32,7 @@ def test_cameras_come_back_exactly(tmp_path: Path, data_dir: Path) -> None:
 def test_the_fingerprint_follows_pixels_poses_and_bounds(tmp_path: Path) -> None:
     picture = np.arange(3 * 8 * 8 * 3, dtype=np.uint8).reshape(3, 8, 8, 3)
     frames = [{"file_path": f"{i}.png", "transform_matrix": EYE, "fl_x": 9} for i in range(3)]
+    frames[2]["transform_matrix"] = [[1, 0, 0, 0.5], *EYE[1:]]
 
     def named(**options: object) -> str:
         for index in range(3):

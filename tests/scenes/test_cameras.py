@@ -149,12 +149,14 @@ def test_a_remainder_is_cropped_and_the_axis_stays():
     assert (small.fl_x, small.cx, small.cy) == (10 / 3, 5 / 3, 1.0)
 
 
-@pytest.mark.parametrize("kind", [list, tuple, np.array, torch.tensor, lambda p: np.array(p)[:3]])
+@pytest.mark.parametrize(
+    "kind", [list, tuple, np.array, torch.tensor, lambda p: np.array(p)[:3], lambda p: sum(p, [])]
+)
 def test_poses_come_in_many_forms(kind):
     pose = look_at(0.2, 0.3, 2.0)
     given = kind(pose.tolist())
-    torch.testing.assert_close(camera(given).pose, pose)
-    assert camera(given).pose.dtype == torch.float32
+    assert torch.equal(camera(given).pose, pose.double())
+    assert camera(given).pose.dtype == torch.float64
 
 
 def spoiled(index, value):

@@ -8,30 +8,50 @@ from polyfield.scenes import (
     Blender,
     ReadOptions,
     Transforms,
-    detect_scene,
+    detect,
+    format_named,
     open_capture,
     open_picture,
 )
 
 
 def test_formats_are_told_by_their_files(folder, blender, transforms):
-    assert detect_scene("demo") == Analytic()
+    assert detect("demo") == Analytic()
     transforms(3)
-    assert detect_scene(folder.path) == Transforms()
-    assert detect_scene(str(folder.path / "transforms.json")) == Transforms()
+    assert detect(folder.path) == Transforms()
+    assert detect(str(folder.path / "transforms.json")) == Transforms()
     blender("train")
-    assert detect_scene(folder.path) == Blender()
+    assert detect(folder.path) == Blender()
     assert len(open_capture(folder.path, ReadOptions()).cameras("train")) == 3
     chosen = open_capture(folder.path, ReadOptions(test_every=0), Transforms())
     assert chosen.views["train"].names[0].startswith("images/")
 
 
 def test_no_known_format_lists_what_was_looked_for(folder):
-    with pytest.raises(InputError, match=r"transforms_train\.json or transforms\.json"):
-        detect_scene(folder.path)
+    with pytest.raises(InputError, match=r"transforms_train\.json \(blender\); transforms\.json"):
+        detect(folder.path)
     folder.write("notes.txt", "hello")
     with pytest.raises(InputError, match="got a file"):
-        detect_scene(folder.path / "notes.txt")
+        detect(folder.path / "notes.txt")
+
+
+def test_a_format_by_its_name():
+    assert format_named("transforms") == Transforms()
+    with pytest.raises(InputError, match="blender, transforms, demo"):
+        format_named("colmap")
+
+
+def test_a_folder_called_demo_is_the_folder(folder, transforms, monkeypatch):
+    transforms(10)
+    monkeypatch.chdir(folder.path.parent)
+    (folder.path.parent / "demo").mkdir()
+    assert detect("demo") == Analytic()  # nothing of ours in it
+    (folder.path.parent / "demo").rmdir()
+    folder.path.rename("demo")
+    capture = open_capture("demo", ReadOptions())
+    assert len(capture.cameras("train")) == 8 and "built-in scene" in capture.warnings[0]
+    built_in = open_capture("demo", ReadOptions(), Analytic(size=8, train=1, val=1, test=1))
+    assert len(built_in.cameras("train")) == 1 and not built_in.warnings
 
 
 def test_a_missing_path(folder):

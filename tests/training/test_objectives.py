@@ -147,7 +147,7 @@ def test_kernels_of_a_scene_are_placed_once(monkeypatch: pytest.MonkeyPatch) -> 
         real(x, weight)
 
     model.field.place = place  # type: ignore[method-assign]
-    scene = Analytic(size=8, train=3, val=1, test=1).build("demo", ReadOptions()).scene("train")
+    scene = Analytic(size=8, train=3, val=1, test=1).open("demo", ReadOptions()).scene("train")
     objective = Photometric(samples=64).build(scene, model.field, model.renderer, BLACK, 0)
     for step, progress in enumerate((0.0, PLACE * 0.99, PLACE, 0.5, 1.0)):
         objective(step * 16, progress)

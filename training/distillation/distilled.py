@@ -96,7 +96,7 @@ class Distilled(Learner[Lesson[DataT], ModelT]):
             parameter.requires_grad_(False)
         warnings, notes = unfinished(run), []
         try:
-            data = self._task.open(source, training=False)
+            data = self._task.reopen(source, run)
         except InputError as error:
             data = None
             if isinstance(source, str) and not Path(source).exists():

@@ -93,7 +93,7 @@ def test_leaving_things_out_early_changes_nothing(monkeypatch):
     everything = np.ones((len(THINGS), 1), bool)
     for name in ("_near_cone", "_near_column"):
         monkeypatch.setattr(
-            still_life, name, lambda *args: everything.repeat(max(map(len, args)), axis=1)
+            scene, name, lambda *args: everything.repeat(max(map(len, args)), axis=1)
         )
     np.testing.assert_array_equal(render(small()), fast)
 
@@ -133,19 +133,19 @@ def test_gloss_depends_on_the_eye():
 
 def test_a_data_set_like_any_other():
     config = Analytic(size=20, train=3, val=1, test=2)
-    capture = config.build("demo", OPTIONS)
+    capture = config.open("demo", OPTIONS)
     assert capture.splits == ("train", "val", "test") and capture.name == "demo"
     assert [len(capture.cameras(s)) for s in capture.splits] == [3, 1, 2]
     scene = capture.scene("test")
     assert scene.has_alpha and not scene.unbounded and scene.color_space == "srgb"
     assert scene.view_name(1) == "test/001"
-    again = config.build("demo", OPTIONS).scene("test")
+    again = config.open("demo", OPTIONS).scene("test")
     assert torch.equal(scene.view(1)[1], again.view(1)[1])
 
 
 def test_rays_and_pictures_agree():
     """Rays of the data set that meet the solids are those whose pixel is covered."""
-    scene = Analytic(size=40, train=1, val=1, test=1).build("demo", OPTIONS).scene("train")
+    scene = Analytic(size=40, train=1, val=1, test=1).open("demo", OPTIONS).scene("train")
     grid, rgba = scene.view(0)
     flat = grid.flatten()
     hit = np.zeros(len(flat), bool)
@@ -156,7 +156,7 @@ def test_rays_and_pictures_agree():
 
 
 def test_everything_is_inside_the_bounds_and_the_cameras_outside():
-    capture = Analytic().build("demo", OPTIONS)
+    capture = Analytic().open("demo", OPTIONS)
     low, high = capture.bounds.numpy()
     for thing in THINGS:
         origins, directions = rays(2, 4000)
@@ -170,14 +170,14 @@ def test_everything_is_inside_the_bounds_and_the_cameras_outside():
 
 
 def test_test_views_are_not_training_views():
-    capture = Analytic().build("demo", OPTIONS)
+    capture = Analytic().open("demo", OPTIONS)
     train, test = (capture.cameras(s).poses[:, :3, 3] for s in ("train", "test"))
     assert torch.cdist(train, test).min() > 0.05
 
 
 def test_downscale_and_bounds_apply():
     options = ReadOptions(downscale=2, bounds=(-1.0, -1.0, -1.0, 1.0, 1.0, 2.0))
-    capture = Analytic(size=20, train=1, val=1, test=1).build("demo", options)
+    capture = Analytic(size=20, train=1, val=1, test=1).open("demo", options)
     assert capture.scene("train").view(0)[1].shape == (10, 10, 4)
     assert capture.bounds[1].tolist() == [1, 1, 2]
 
@@ -187,4 +187,4 @@ def test_downscale_and_bounds_apply():
 )
 def test_configs_that_make_no_sense(values):
     with pytest.raises(InputError):
-        Analytic(**values).build("demo", OPTIONS)
+        Analytic(**values).open("demo", OPTIONS)

@@ -1,0 +1,156 @@
+"""What the first and last bytes of pictures say before any is decoded: damage, turns, memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from polyfield.errors import InputError
+from polyfield.scenes.images import ImageInfo, read_image, read_info
+
+_PNG = b"\x89PNG"
+_PNG_END = b"IEND\xaeB`\x82"
+_JPEG = b"\xff\xd8"
+_JPEG_END = b"\xff\xd9"
+_TURNING = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
+"""Formats, in Pillow's words, that may carry an EXIF orientation."""
+_ORIENTATION = 0x0112
+VIEW = 200
+"""Bytes per pixel that drawing and measuring a view takes, roughly: rays, colours, scores."""
+_TAIL = 1 << 12
+"""Bytes at the end of a file in which its end mark has to be."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """A picture as its file describes it."""
+
+    info: ImageInfo
+    orientation: int
+    """EXIF's: 1 is upright, 5 to 8 swap width and height."""
+    depth: int
+    """Bytes per channel of its pixels in memory."""
+
+
+def read_header(path: Path) -> Header:
+    """Look at a picture without decoding it.
+
+    A PNG or JPEG without its end mark is decoded after all, so that one cut short is found now.
+
+    Raises:
+        InputError: no such file, not a picture, or one cut short.
+    """
+    info = read_info(path)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(32)
+            file.seek(max(os.fstat(file.fileno()).st_size - _TAIL, 0))
+            tail = file.read()
+    except OSError as error:
+        raise InputError(f"a picture at {path}", str(error.strerror), "check the path") from None
+    end = _PNG_END if start.startswith(_PNG) else _JPEG_END if start.startswith(_JPEG) else b""
+    if end not in tail:
+        read_image(path)
+    deep = start.startswith(_PNG) and start[24] == 16
+    depth = 4 if info.is_float else 2 if deep else 1
+    return Header(info, 1 if info.is_float else _orientation(path), depth)
+
+
+def _orientation(path: Path) -> int:
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=_TURNING) as image:
+            found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # other formats, and EXIF that is damaged: nothing is said then
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def memory_needed(sizes: Sequence[tuple[int, int]], depths: Sequence[int], factor: int) -> int:
+    """Bytes that reading a split takes: all its pixels as RGBA, and its largest picture whole.
+
+    Args:
+        sizes: width and height of each picture on disk.
+        depths: bytes per channel of each.
+        factor: the downscale.
+    """
+    if not sizes:
+        return 0
+    deepest = max(depths)
+    kept = sum((w // factor) * (h // factor) for w, h in sizes) * 4 * deepest
+    # Decoded, and as float64 while blocks of it are averaged.
+    whole = max(w * h * depth for (w, h), depth in zip(sizes, depths, strict=True))
+    return kept + whole * (4 if factor == 1 else 4 + 4 * 4)
+
+
+def check_memory(needed: int, what: str, factor: int) -> None:
+    """Refuse to read what doesn't fit.
+
+    Args:
+        needed: bytes.
+        what: the pictures, for the message.
+        factor: the downscale in force.
+
+    Raises:
+        InputError: the machine has less free.
+    """
+    free = free_memory()
+    if free is not None and needed > free:
+        shrink = next((f for f in range(factor + 1, 65) if needed * factor**2 < free * f**2), 64)
+        raise InputError(
+            f"memory for {what}: {needed / 1e9:.1f} GB",
+            f"{free / 1e9:.1f} GB free",
+            f"give --downscale {shrink} or more",
+        )
+
+
+def free_memory() -> int | None:
+    """Bytes this process may still take; None where the system doesn't say."""
+    limits = [_available(), _container(), _address_space()]
+    known = [limit for limit in limits if limit is not None]
+    return min(known) if known else None
+
+
+def _available() -> int | None:
+    """What Linux would hand out without swapping."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _container() -> int | None:
+    """What a container's limit leaves (cgroup v2), file caches counted as free."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit = int((folder / "memory.max").read_text())  # "max" where there is none
+        taken = int((folder / "memory.current").read_text())
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        return max(limit - taken + int(stat["inactive_file"]), 0)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _address_space() -> int | None:
+    """What a limit on the address space leaves (`ulimit -v`)."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit == resource.RLIM_INFINITY:
+        return None
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            taken = int(file.read().split()[0]) * resource.getpagesize()
+    except (OSError, ValueError):
+        return limit
+    return max(limit - taken, 0)

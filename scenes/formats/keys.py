@@ -1,0 +1,187 @@
+"""Which keys of a capture's JSON are read, refused, named in a warning or passed over quietly.
+
+Sources: instant-ngp's nerf_loader.cu and nerfstudio's parsers, whose keys these are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from polyfield.errors import InputError
+from polyfield.files import one_line
+
+NAMED = 8
+"""How many keys a message names before it only counts."""
+
+FOCAL = frozenset({"fl_x", "fl_y", "camera_angle_x", "camera_angle_y", "x_fov", "y_fov"})
+"""Focal lengths in pixels, fields of view in radians, in degrees."""
+PRINCIPAL = frozenset({"cx", "cy"})
+SIZE = frozenset({"w", "h"})
+DISTORTION = ("k1", "k2", "p1", "p2")
+MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "RADIAL", "SIMPLE_RADIAL")
+"""Values of camera_model that k1 k2 p1 p2 can express."""
+OTHER_LENS = re.compile(
+    r"k([3-9]|1\d)|p[3-9]|s[1-4]|tau_?[xy]|b[12]|skew|ftheta.*|(is_)?fisheye.*|latlong"
+    r"|(is_)?equirectangular|(is_)?orthographic|distortion.*|rolling_shutter.*"
+)
+"""Keys of lenses we don't have; zero and false mean that there is none."""
+
+SPLITS = {split: f"{split}_filenames" for split in ("train", "val", "test")}
+"""The lists by which nerfstudio's files name their splits."""
+TRANSPARENT = ("white_transparent", "black_transparent")
+"""Pixels of that colour are transparent."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Keys whose meaning we don't have, and which would train something else if passed over."""
+
+    keys: re.Pattern[str]
+    """What their names look like."""
+    expected: str
+    mend: str
+
+
+REFUSED = (
+    Refusal(
+        re.compile(r".*mask.*", re.IGNORECASE),
+        "pictures that count in every pixel, for masks are not supported yet",
+        "make the masked pixels transparent (alpha 0), or remove the key to train on them",
+    ),
+    Refusal(
+        re.compile(r".*alpha_?(path|file|image).*|fix_premult", re.IGNORECASE),
+        "pictures with their own straight alpha",
+        "put the alpha into the pictures (RGBA) and remove the key",
+    ),
+    Refusal(
+        re.compile(r"transform_matrix_(start|end)"),
+        "one pose per frame",
+        "give the transform_matrix of the middle of the exposure",
+    ),
+    Refusal(
+        re.compile(r"normal_mts_args|from_mitsuba|from_na"),
+        "camera-to-world poses in OpenGL axes",
+        "convert the poses and remove the key",
+    ),
+)  # fmt: skip
+"""Keys that are an error unless they are null, false, zero or empty."""
+
+WARNED = {
+    "aabb": "give --bounds",
+    "render_aabb": "give --bounds",
+    "scene_box": "give --bounds",
+    "crop_box": "give --bounds",
+    "bounding_box": "give --bounds",
+    "time": "a static scene is trained",
+    "n_frames": "all frames are used",
+    "sharpness_discard_threshold": "all frames are used",
+    "sharpen": "pictures are taken as they are",
+    "envmap": "nothing is known of the surroundings",
+}
+"""Keys that mean something to others and nothing here, and what follows."""
+
+_READ = {
+    "frames", "file_path", "transform_matrix", "aabb_scale", "camera_model",
+    *FOCAL, *PRINCIPAL, *SIZE, *DISTORTION, *TRANSPARENT,
+}  # fmt: skip
+_HARMLESS = {
+    "applied_scale", "applied_transform", "auto_scale_poses_factor", "blur_score", "cam_id",
+    "camera_id", "camera_label", "camera_location", "colmap_im_id", "depth_file_path", "depth_path",
+    "depth_unit_scale_factor", "driver_parameters", "enable_depth_loading", "enable_ray_loading",
+    "far", "frame_id", "frame_index", "id", "image_id", "importance_sampling",
+    "integer_depth_scale", "inv_transform_matrix", "metadata", "n_extra_learnable_dims", "name",
+    "near", "normal_file_path", "object_position", "offset", "orientation_override",
+    "ply_file_path", "rotation", "scale", "scene_id", "scene_name", "sharpness", "timestamp", "up",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one format."""
+
+    read: frozenset[str]
+    """Keys that are used."""
+    harmless: frozenset[str]
+    """Keys known to change neither geometry nor pixels."""
+
+    def check(
+        self, content: Mapping[str, object], frames: Sequence[Mapping[str, object]], path: Path
+    ) -> list[str]:
+        """Look at every key of a file and of its frames.
+
+        Args:
+            content: the file, parsed.
+            frames: its frames.
+            path: the file, for messages.
+
+        Returns:
+            One line on keys that are not used and one on unknown ones, where there are any.
+
+        Raises:
+            InputError: a key that changes geometry or pixels in a way we don't have.
+        """
+        where: dict[str, list[int | None]] = {k: [None] for k, v in content.items() if is_set(v)}
+        for i, frame in enumerate(frames):
+            for key, value in frame.items():
+                if is_set(value):
+                    where.setdefault(key, []).append(i)
+        for refusal in REFUSED:
+            found = [key for key in where if refusal.keys.fullmatch(key)]
+            if found:
+                got = ", ".join(f"{key}{_places(where[key])}" for key in found[:3])
+                raise InputError(f"{refusal.expected}, in {path}", got, refusal.mend)
+        unused = [key for key in WARNED if key in where and _matters(key, content, frames)]
+        unknown = [key for key in where if not self._knows(key)]
+        warnings = []
+        if unused:
+            names = ", ".join(f"{key} ({WARNED[key]})" for key in unused)
+            warnings.append(f"keys of {path} that are not used: {names}")
+        if unknown:
+            names = ", ".join(_shown(key) for key in unknown[:NAMED])
+            more = f" and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+            warnings.append(f"unknown keys of {path} are passed over: {names}{more}")
+        return warnings
+
+    def _knows(self, key: str) -> bool:
+        known = key in self.read or key in self.harmless or key in WARNED
+        return known or OTHER_LENS.fullmatch(key) is not None  # lenses are checked frame by frame
+
+
+TRANSFORMS = Keys(frozenset({*_READ, *SPLITS.values()}), frozenset(_HARMLESS))
+"""transforms.json of instant-ngp and nerfstudio."""
+BLENDER = Keys(frozenset(_READ), frozenset(_HARMLESS))
+"""transforms_SPLIT.json of NeRF-synthetic and BlenderNeRF."""
+
+
+def is_set(value: object) -> bool:
+    """Whether a key says something: null, false, zero, and what is empty or full of them don't."""
+    if isinstance(value, list | tuple):
+        return any(is_set(entry) for entry in value)
+    return bool(value)
+
+
+def _matters(
+    key: str, content: Mapping[str, object], frames: Sequence[Mapping[str, object]]
+) -> bool:
+    """Whether a key of `WARNED` would have changed anything."""
+    if key == "n_frames":
+        count = content.get(key)
+        return isinstance(count, int | float) and count < len(frames)
+    if key == "time":
+        return len({repr(frame.get(key)) for frame in frames}) > 1
+    return True
+
+
+def _places(frames: Sequence[int | None]) -> str:
+    if None in frames:
+        return ""
+    return f" in frame {frames[0]}" + (f" and {len(frames) - 1} more" if len(frames) > 1 else "")
+
+
+def _shown(key: str) -> str:
+    """A key that fits into a line."""
+    text = one_line(ValueError(key))
+    return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,98 @@
+"""Posed pictures of any file format -> a capture: origin, bounds, what is outside, suspicions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from polyfield.scenes.base import ReadOptions
+from polyfield.scenes.bounds import choose_origin, common_view, scene_bounds
+from polyfield.scenes.formats.frames import PosedImage, read_pixels, views_of
+from polyfield.scenes.formats.posed import PosedCapture
+from polyfield.scenes.suspicions import check_box, suspicious_poses
+
+LOOKED_AT = 15
+"""Pictures, evenly spread, that are decoded to see whether there is alpha in them."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a format found out about a capture."""
+
+    name: str
+    """For titles."""
+    path: str
+    """As the user gave it."""
+    splits: Mapping[str, Sequence[PosedImage]]
+    """Train first; no split is empty."""
+    missing: list[str]
+    """Names of pictures that are not there."""
+    warnings: list[str]
+    """One line each."""
+
+
+def capture_of(
+    parts: Parts, options: ReadOptions, is_unbounded: Callable[[bool], bool]
+) -> PosedCapture:
+    """The capture of these pictures.
+
+    Args:
+        parts: what the format found.
+        options: how to read them.
+        is_unbounded: whether there is something outside the bounds, given whether the cameras look
+            outward.
+
+    Raises:
+        InputError: pictures don't go together, or the user's box is where nothing is seen.
+    """
+    train = parts.splits["train"]
+    origin = choose_origin([image.camera for image in train], options)
+    views = {split: views_of(images, options, origin) for split, images in parts.splits.items()}
+    cameras = views["train"].cameras
+    bounds = scene_bounds(cameras, options)
+    unbounded = is_unbounded(not common_view(cameras.poses).is_ahead)
+    warnings = [
+        *parts.warnings,
+        *suspicious_poses(cameras, lambda: show_a_thing(train), parts.path),
+        *check_box(cameras, bounds, unbounded, options),
+    ]
+    return PosedCapture(
+        name=parts.name,
+        path=parts.path,
+        bounds=bounds,
+        unbounded=unbounded,
+        color_space="linear" if train[0].header.info.is_float else "srgb",
+        views=views,
+        frames_skipped=parts.missing,
+        warnings=warnings,
+        origin=origin,
+    )
+
+
+def show_a_thing(images: Sequence[PosedImage]) -> bool:
+    """Whether most pictures have pixels that aren't opaque: a thing in front of nothing.
+
+    An alpha channel alone doesn't say so, nor does one odd picture.
+    """
+    able = [image for image in images if image.header.info.has_alpha or image.transparent]
+    if 2 * len(able) < len(images):
+        return False
+    step = max(len(images) / LOOKED_AT, 1.0)
+    chosen = [images[int(i * step)] for i in range(min(len(images), LOOKED_AT))]
+    enough = (len(chosen) + 1) // 2
+    found = 0
+    for image in chosen:
+        found += _is_transparent(image)
+        if found >= enough:
+            return True
+    return False
+
+
+def _is_transparent(image: PosedImage) -> bool:
+    if not (image.header.info.has_alpha or image.transparent):
+        return False
+    alpha = read_pixels(image)[..., -1]
+    opaque = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
+    return bool((alpha < opaque).any())
