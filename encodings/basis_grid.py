@@ -34,9 +34,9 @@ class BasisGrid:
     """F, tiles along an axis, by level."""
 
     def build(self, in_dim: int) -> BasisGridEncoding:
-        """The module for d = in_dim in 2, 3."""
-        if in_dim not in (2, 3):
-            raise InputError("2 or 3 coordinates for BasisGrid", str(in_dim), "use another one")
+        """The module for d = in_dim in 1, 2, 3."""
+        if in_dim not in (1, 2, 3):
+            raise InputError("1 to 3 coordinates for BasisGrid", str(in_dim), "use another one")
         counts = {len(self.channels), len(self.resolutions), len(self.frequencies)}
         if len(counts) > 1 or 0 in counts:
             raise InputError(
@@ -68,7 +68,7 @@ class BasisGridEncoding(Encoding):
         super().__init__()
         self.in_dim, self.out_dim = in_dim, sum(channels)
         self.ordered = list(resolutions) == sorted(resolutions)
-        # Axes of a grid are [channel, (z,) y, x].
+        # Axes of a grid are [channel, (z, y,) x].
         self.grids = nn.ParameterList(
             torch.randn(c, *[r] * in_dim) for c, r in zip(channels, resolutions, strict=True)
         )
@@ -83,15 +83,19 @@ class BasisGridEncoding(Encoding):
         flat = x.reshape(-1, self.in_dim)
         tiled = flat * self.frequencies[:, None, None]
         u = (tiled - tiled.detach().floor()) * 2 - 1
+        grids = list(self.grids)
+        if self.in_dim == 1:
+            # Torch has no grid of one axis: the only row of a picture.
+            u, grids = torch.cat([u, torch.zeros_like(u)], -1), [g[:, None] for g in grids]
         # grid_sample wants [1, (1,) 1, n, d] and gives [1, c, (1,) 1, n].
-        shape = [1] * self.in_dim
+        axes = u.shape[-1]
         found = [
             functional.grid_sample(
                 grid[None],
-                place.view(*shape, -1, self.in_dim),
+                place.view(*[1] * axes, -1, axes),
                 padding_mode="border",
                 align_corners=False,
             ).view(grid.shape[0], -1)
-            for grid, place in zip(self.grids, u, strict=True)
+            for grid, place in zip(grids, u, strict=True)
         ]
         return torch.cat(found).T.reshape(*x.shape[:-1], self.out_dim)

@@ -28,7 +28,7 @@ class DenseGrid:
     """Resolution of the finest grid; each is finer than the last by the same factor."""
 
     def build(self, in_dim: int) -> HashGridEncoding:
-        """The module for d = in_dim in 2, 3, 4."""
+        """The module for d = in_dim from 1 to 4."""
         # A cap that no level below MOST reaches.
         resolutions = (self.base_resolution, self.finest_resolution)
         levels = grids(in_dim, self.levels, self.features, resolutions, 31)

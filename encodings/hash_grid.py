@@ -38,7 +38,7 @@ class HashGrid:
     """Weights between corners. Smoothstep has a continuous gradient in the coordinates."""
 
     def build(self, in_dim: int) -> HashGridEncoding:
-        """The module for d = in_dim in 2, 3, 4."""
+        """The module for d = in_dim from 1 to 4."""
         levels = self.geometry(in_dim)
         return HashGridEncoding(levels, self.features, self.interpolation == "smoothstep")
 
@@ -58,8 +58,8 @@ def grids(
     Raises:
         InputError: the kernels have no such grids.
     """
-    if in_dim not in (2, 3, 4):
-        raise InputError("2, 3 or 4 coordinates for a grid", str(in_dim), "use another encoding")
+    if in_dim not in (1, 2, 3, 4):
+        raise InputError("1 to 4 coordinates for a grid", str(in_dim), "use another encoding")
     if features not in (1, 2, 4, 8):
         raise InputError("features of 1, 2, 4 or 8", str(features), "pick one of these")
     if count < 1:

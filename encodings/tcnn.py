@@ -60,6 +60,8 @@ class TcnnHashGrid:
 
     def geometry(self, in_dim: int) -> Levels:
         """The levels, as `HashGrid` has them: what `from_tcnn` and `to_tcnn` ask for."""
+        if in_dim not in (2, 3, 4):
+            raise InputError("2, 3 or 4 coordinates for TcnnHashGrid", str(in_dim), "use HashGrid")
         same = HashGrid(
             self.levels,
             self.features,

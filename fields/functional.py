@@ -54,6 +54,10 @@ class Functional:
         """The module for values of out_dim channels."""
         if self.rank < 1:
             raise InputError("rank >= 1", str(self.rank), "raise it")
+        if domain.dim < 2:
+            raise InputError(
+                "2 axes or more, a network for each, for Functional", "1", "use Coordinate"
+            )
         if domain.contracted:
             raise InputError(
                 "a box, whose axes can be told apart", "an unbounded domain", "use Coordinate"

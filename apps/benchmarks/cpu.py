@@ -133,7 +133,7 @@ def lookups() -> Iterator[Row]:
     """Planes, lines and voxels against grid_sample."""
     from polyfield.apps.benchmarks import grids
 
-    yield from grids.lookups()
+    yield from grids.lookups(POINTS)
 
 
 KERNELS: dict[str, Callable[[], Iterator[Row]]] = {

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from polyfield.apps.benchmarks.cpu import POINTS
 from polyfield.apps.benchmarks.timing import Row, alternate, ray_points, timed
 from polyfield.encodings.kernels.factored import Factors, factored
 
@@ -63,10 +62,10 @@ def _runs(x: Tensor, factors: Factors) -> dict[str, Callable[[], object]]:
     return {"reference": theirs, "numba": ours}
 
 
-def lookups() -> Iterator[Row]:
+def lookups(points: int) -> Iterator[Row]:
     """Planes, lines, their products and voxels; the reference is grid_sample."""
     torch.manual_seed(0)
-    x = ray_points(POINTS, 3)
+    x = ray_points(points, 3)
     for name, (shape, factors) in _CASES.items():
-        size = f"{shape}, {POINTS} points on rays, against grid_sample"
-        yield from timed(f"{name} lookup", size, POINTS, alternate(_runs(x, factors), 3))
+        size = f"{shape}, {points} points on rays, against grid_sample"
+        yield from timed(f"{name} lookup", size, points, alternate(_runs(x, factors), 3))

@@ -50,6 +50,13 @@ class Factors:
         """Channels of the result."""
         return self.channels * (len(self.modes) if self.concat else 1)
 
+    @property
+    def plain(self) -> tuple[list[int], list[int], int, int, bool, bool]:
+        """As an op may take it: all axes in a row, `kinds`, R, C, align, concat."""
+        axes = [axis for mode in self.modes for along in mode for axis in along]
+        numbers = (self.resolution, self.channels, self.align, self.concat)
+        return axes, list(self.kinds), *numbers
+
     def views(self, table: Float[Tensor, "p"]) -> list[list[Tensor]]:
         """For each mode its factors as [R, ..., R, C], the slowest axis first."""
         parts = iter(table.split(self.sizes))
@@ -115,23 +122,12 @@ def factored(
     """
     if not dispatch.use_numba(x, table):
         return reference(x, table, factors)
-    axes = [axis for mode in factors.modes for along in mode for axis in along]
-    return _factored(x, table, axes, list(factors.kinds), factors.resolution, factors.channels,
-                     factors.align, factors.concat)  # fmt: skip
+    return _factored(x, table, *factors.plain)
 
 
-def _geometry(
-    axes: list[int], kinds: list[int], resolution: int, channels: int, align: bool, concat: bool
-) -> Factors:
-    """The geometry from the plain numbers an op may take."""
-    rest, modes = list(axes), []
-    while rest:
-        mode = []
-        for k in kinds:
-            mode.append(tuple(rest[:k]))
-            rest = rest[k:]
-        modes.append(tuple(mode))
-    return Factors(tuple(modes), resolution, channels, align, concat)
+def _width(axes: list[int], kinds: list[int], channels: int, concat: bool) -> int:
+    """`Factors.width` from the plain values an op may take."""
+    return channels * (len(axes) // sum(kinds) if concat else 1)
 
 
 @torch.library.custom_op("polyfield::factored", mutates_args=(), device_types="cpu")
@@ -147,8 +143,8 @@ def _factored(
 ) -> Tensor:
     from polyfield.encodings.kernels import factored_numba
 
-    geometry = _geometry(axes, kinds, resolution, channels, align, concat)
-    return factored_numba.forward(x, table, geometry)
+    grids = (axes, kinds, resolution, channels, align, concat)
+    return factored_numba.forward(x, table, grids, _width(axes, kinds, channels, concat))
 
 
 @_factored.register_fake
@@ -162,8 +158,7 @@ def _(
     align: bool,
     concat: bool,
 ) -> Tensor:
-    geometry = _geometry(axes, kinds, resolution, channels, align, concat)
-    return x.new_empty(x.shape[0], geometry.width)
+    return x.new_empty(x.shape[0], _width(axes, kinds, channels, concat))
 
 
 @torch.library.custom_op("polyfield::factored_backward", mutates_args=(), device_types="cpu")
@@ -183,11 +178,11 @@ def _factored_backward(
     """Gradients in x [n, d] and in the table [p]; an empty tensor for one that isn't needed."""
     from polyfield.encodings.kernels import factored_numba
 
-    geometry = _geometry(axes, kinds, resolution, channels, align, concat)
+    grids = (axes, kinds, resolution, channels, align, concat)
     empty = x.new_empty(0)
     return (
-        factored_numba.backward_x(grad, x, table, geometry) if need_x else empty,
-        factored_numba.backward_table(grad, x, table, geometry) if need_table else empty.clone(),
+        factored_numba.backward_x(grad, x, table, grids) if need_x else empty,
+        factored_numba.backward_table(grad, x, table, grids) if need_table else empty.clone(),
     )
 
 

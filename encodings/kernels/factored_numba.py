@@ -35,8 +35,9 @@ from polyfield.backends.simd import (
     total,
     where_nonzero,
 )
-from polyfield.encodings.kernels.factored import Factors
 
+Grids = tuple[list[int], list[int], int, int, bool, bool]
+"""The geometry in plain values: `Factors.plain` of `factored`."""
 CHUNK = 1024
 SAMPLE = 4096
 """Points looked at to cut a factor into ranges of rows with about as many points each."""
@@ -380,68 +381,74 @@ def _backward_x(
                  a, b, c, like, mask, chunk * CHUNK, min(n, (chunk + 1) * CHUNK))  # fmt: skip
 
 
-def _geometry(factors: Factors, d: int) -> tuple:
-    """The geometry as the kernels take it."""
-    kinds = factors.kinds
+def _starts(axes: list[int], kinds: list[int], resolution: int, channels: int) -> tuple:
+    """Axes [modes, factors, 3], padded with 0, and first values [modes, factors] of all factors."""
     assert len(kinds) <= 3 and max(kinds) <= 3, kinds
-    axes = np.zeros((len(factors.modes), len(kinds), 3), np.int64)
-    for m, mode in enumerate(factors.modes):
-        for f, along in enumerate(mode):
-            axes[m, f, : len(along)] = along
-    sizes = np.array(factors.sizes, np.int64)
-    r = factors.resolution
+    modes = len(axes) // sum(kinds)
+    found = np.zeros((modes, len(kinds), 3), np.int64)
+    rest = iter(axes)
+    for m in range(modes):
+        for f, k in enumerate(kinds):
+            found[m, f, :k] = [next(rest) for _ in range(k)]
+    sizes = np.array([resolution**k * channels for k in kinds] * modes, np.int64)
+    return found, (np.cumsum(sizes) - sizes).reshape(found.shape[:2])
+
+
+def _geometry(grids: Grids, d: int) -> tuple:
+    """The geometry as the kernels take it."""
+    axes, kinds, r, channels, align, concat = grids
     corners = [(0,) * 2**k for k in kinds] + [()] * (3 - len(kinds))
     return (
-        axes,
-        (np.cumsum(sizes) - sizes).reshape(axes.shape[:2]),
+        *_starts(axes, kinds, r, channels),
         d,
         r,
-        float(r - 1 if factors.align else r),
-        1.0 if factors.align else 0.5,
-        factors.channels,
-        factors.concat,
+        float(r - 1 if align else r),
+        1.0 if align else 0.5,
+        channels,
+        concat,
         *corners,
-        (0,) * _lanes(factors),
+        (0,) * _lanes(channels),
     )
 
 
-def _lanes(factors: Factors) -> int:
+def _lanes(channels: int) -> int:
     """Channels a vector: a power of two, so that there are few kernels to compile."""
-    return min(LANES, 1 << factors.channels.bit_length() - 1)
+    return min(LANES, 1 << channels.bit_length() - 1)
 
 
-def _mask(factors: Factors) -> np.ndarray:
+def _mask(channels: int) -> np.ndarray:
     """Zeros, then ones: a vector from it is 0 in as many first lanes as wanted."""
-    return np.repeat(np.array([0, 1], np.float32), _lanes(factors))
+    return np.repeat(np.array([0, 1], np.float32), _lanes(channels))
 
 
-def forward(x: Tensor, table: Tensor, factors: Factors) -> Tensor:
-    """See `factored.factored`."""
-    y = dispatch.new(x.shape[0], factors.width)
+def forward(x: Tensor, table: Tensor, grids: Grids, width: int) -> Tensor:
+    """See `factored.factored`; the result has `width` channels."""
+    y = dispatch.new(x.shape[0], width)
     if y.numel():
         dispatch.call(
             _forward,
             dispatch.flat(x),
             dispatch.flat(y),
             dispatch.flat(table),
-            *_geometry(factors, x.shape[1]),
+            *_geometry(grids, x.shape[1]),
         )
     return y
 
 
-def _cuts(x: np.ndarray, factors: Factors, shards: int) -> np.ndarray:
+def _cuts(x: np.ndarray, grids: Grids, shards: int) -> np.ndarray:
     """Rows at which each factor is cut, [factors, shards + 1], by where a sample of x lies."""
-    r = factors.resolution
+    axes, kinds, r = grids[:3]
     some = np.nan_to_num(x[:: max(1, len(x) // SAMPLE)])
     shares = np.quantile(some, np.arange(1, shards) / shards, axis=0)
     inner = np.clip(np.rint(shares * r), 0, r).astype(np.int64)
-    slow = [along[-1] for mode in factors.modes for along in mode]
+    # The last axis of each factor.
+    slow = [axes[end - 1] for end in np.cumsum(kinds * (len(axes) // sum(kinds)))]
     cuts = np.empty((len(slow), shards + 1), np.int64)
     cuts[:, 0], cuts[:, -1], cuts[:, 1:-1] = 0, r, inner[:, slow].T
     return cuts
 
 
-def backward_table(grad: Tensor, x: Tensor, table: Tensor, factors: Factors) -> Tensor:
+def backward_table(grad: Tensor, x: Tensor, table: Tensor, grids: Grids) -> Tensor:
     """Gradient of sum(grad * factored(x)) in the table."""
     dtable = dispatch.new(*table.shape).zero_()
     if x.shape[0]:
@@ -452,14 +459,14 @@ def backward_table(grad: Tensor, x: Tensor, table: Tensor, factors: Factors) -> 
             flat,
             dispatch.flat(dtable),
             dispatch.flat(table),
-            _cuts(flat.reshape(x.shape), factors, dispatch.threads()),
-            *_geometry(factors, x.shape[1]),
-            _mask(factors),
+            _cuts(flat.reshape(x.shape), grids, dispatch.threads()),
+            *_geometry(grids, x.shape[1]),
+            _mask(grids[3]),
         )
     return dtable
 
 
-def backward_x(grad: Tensor, x: Tensor, table: Tensor, factors: Factors) -> Tensor:
+def backward_x(grad: Tensor, x: Tensor, table: Tensor, grids: Grids) -> Tensor:
     """Gradient of sum(grad * factored(x)) in x; 0 along an axis where x was clamped."""
     dx = dispatch.new(*x.shape)
     if dx.numel():
@@ -469,7 +476,7 @@ def backward_x(grad: Tensor, x: Tensor, table: Tensor, factors: Factors) -> Tens
             dispatch.flat(x),
             dispatch.flat(dx),
             dispatch.flat(table),
-            *_geometry(factors, x.shape[1]),
-            _mask(factors),
+            *_geometry(grids, x.shape[1]),
+            _mask(grids[3]),
         )
     return dx

@@ -114,17 +114,21 @@ def hash_grid(
 ) -> Float[Tensor, "n c"]:
     """Interpolated entries of every level, concatenated.
 
+    The GPU kernel has 2 and 3 dimensions; the CPU kernel has all, and adds up the gradient of one
+    dimension fastest where points come sorted.
+
     Args:
         x: [n, d] in [0,1] (clamped).
         table: [levels.entries * features].
-        levels: the geometry; d = levels.dim in 2, 3, 4.
+        levels: the geometry; d = levels.dim from 1 to 4.
         features: F, values an entry.
         smooth: weigh with smoothstep instead of linearly.
 
     Returns:
         [n, L * F].
     """
-    if levels.dim > 3 and x.is_cuda or not dispatch.fast(__name__, x, table):
+    solid = levels.dim in (2, 3)
+    if not (dispatch.fast(__name__, x, table) if solid else dispatch.use_numba(x, table)):
         return reference(x, table, levels, features, smooth)
     return _hash_grid(
         x,

@@ -153,6 +153,56 @@ def _forward(x, y, table, scales, resolutions, sizes, starts, hashed, smooth, di
                        chunk * size, min(size, n - chunk * size))  # fmt: skip
 
 
+@njit(inline="always")
+def _put(dtable, start, entry, low, high, value, like):
+    """Write an entry's sum, if it is one of low..high-1."""
+    if low <= entry and entry < high:
+        store(dtable, (start + entry) * len(like), value)
+
+
+@njit(inline="always")
+def _taken(dtable, start, entry, low, high, like):
+    """An entry's sum so far; of one that isn't in low..high-1 nobody asks."""
+    if low <= entry and entry < high:
+        return load(dtable, (start + entry) * len(like), like)
+    return splat(np.float32(0), like)
+
+
+@njit(cache=True, nogil=True)
+def _line_task(
+    grad, xs, row, n, dtable, scale, resolution, size, start, hashed, smooth, dims, like, column,
+    stride, low, high,
+):  # fmt: skip
+    """`_table_task` in one dimension.
+
+    The two entries of a cell stay in registers for as long as points fall into it, and the upper
+    one on to the next cell: what comes sorted waits for no memory. Sums keep the order of points.
+    """
+    dtable[(start + low) * len(like) : (start + high) * len(like)] = np.float32(0)
+    axis_index, axis_weight = np.empty(2 * LANES, np.uint32), np.empty(2 * LANES, np.float32)
+    slope = np.empty(LANES, np.float32)
+    index, weight = np.empty(2 * LANES, np.uint32), np.empty(2 * LANES, np.float32)
+    lower, upper = np.int64(-1), np.int64(-1)
+    below, above = splat(np.float32(0), like), splat(np.float32(0), like)
+    for at in range(0, n, LANES):
+        _locate(xs, at, row, scale, resolution, size, hashed, smooth, dims, axis_index,
+                axis_weight, slope)  # fmt: skip
+        _corners(size, hashed, dims, axis_index, axis_weight, index, weight)
+        for p in range(min(LANES, n - at)):
+            first, second = np.int64(index[p]), np.int64(index[LANES + p])
+            if first != lower:
+                _put(dtable, start, lower, low, high, below, like)
+                _put(dtable, start, upper, low, high, above, like)
+                below = _taken(dtable, start, first, low, high, like)
+                above = _taken(dtable, start, second, low, high, like)
+                lower, upper = first, second
+            value = load(grad, (at + p) * stride + column, like)
+            below = fma(splat(weight[p], like), value, below)
+            above = fma(splat(weight[LANES + p], like), value, above)
+    _put(dtable, start, lower, low, high, below, like)
+    _put(dtable, start, upper, low, high, above, like)
+
+
 @njit(cache=True, nogil=True)
 def _table_task(
     grad,
@@ -243,25 +293,18 @@ def _backward_table(
     for task in prange(order.size):
         level, shard = order[task] // shards, order[task] % shards
         size = sizes[level]
-        _table_task(
-            grad,
-            xs,
-            row,
-            n,
-            dtable,
-            scales[level],
-            resolutions[level],
-            size,
-            starts[level],
-            hashed[level],
-            smooth,
-            dims,
-            like,
-            level * len(like) * (n if by_level else 1),
-            len(like) if by_level else scales.size * len(like),
-            size * shard // shards,
-            size * (shard + 1) // shards,
-        )
+        column = level * len(like) * (n if by_level else 1)
+        stride = len(like) if by_level else scales.size * len(like)
+        low, high = size * shard // shards, size * (shard + 1) // shards
+        # The two entries of a cell must not be one.
+        if len(dims) == 1 and size > 1:
+            _line_task(grad, xs, row, n, dtable, scales[level], resolutions[level], size,
+                       starts[level], hashed[level], smooth, dims, like, column, stride, low,
+                       high)  # fmt: skip
+        else:
+            _table_task(grad, xs, row, n, dtable, scales[level], resolutions[level], size,
+                        starts[level], hashed[level], smooth, dims, like, column, stride, low,
+                        high)  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -340,6 +383,8 @@ def _geometry(levels: Levels, features: int, smooth: bool) -> tuple:
 def forward(x: Tensor, table: Tensor, levels: Levels, features: int, smooth: bool) -> Tensor:
     """See `hash_grid.hash_grid`."""
     y = dispatch.new(x.shape[0], len(levels.scales) * features)
+    # Sorted points of one dimension touch a short part of each level.
+    cached = levels.dim == 1 or table.nbytes <= CACHED
     if y.numel():
         dispatch.call(
             _forward,
@@ -347,7 +392,7 @@ def forward(x: Tensor, table: Tensor, levels: Levels, features: int, smooth: boo
             dispatch.flat(y),
             dispatch.flat(table),
             *_geometry(levels, features, smooth),
-            CHUNK if table.nbytes <= CACHED else min(LONG, -(-len(x) // dispatch.threads())),
+            CHUNK if cached else min(LONG, -(-len(x) // dispatch.threads())),
         )
     return y
 

@@ -99,7 +99,7 @@ def _rbf(
     """Features [n, C], and the p [n, K] that the backward pass needs."""
     from polyfield.encodings.kernels import rbf_numba
 
-    return rbf_numba.forward(x, index, centres, shapes, weights, multipliers, normalise)
+    return rbf_numba.forward(x, index, centres, shapes, weights, multipliers, normalise, EPS)
 
 
 @_rbf.register_fake

@@ -20,10 +20,8 @@ from torch import Tensor
 from polyfield.backends import dispatch
 from polyfield.backends.simd import LANES, fma, load, splat, store
 from polyfield.backends.sine import sine
-from polyfield.encodings.kernels.rbf import EPS
 
 CHUNK = 512
-_EPS = np.float32(EPS)
 
 
 @njit(inline="always")
@@ -35,7 +33,7 @@ def _wave(multipliers, block, share, like):
 
 
 @njit(inline="always")
-def _shares(x, point, index, k, centres, shapes, normalise, dims, share):
+def _shares(x, point, index, k, centres, shapes, normalise, eps, dims, share):
     """The p of the K neighbours of a point."""
     d = len(dims)
     values = d * (d + 1) // 2
@@ -54,17 +52,18 @@ def _shares(x, point, index, k, centres, shapes, normalise, dims, share):
         total += phi
     if normalise:
         for slot in range(k):
-            share[point * k + slot] /= total + _EPS
+            share[point * k + slot] /= total + eps
 
 
 @njit(parallel=True, cache=True, nogil=True)
 def _forward(
-    x, index, centres, shapes, weights, multipliers, normalise, y, share, k, channels, dims, like
-):
+    x, index, centres, shapes, weights, multipliers, normalise, eps, y, share, k, channels, dims,
+    like,
+):  # fmt: skip
     n = x.size // len(dims)
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         for p in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
-            _shares(x, p, index, k, centres, shapes, normalise, dims, share)
+            _shares(x, p, index, k, centres, shapes, normalise, eps, dims, share)
             for block in range(0, channels, len(like)):
                 total = splat(np.float32(0), like)
                 for slot in range(k):
@@ -101,6 +100,7 @@ def forward(
     weights: Tensor,
     multipliers: Tensor,
     normalise: bool,
+    eps: float,
 ) -> tuple[Tensor, Tensor]:
     """See `rbf._rbf`."""
     channels = weights.shape[1]
@@ -108,8 +108,9 @@ def forward(
     if y.numel():
         inputs = (x, index, centres, shapes, weights, multipliers)
         dispatch.call(
-            _forward, *[dispatch.flat(t) for t in inputs], normalise, dispatch.flat(y),
-            dispatch.flat(share), index.shape[1], channels, (0,) * x.shape[1], _like(channels),
+            _forward, *[dispatch.flat(t) for t in inputs], normalise, np.float32(eps),
+            dispatch.flat(y), dispatch.flat(share), index.shape[1], channels,
+            (0,) * x.shape[1], _like(channels),
         )  # fmt: skip
     return y, share
 

@@ -42,7 +42,7 @@ def modulate(
 def _modulate(h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool) -> Tensor:
     from polyfield.fields.kernels import modulate_numba
 
-    return modulate_numba.forward(h, gamma, beta, normalize)
+    return modulate_numba.forward(h, gamma, beta, normalize, EPS)
 
 
 @_modulate.register_fake
@@ -57,7 +57,7 @@ def _modulate_backward(
     """Gradients of sum(grad * modulate(...)) in h, gamma and beta."""
     from polyfield.fields.kernels import modulate_numba
 
-    return modulate_numba.backward(grad, h, gamma, beta, normalize)
+    return modulate_numba.backward(grad, h, gamma, beta, normalize, EPS)
 
 
 @_modulate_backward.register_fake

@@ -10,14 +10,12 @@ from torch import Tensor
 
 from polyfield.backends import dispatch
 from polyfield.backends.simd import LANES, fma, load, rectified, splat, store, total, where_nonzero
-from polyfield.fields.kernels.modulate import EPS
 
 CHUNK = 256
-_EPS = np.float32(EPS)
 
 
 @njit(inline="always")
-def _moments(h, at, width, like):
+def _moments(h, at, width, eps, like):
     """Mean of a row, and one over its spread."""
     zero = splat(np.float32(0), like)
     sums = zero
@@ -28,18 +26,18 @@ def _moments(h, at, width, like):
     for c in range(0, width, len(like)):
         off = load(h, at + c, like) - middle
         squares = fma(off, off, squares)
-    return mean, np.float32(1) / np.sqrt(total(squares) / np.float32(width) + _EPS)
+    return mean, np.float32(1) / np.sqrt(total(squares) / np.float32(width) + eps)
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _forward(h, gamma, beta, y, width, normalize, like):
+def _forward(h, gamma, beta, y, width, normalize, eps, like):
     n = gamma.size
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         for row in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
             at = row * width
             mean, rate = np.float32(0), np.float32(1)
             if normalize:
-                mean, rate = _moments(h, at, width, like)
+                mean, rate = _moments(h, at, width, eps, like)
             # gamma (h - mean) rate + beta
             scale = gamma[row] * rate
             slope, shift = splat(scale, like), splat(beta[row] - scale * mean, like)
@@ -48,7 +46,7 @@ def _forward(h, gamma, beta, y, width, normalize, like):
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _backward(grad, h, gamma, beta, dh, dgamma, dbeta, width, normalize, like):
+def _backward(grad, h, gamma, beta, dh, dgamma, dbeta, width, normalize, eps, like):
     n = gamma.size
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         zero = splat(np.float32(0), like)
@@ -56,7 +54,7 @@ def _backward(grad, h, gamma, beta, dh, dgamma, dbeta, width, normalize, like):
             at = row * width
             mean, rate = np.float32(0), np.float32(1)
             if normalize:
-                mean, rate = _moments(h, at, width, like)
+                mean, rate = _moments(h, at, width, eps, like)
             scale = gamma[row] * rate
             slope, shift = splat(scale, like), splat(beta[row] - scale * mean, like)
             middle, steep = splat(mean, like), splat(rate, like)
@@ -83,21 +81,21 @@ def _like(width: int) -> tuple[int, ...]:
     return (0,) * math.gcd(width, LANES)
 
 
-def forward(h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool) -> Tensor:
+def forward(h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool, eps: float) -> Tensor:
     """See `modulate.modulate`."""
     y = dispatch.new(*h.shape)
     if y.numel():
         arrays = [dispatch.flat(t) for t in (h, gamma, beta, y)]
-        dispatch.call(_forward, *arrays, h.shape[1], normalize, _like(h.shape[1]))
+        dispatch.call(_forward, *arrays, h.shape[1], normalize, np.float32(eps), _like(h.shape[1]))
     return y
 
 
 def backward(
-    grad: Tensor, h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool
+    grad: Tensor, h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `modulate._modulate_backward`."""
     dh, dgamma, dbeta = dispatch.new(*h.shape), dispatch.new(len(h)), dispatch.new(len(h))
     if dh.numel():
         arrays = [dispatch.flat(t) for t in (grad, h, gamma, beta, dh, dgamma, dbeta)]
-        dispatch.call(_backward, *arrays, h.shape[1], normalize, _like(h.shape[1]))
+        dispatch.call(_backward, *arrays, h.shape[1], normalize, np.float32(eps), _like(h.shape[1]))
     return dh, dgamma, dbeta

@@ -43,7 +43,7 @@ def wave(z: Float[Tensor, "*n"], kind: Kind, w: float = 1.0) -> Float[Tensor, "*
 def _wave(z: Tensor, kind: str, w: float) -> Tensor:
     from polyfield.fields.kernels import waves_numba
 
-    return waves_numba.forward(z, kind, w)
+    return waves_numba.forward(z, kind, w, TINY)
 
 
 @_wave.register_fake
@@ -56,7 +56,7 @@ def _wave_backward(grad: Tensor, z: Tensor, kind: str, w: float) -> Tensor:
     """Gradient of sum(grad * wave(z)) in z."""
     from polyfield.fields.kernels import waves_numba
 
-    return waves_numba.backward(grad, z, kind, w)
+    return waves_numba.backward(grad, z, kind, w, TINY)
 
 
 @_wave_backward.register_fake

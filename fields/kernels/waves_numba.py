@@ -11,11 +11,9 @@ from torch import Tensor
 from polyfield.backends import dispatch
 from polyfield.backends.simd import LANES, fma, load, rectified, splat, sqrt, store
 from polyfield.backends.sine import cosine, sine
-from polyfield.fields.kernels.waves import TINY
 
 CHUNK = 1 << 14
 KINDS = {"sine": 0, "damped": 1, "finer": 2}
-_TINY = np.float32(TINY)
 
 
 @njit(inline="always")
@@ -25,7 +23,7 @@ def _size(z, like):
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _forward(z, y, kind, w, like):
+def _forward(z, y, kind, w, tiny, like):
     n = z.size
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         for at in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK), len(like)):
@@ -33,14 +31,14 @@ def _forward(z, y, kind, w, like):
             if kind == 0:
                 store(y, at, sine(value, like))
             elif kind == 1:
-                store(y, at, sine(value, like) * sqrt(_size(value, like) + splat(_TINY, like)))
+                store(y, at, sine(value, like) * sqrt(_size(value, like) + splat(tiny, like)))
             else:
                 turn = (_size(value, like) + splat(np.float32(1), like)) * splat(w, like)
                 store(y, at, sine(turn * value, like))
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _backward(grad, z, dz, kind, w, like):
+def _backward(grad, z, dz, kind, w, tiny, like):
     n = z.size
     for chunk in prange((n + CHUNK - 1) // CHUNK):
         one, half = splat(np.float32(1), like), splat(np.float32(0.5), like)
@@ -49,7 +47,7 @@ def _backward(grad, z, dz, kind, w, like):
             if kind == 0:
                 store(dz, at, g * cosine(value, like))
             elif kind == 1:
-                size = _size(value, like) + splat(_TINY, like)
+                size = _size(value, like) + splat(tiny, like)
                 root = sqrt(size)
                 # z / (2 |z| sqrt|z|), and 0 at 0.
                 slope = half * (value / (size * root))
@@ -64,19 +62,21 @@ def _like(count: int) -> tuple[int, ...]:
     return (0,) * math.gcd(count, LANES)
 
 
-def forward(z: Tensor, kind: str, w: float) -> Tensor:
+def forward(z: Tensor, kind: str, w: float, tiny: float) -> Tensor:
     """See `waves.wave`."""
     y = dispatch.new(*z.shape)
     if y.numel():
         arrays = [dispatch.flat(t) for t in (z, y)]
-        dispatch.call(_forward, *arrays, KINDS[kind], np.float32(w), _like(z.numel()))
+        numbers = (np.float32(w), np.float32(tiny))
+        dispatch.call(_forward, *arrays, KINDS[kind], *numbers, _like(z.numel()))
     return y
 
 
-def backward(grad: Tensor, z: Tensor, kind: str, w: float) -> Tensor:
+def backward(grad: Tensor, z: Tensor, kind: str, w: float, tiny: float) -> Tensor:
     """See `waves._wave_backward`."""
     dz = dispatch.new(*z.shape)
     if dz.numel():
         arrays = [dispatch.flat(t) for t in (grad, z, dz)]
-        dispatch.call(_backward, *arrays, KINDS[kind], np.float32(w), _like(z.numel()))
+        numbers = (np.float32(w), np.float32(tiny))
+        dispatch.call(_backward, *arrays, KINDS[kind], *numbers, _like(z.numel()))
     return dz

@@ -24,11 +24,15 @@ class Spder:
     layers: int = 5
     """Number of hidden layers, the first included."""
     frequency: float = 30.0
-    """w0 of every layer."""
+    """w0 of the layers."""
+    first_frequency: float | None = None
+    """w0 of the first layer; that of the others if none is given. It grows with what [-1,1] spans:
+    for sound about 430 times the seconds (SIREN's 3000 for 7 s)."""
 
     def build(self, in_dim: int, out_dim: int) -> Stack:
         """The module."""
-        scales = [self.frequency] * self.layers
+        first = self.frequency if self.first_frequency is None else self.first_frequency
+        scales = [first, *[self.frequency] * (self.layers - 1)]
         stack = Stack(widths(in_dim, self.hidden, self.layers, out_dim), damped_sine, scales)
         return sine_weights(stack, self.frequency)
 

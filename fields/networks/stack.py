@@ -76,10 +76,11 @@ def sine_weights(stack: Stack, frequency: float) -> Stack:
     First U(+-1/in), the rest and the last U(+-sqrt(6/in)/w0) (Sitzmann et al. 2020, 3.2).
 
     Raises:
-        InputError: a frequency that is not above 0.
+        InputError: a frequency that is not above 0, that of the first layer included.
     """
-    if not frequency > 0:
-        raise InputError("a frequency above 0", str(frequency), "raise it")
+    for given in (frequency, *stack.scales):
+        if not (given > 0 and math.isfinite(given)):
+            raise InputError("a frequency above 0", str(given), "change it")
     first, *rest = stack.layers()
     first.weight.uniform_(-1 / stack.in_dim, 1 / stack.in_dim)
     for layer in rest:

@@ -16,11 +16,11 @@ CONFIGS = [c() for c in typing.get_args(EncodingConfig)]
 
 
 def _cases() -> list[Any]:
-    """Every config, in 2 and 3 dimensions where it takes them."""
+    """Every config, in 1, 2 and 3 dimensions where it takes them."""
     found = []
     for config in CONFIGS:
         took = []
-        for dim in (2, 3):
+        for dim in (1, 2, 3):
             try:
                 config.build(dim)
             except MissingBackend:
@@ -28,7 +28,7 @@ def _cases() -> list[Any]:
             except InputError:
                 continue
             took.append(dim)
-        assert took, f"{config} takes neither 2 nor 3 dimensions"
+        assert took, f"{config} takes neither 1 nor 2 nor 3 dimensions"
         found += [pytest.param(config, d, id=f"{type(config).__name__}-{d}") for d in took]
     return found
 
@@ -37,7 +37,12 @@ pytestmark = pytest.mark.parametrize(("config", "dim"), _cases())
 
 
 def _points(n: int, dim: int, seed: int = 0) -> Tensor:
-    """Points well inside [0,1]^d, for which 2x - 1 has unit length (directions want that)."""
+    """Points well inside [0,1]^d, for which 2x - 1 has unit length (directions want that).
+
+    On a line there are only two of them: there, any.
+    """
+    if dim == 1:
+        return torch.rand(n, 1, generator=torch.Generator().manual_seed(seed)) * 0.98 + 0.01
     v = torch.randn(n, dim, generator=torch.Generator().manual_seed(seed))
     return (torch.nn.functional.normalize(v, dim=-1) * 0.98 + 1) / 2
 

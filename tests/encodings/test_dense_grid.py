@@ -8,7 +8,7 @@ from polyfield.encodings.hash_grid import HashGrid
 from polyfield.errors import InputError
 
 
-@pytest.mark.parametrize("dim", [2, 3, 4])
+@pytest.mark.parametrize("dim", [1, 2, 3, 4])
 def test_it_is_a_hash_grid_without_a_cap(dim: int) -> None:
     numbers = {"levels": 3, "features": 2, "base_resolution": 5, "finest_resolution": 14}
     dense = DenseGrid(**numbers).build(dim)
@@ -30,7 +30,7 @@ def test_every_vertex_has_its_own_entry() -> None:
 @pytest.mark.parametrize(
     ("config", "dim", "word"),
     [
-        (DenseGrid(), 1, "2, 3 or 4"),
+        (DenseGrid(), 5, "1 to 4"),
         (DenseGrid(features=3), 3, "features"),
         (DenseGrid(levels=0), 3, "levels"),
         (DenseGrid(base_resolution=9, finest_resolution=8), 3, "finest_resolution"),

@@ -131,7 +131,7 @@ def test_lookup_is_the_same_bits_on_any_number_of_threads(
             assert torch.equal(one, two)
     monkeypatch.setattr(dispatch, "threads", lambda: 64)
     grad = torch.randn(3000, factors.width, generator=seeded(2))
-    assert torch.equal(factored_numba.backward_table(grad, x, table, factors), whole[2])
+    assert torch.equal(factored_numba.backward_table(grad, x, table, factors.plain), whole[2])
     assert whole[2].abs().sum() > 0
 
 
@@ -150,8 +150,7 @@ def test_gradients_of_the_reference(name: str) -> None:
 def test_custom_ops_keep_torchs_rules() -> None:
     factors = CASES["planes plus lines"]
     x, table = points(5, factors).requires_grad_(), table_of(factors).requires_grad_()
-    axes = [a for mode in factors.modes for along in mode for a in along]
-    geometry = (axes, list(factors.kinds), factors.resolution, factors.channels, True, False)
+    geometry = factors.plain
     torch.library.opcheck(_factored, (x, table, *geometry))
     plain = (torch.rand(5, factors.width), x.detach(), table.detach())
     for need in ((True, True), (True, False), (False, True)):

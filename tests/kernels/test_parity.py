@@ -33,6 +33,7 @@ from polyfield.training.kernels.adam import AdamNumbers, adam
 ROUNDOFF = 2.0**-24
 GEOMETRIES = {
     # Dense and hashed levels, resolutions that are not whole multiples.
+    1: Levels.make(1, 5, 8, 2.1, 6),
     2: Levels.make(2, 5, 8, 1.7, 9),
     3: Levels.make(3, 5, 4, 1.6, 10),
     4: Levels.make(4, 3, 3, 1.5, 9),
@@ -77,7 +78,7 @@ def points(n: int, levels: Levels, seed: int = 0) -> Tensor:
 
 
 @pytest.mark.parametrize("n", [0, 1, 17, 2500])
-@pytest.mark.parametrize("dim", [2, 3, 4])
+@pytest.mark.parametrize("dim", [1, 2, 3, 4])
 @pytest.mark.parametrize("smooth", [False, True])
 def test_hash_grid(n: int, dim: int, smooth: bool) -> None:
     levels, features = GEOMETRIES[dim], 2
@@ -97,7 +98,9 @@ def test_hash_grid(n: int, dim: int, smooth: bool) -> None:
 
 
 # Each pair is a kernel of its own to compile.
-@pytest.mark.parametrize(("dim", "features"), [(2, 1), (2, 8), (3, 4), (3, 8), (4, 1)])
+@pytest.mark.parametrize(
+    ("dim", "features"), [(1, 1), (1, 4), (1, 8), (2, 1), (2, 8), (3, 4), (3, 8), (4, 1)]
+)
 def test_hash_grid_features(dim: int, features: int) -> None:
     levels = GEOMETRIES[dim]
     x = points(333, levels)
@@ -137,9 +140,9 @@ def test_hash_grid_outside_and_not_finite() -> None:
         assert torch.equal(gradient[[0, 1, 3]] == 0, (x < 0)[[0, 1, 3]] | (x > 1)[[0, 1, 3]])
 
 
-@pytest.mark.parametrize("dim", [2, 3, 4])
+@pytest.mark.parametrize("dim", [1, 2, 3, 4])
 def test_hash_grid_on_the_faces_and_of_one_cell(dim: int) -> None:
-    corners = torch.cartesian_prod(*[torch.tensor([0.0, 0.5, 1.0])] * dim)
+    corners = torch.cartesian_prod(*[torch.tensor([0.0, 0.5, 1.0])] * dim).view(-1, dim)
     for base, growth, count in ((1, 1.0, 1), (1, 2.0, 4), (2, 1.0, 2), (3, 1.3, 3)):
         levels = Levels.make(dim, count, base, growth, 6)
         table = torch.rand(levels.entries * 2, generator=seeded(1))
@@ -150,11 +153,36 @@ def test_hash_grid_on_the_faces_and_of_one_cell(dim: int) -> None:
         )
 
 
+@pytest.mark.parametrize("order", ["sorted", "mixed", "backwards"])
+def test_a_line_adds_up_exactly_in_any_order(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    """Positions of 10 bits and whole cotangents: sums have no rounding, whatever was kept where.
+
+    The second level is hashed, the third has as many entries as cells: its last vertex is its
+    first. The fourth is of two entries, of which each cell has both.
+    """
+    sizes = (16, 32, 64, 2, 1)
+    levels = Levels(1, (8.0, 64.0, 63.0, 3.0, 3.0), (9, 65, 64, 4, 4), sizes)
+    x = torch.arange(1025.0) / 1024
+    x = torch.cat([x, x[torch.randint(1025, (500,), generator=seeded())]])
+    x = x[torch.randperm(len(x), generator=seeded(1))] if order == "mixed" else x.sort().values
+    x = (x.flip(0) if order == "backwards" else x)[:, None].contiguous()
+    grad = torch.randint(-8, 9, (len(x), 10), generator=seeded(2)).float()
+    table = torch.zeros(levels.entries * 2, requires_grad=True)
+    (wanted,) = torch.autograd.grad(hash_grid_reference(x, table, levels, 2), table, grad)
+    for threads in (1, 2, 11, 40):
+        monkeypatch.setattr(dispatch, "threads", lambda n=threads: n)
+        found = hash_grid_numba.backward_table(grad, x, table.detach(), levels, 2, False)
+        assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("dim", [1, 3])
 @pytest.mark.parametrize("shards_of", [2, 5, 11, 64])
-def test_hash_grid_levels_in_shards(monkeypatch: pytest.MonkeyPatch, shards_of: int) -> None:
+def test_hash_grid_levels_in_shards(
+    monkeypatch: pytest.MonkeyPatch, shards_of: int, dim: int
+) -> None:
     """More threads than levels cut each level's entries into ranges; not a bit may change."""
-    levels = Levels.make(3, 2, 4, 2.0, 8)
-    x = torch.rand(3000, 3, generator=seeded(0))
+    levels = Levels.make(dim, 2, 4, 2.0, 8) if dim == 3 else Levels.make(1, 2, 90, 4.0, 8)
+    x = torch.rand(3000, dim, generator=seeded(0))
     table = torch.zeros(levels.entries * 2)
     grad = torch.randn(3000, 4, generator=seeded(1))
     monkeypatch.setattr(dispatch, "threads", lambda: 1)
@@ -436,7 +464,9 @@ def test_the_number_of_threads_changes_nothing(name: str, threads: Callable[[int
                 assert torch.equal(one, two)
 
 
-@pytest.mark.parametrize("name", ["smooth", "linear", "harmonics", "mlp", "composite"])
+@pytest.mark.parametrize(
+    "name", ["smooth", "linear", "a smooth line", "a line", "harmonics", "mlp", "composite"]
+)
 def test_gradients_of_the_references(name: str) -> None:
     """Against finite differences in float64; second derivatives too where there are any."""
     generator = seeded(3)
@@ -444,13 +474,14 @@ def test_gradients_of_the_references(name: str) -> None:
     def leaf(*shape: int) -> Tensor:
         return torch.rand(shape, generator=generator, dtype=torch.float64).requires_grad_()
 
-    levels = Levels.make(3, 3, 3, 1.5, 6)
+    line = name.endswith("line")
+    levels = Levels.make(1, 3, 3, 3.0, 4) if line else Levels.make(3, 3, 3, 1.5, 6)
     x = points(4, levels).double().requires_grad_()
     table = leaf(levels.entries * 2)
     offsets, length = torch.tensor([0, 2, 2, 5]), torch.rand(5, generator=generator).double()
     widths = [3, 5, 2]
-    if name in ("smooth", "linear"):
-        smooth = name == "smooth"
+    if line or name in ("smooth", "linear"):
+        smooth = "smooth" in name
         assert torch.autograd.gradcheck(
             lambda x, t: hash_grid_reference(x, t, levels, 2, smooth), (x, table), fast_mode=True
         )
