@@ -16,6 +16,7 @@ is a share of the budget. Its soft ramp is switched off and begins before a reve
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Annotated
@@ -46,7 +47,7 @@ class Sape:
     """R, reveals; at most a sixteenth of the steps. Published: 256 for 5000 steps."""
     resolution: Annotated[int, Range(3, 1024, also=0)] = 0
     """r, cells an axis; 0 takes the published 128, in three dimensions 64."""
-    eps: Annotated[float, Range(0, 1e6)] = 1e-3
+    eps: Annotated[float, Range(0, math.inf)] = 1e-3
     """Mean square error below which a cell gets no more frequencies."""
     ramp: bool = False
     """Let a block rise linearly in half of the time to the next reveal, instead of at once."""

@@ -3,7 +3,8 @@
     levels: Annotated[int, Range(1, 32)] = 16
 
 On a tuple or a mapping a range holds for each number in it. A number without a range must be
-finite, no more; ranges keep one number alone from filling the memory or hanging the machine.
+finite and a whole one have 64 bits, no more; ranges keep one number alone from filling the memory
+or hanging the machine.
 """
 
 from __future__ import annotations
@@ -84,6 +85,8 @@ class Count:
         return f"{self.low} to {self.high} values"
 
 
+_WHOLE = Range(-(2**63), 2**63 - 1)
+
 USUAL = Count(0, 1024)
 """Of what has no `Count`."""
 
@@ -156,7 +159,11 @@ def _wanted(value: Any, annotation: Any, limits: list[Limit]) -> str | None:
     broken = next((limit for limit in limits if not limit.holds(value)), None)
     if broken is not None:
         return str(broken)
-    return None if limits or math.isfinite(value) else "that is finite"
+    if limits:
+        return None
+    if isinstance(value, numbers.Integral):
+        return None if _WHOLE.holds(value) else str(_WHOLE)
+    return None if math.isfinite(value) else "that is finite"
 
 
 def _is_word(value: Any, annotation: Any) -> bool:

@@ -34,7 +34,7 @@ CHUNK = 1 << 17
 class NerfaccGrid:
     """nerfacc's occupancy grid: fixed steps where it says there may be something; on a GPU."""
 
-    resolution: Annotated[int, Range(1, 512)] = 128
+    resolution: Annotated[int, Range(1, 256)] = 128
     """R, cells an axis of the scene's box."""
     steps: Annotated[int, Range(1, 1 << 16)] = 1024
     """Steps on the diagonal of a cube as wide as the box."""

@@ -33,7 +33,7 @@ CHUNK = 1 << 17
 class OccupancyGrid:
     """Fixed steps, kept where a grid says there may be something."""
 
-    resolution: Annotated[int, Range(1, 512)] = 128
+    resolution: Annotated[int, Range(1, 256)] = 128
     """R, cells an axis."""
     steps: Annotated[int, Range(1, 1 << 16)] = 1024
     """Steps on the diagonal of the domain's unit cube: the box, or twice that for all of space."""

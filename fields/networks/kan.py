@@ -38,7 +38,7 @@ class SplineKan:
     """Width of the hidden layers."""
     layers: Annotated[int, Range(1, 64)] = 2
     """Number of hidden layers."""
-    cells: Annotated[int, Range(1, 1024)] = 5
+    cells: Annotated[int, Range(1, 256)] = 5
     """G, cells of the grid in [-1,1]."""
     order: Annotated[int, Range(1, 10)] = 3
     """k, degree of the splines."""
