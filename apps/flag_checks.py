@@ -12,16 +12,17 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tyro
 
 from polyfield.annotations import fields, hints, is_config, is_mapping, notes, options
+from polyfield.apps.flag_values import counts, fits, is_number, spoken, wanted, whole
 from polyfield.config import nearest
 from polyfield.errors import InputError
-from polyfield.wording import listed, short
+from polyfield.wording import short
 
-_ARG = type(tyro.conf.arg())
+_ARG: Any = type(tyro.conf.arg())
 _NUMBER = re.compile(r"-(\d|\.\d|(inf|infinity|nan)$)", re.IGNORECASE)
 
 
@@ -71,10 +72,9 @@ def flags_of(config: Any, default: Any = dataclasses.MISSING, path: str = "") ->
         where = f"{path}.{field.name}" if path else field.name
         if default is not dataclasses.MISSING:
             value = getattr(default, field.name)
-        elif field.default_factory is not dataclasses.MISSING:
-            value = field.default_factory()
         else:
-            value = field.default
+            factory: Any = field.default_factory
+            value = field.default if factory is dataclasses.MISSING else factory()
         found += _flags_at(kind, value, where)
     return found
 
@@ -139,9 +139,9 @@ def take_apart(flags: Iterable[Flag], arguments: Sequence[str], verb: str | None
         values = [value] if equals else []
         ahead = _until_flag(rest)
         if flag is not None:
-            more = 0 if flag.switch else _wanted(flag.kind, values + ahead) - len(values)
+            more = 0 if flag.switch else wanted(flag.kind, values + ahead) - len(values)
         elif verb is None:
-            numbers = [w for w in ahead[not equals :] if _is_number(w)]
+            numbers = [w for w in ahead[not equals :] if is_number(w)]
             more = min(len(ahead), (not equals) + len(numbers))
         else:
             raise _unknown(typed, list(known), verb)
@@ -165,7 +165,7 @@ def check_words(flags: Iterable[Flag], line: Line, verb: str) -> None:
     words = line.words
     for flag in flags:
         if flag.positional:
-            count = _wanted(flag.kind, words)
+            count = wanted(flag.kind, words)
             if not words and flag.required:
                 raise InputError(f"{flag.name} after polyfield {verb}", "none", ask)
             if words[:count]:
@@ -177,8 +177,8 @@ def check_words(flags: Iterable[Flag], line: Line, verb: str) -> None:
         raise InputError(f"no more words for polyfield {verb}", repr(short(words[0])), mend)
     for flag in flags:
         if flag.required and not flag.positional and flag.name not in line.given:
-            wanted = flag.metavar or f"with {spoken(flag.kind)}"
-            raise InputError(f"{flag.name} {wanted}", "none", ask)
+            value = flag.metavar or f"with {spoken(flag.kind)}"
+            raise InputError(f"{flag.name} {value}", "none", ask)
 
 
 def rewritten(flags: Iterable[Flag], line: Line) -> list[str]:
@@ -196,25 +196,6 @@ def expanded(word: str) -> str:
     return os.path.expanduser(word) if word == "~" or word.startswith("~/") else word
 
 
-def spoken(kind: Any) -> str:
-    """What a value is, as a user would say it."""
-    every = [option for option in options(kind) if option is not type(None)]
-    return " or ".join(dict.fromkeys(_spoken(option) for option in every))
-
-
-def _spoken(option: Any) -> str:
-    origin, arguments = typing.get_origin(option), typing.get_args(option)
-    if origin is Literal:
-        return f"one of {listed(map(str, arguments))}"
-    if origin is tuple and Ellipsis not in arguments:
-        words = {"a whole number": "whole numbers", "a number": "numbers"}
-        return f"{len(arguments)} {words.get(spoken(arguments[0]), 'values')}"
-    if origin in (list, tuple):
-        return f"values, each {spoken(arguments[0])},"
-    names = {bool: "True or False", int: "a whole number", float: "a number", str: "a word"}
-    return (names | {Path: "a path"}).get(option, "a value")
-
-
 def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
@@ -228,37 +209,6 @@ def _until_flag(words: Sequence[str]) -> list[str]:
     return list(words[:end])
 
 
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _counts(kind: Any) -> list[int | None]:
-    """How many words its values may have; None for any number of them."""
-    found: list[int | None] = []
-    for option in options(kind):
-        origin, arguments = typing.get_origin(option), typing.get_args(option)
-        if origin is tuple and Ellipsis not in arguments:
-            inner = [_counts(argument) for argument in arguments]
-            found.append(None if any(c != [1] for c in inner) else len(inner))
-        elif origin in (list, tuple) or is_mapping(option):
-            found.append(None)
-        else:
-            found.append(1)
-    return found
-
-
-def _wanted(kind: Any, words: Sequence[str]) -> int:
-    """How many of the words that follow are its values."""
-    if type(None) in options(kind) and words[:1] == ["None"]:
-        return 1
-    counts = _counts(kind)
-    return len(words) if None in counts else min(len(words), max(c for c in counts if c))
-
-
 def _check(flag: Flag, values: list[str], equals: bool, rest: Sequence[str], verb: str) -> None:
     """Raise unless a flag has its values.
 
@@ -270,71 +220,25 @@ def _check(flag: Flag, values: list[str], equals: bool, rest: Sequence[str], ver
             mend = f"write {flag.name} alone, or leave it out"
             raise InputError(f"no value for {flag.name}", short(values[0]) or "''", mend)
         return
-    counts = _counts(flag.kind)
-    if not values and None not in counts:
+    if not values and None not in counts(flag.kind):
         mend = f"add what is missing after {flag.name}"
         if rest and is_flag(rest[0]) and not rest[0].startswith("--"):
             mend = f"write {flag.name}={short(rest[0], 30)} if that is meant"
-        least = min(c for c in counts if c is not None)
-        most = max(c for c in counts if c is not None)
-        wanted = "a value" if least == most == 1 else spoken(flag.kind)
-        raise InputError(f"{wanted} for {flag.name}", "none", mend)
+        value = "a value" if set(counts(flag.kind)) == {1} else spoken(flag.kind)
+        raise InputError(f"{value} for {flag.name}", "none", mend)
     if values or not equals:
         _check_kind(flag, values, verb)
 
 
 def _check_kind(flag: Flag, values: list[str], verb: str) -> None:
-    if any(_fits(option, values) for option in options(flag.kind)):
+    if fits(flag.kind, values):
         return
     got = short(" ".join(values)) or "''"
     mend = f"see `polyfield {verb} --help`"
-    whole = _whole(values[0]) if options(flag.kind)[0] is int and len(values) == 1 else None
-    if whole is not None:
-        mend = f"write {whole}"
+    number = whole(values[0]) if options(flag.kind)[0] is int and len(values) == 1 else None
+    if number is not None:
+        mend = f"write {number}"
     raise InputError(f"{spoken(flag.kind)} for {flag.name}", got, mend)
-
-
-def _whole(word: str) -> int | None:
-    """The whole number that "1e3" or "16.0" is."""
-    value = float(word) if _is_number(word) else 0.5
-    return int(value) if abs(value) < 1e15 and value == int(value) else None
-
-
-def _fits(option: Any, values: list[str]) -> bool:
-    """Whether the words are a value of a type; of one that isn't known here, they are."""
-    origin, arguments = typing.get_origin(option), typing.get_args(option)
-    if origin is tuple and Ellipsis not in arguments:
-        if _counts(option) == [None]:
-            return True
-        pairs = zip(arguments, values, strict=False)
-        return len(arguments) == len(values) and all(_fits_any(a, [v]) for a, v in pairs)
-    if origin in (list, tuple):
-        return all(_counts(arguments[0]) != [1] or _fits_any(arguments[0], [v]) for v in values)
-    if is_mapping(option):
-        return True
-    if len(values) != 1:
-        return False
-    word = values[0]
-    if origin is Literal:
-        return word in map(str, arguments)
-    if option is type(None):
-        return word == "None"
-    if option is bool:
-        return word in ("True", "False")
-    if option is Path:
-        return word != ""
-    if option is float:
-        return _is_number(word)
-    if option is int:
-        try:
-            int(word)
-        except ValueError:
-            return False
-    return True
-
-
-def _fits_any(kind: Any, values: list[str]) -> bool:
-    return any(_fits(option, values) for option in options(kind))
 
 
 def _unknown(typed: str, names: list[str], verb: str) -> InputError:

@@ -15,9 +15,13 @@ def fields(config: Any) -> list[dataclasses.Field[Any]]:
     return [f for f in dataclasses.fields(config) if f.init]
 
 
-@functools.cache
-def hints(cls: type) -> dict[str, Any]:
+def hints(cls: Any) -> dict[str, Any]:
     """How the fields of a class are annotated."""
+    return _hints(cls)
+
+
+@functools.cache
+def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls, include_extras=True)
 
 

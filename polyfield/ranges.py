@@ -15,7 +15,7 @@ import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_args, get_origin
 
 from polyfield.annotations import element, fields, hints, notes, options
 from polyfield.errors import InputError
@@ -26,7 +26,7 @@ class Limit(ABC):
     """What a number must be."""
 
     @abstractmethod
-    def holds(self, value: numbers.Real) -> bool:
+    def holds(self, value: float) -> bool:
         """Whether it is."""
 
 
@@ -43,7 +43,7 @@ class Range(Limit):
     also: float | None = None
     """A number outside that has a meaning of its own."""
 
-    def holds(self, value: numbers.Real) -> bool:
+    def holds(self, value: float) -> bool:
         """Whether a number lies there; nothing that is no number does."""
         if self.also is not None and value == self.also:
             return True
@@ -65,7 +65,7 @@ class OneOf(Limit):
 
     values: tuple[float, ...]
 
-    def holds(self, value: numbers.Real) -> bool:
+    def holds(self, value: float) -> bool:
         """Whether it is one of them."""
         return value in self.values
 
@@ -156,13 +156,13 @@ def _wanted(value: Any, annotation: Any, limits: list[Limit]) -> str | None:
     """What should stand in a value's place; None if it may stay."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         return str(limits[0]) if limits and not _is_word(value, annotation) else None
-    broken = next((limit for limit in limits if not limit.holds(value)), None)
+    broken = next((limit for limit in limits if not limit.holds(cast(float, value))), None)
     if broken is not None:
         return str(broken)
     if limits:
         return None
     if isinstance(value, numbers.Integral):
-        return None if _WHOLE.holds(value) else str(_WHOLE)
+        return None if _WHOLE.holds(int(value)) else str(_WHOLE)
     return None if math.isfinite(value) else "that is finite"
 
 
