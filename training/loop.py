@@ -83,7 +83,6 @@ class FitConfig:
     def __post_init__(self) -> None:
         if self.seconds is not None and self.steps is not None:
             raise InputError("seconds or steps", "both", "give one of them")
-        check(self)
 
 
 @dataclass
@@ -117,6 +116,7 @@ class Fit:
 
     def __init__(self, field: Field, objective: Objective, config: FitConfig) -> None:
         """A fresh run; config must have a budget."""
+        check(config, "fit")
         assert (config.seconds is None) != (config.steps is None), "a budget"
         self.field, self.objective, self.config = field, objective, config
         self.device = field.domain.bounds.device
