@@ -1,23 +1,27 @@
 """Command lines from dataclasses (tyro), with every mistake told in one line.
 
-tyro reports mistakes in a box on stderr and exits. Here the box is caught, taken apart and raised
-as an `InputError`, so that the command line speaks with one voice.
+What is wrong with the words is found before tyro sees them (`flag_checks`). Its own errors, boxes
+on stderr, are not read: what is left of them is one line that points to the help.
+
+Values follow their flag as `--flag VALUE` or `--flag=VALUE`; names are given in full; the last of
+a flag counts; all words after `--` are no flags. A leading ~/ of a path is the home folder.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import os
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import field, make_dataclass
 from typing import Any, TypeVar
 
 import tyro
 
-from polyfield.config import nearest
+from polyfield.apps import flag_checks
+from polyfield.apps.flag_checks import Flag
 from polyfield.errors import InputError
+from polyfield.ranges import check
+from polyfield.wording import short
 
 Config = TypeVar("Config")
 
@@ -37,10 +41,13 @@ def parse(config: type[Config], arguments: Sequence[str], verb: str) -> Config:
         verb: As typed, "fit scene".
 
     Raises:
-        InputError: an unknown flag, a missing one, or a value of a wrong type.
+        InputError: an unknown flag, a missing one, a value of a wrong type or out of its range.
         SystemExit: after printing the help that was asked for.
     """
-    return _parse(config, arguments, verb, _MARKERS)
+    flags = _plain_flags(config)
+    found: Config = _parse(config, flags, arguments, verb, _MARKERS)
+    check(found, names={flag.path: flag.name for flag in flags})
+    return found
 
 
 def parse_with_trees(
@@ -64,8 +71,49 @@ def parse_with_trees(
     changeable = [(name, type(tree), _fixed(tree)) for name, tree in trees.items()]
     names = {"__doc__": config.__doc__}
     command: Any = make_dataclass("Command", [("plain", plain), *changeable], namespace=names)
-    found = _parse(command, arguments, verb, _MARKERS[:2])
+    flags = _plain_flags(config)
+    of_trees = [
+        flag
+        for name, tree in trees.items()
+        for flag in flag_checks.flags_of(type(tree), tree, name)
+    ]
+    found = _parse(command, flags + of_trees, arguments, verb, _MARKERS[:2])
+    check(found.plain, names={flag.path: flag.name for flag in flags})
+    for name in trees:
+        check(getattr(found, name), name, {flag.path: flag.name for flag in of_trees})
     return found.plain, {name: getattr(found, name) for name in trees}
+
+
+def positionals(config: Any, arguments: Sequence[str]) -> list[str]:
+    """The words of a line that are neither flags nor their values, before all of it is understood.
+
+    Args:
+        config: A dataclass of the plain flags. A flag that isn't one of them takes one word, and
+            the numbers that follow.
+        arguments: The words after the verb.
+    """
+    words = flag_checks.take_apart(_plain_flags(config), arguments, None).words
+    return [flag_checks.expanded(word) for word in words]
+
+
+def value_of(flag: str, arguments: Sequence[str], default: str | None = None) -> str | None:
+    """The value of one flag, before the whole line can be understood; the last one counts.
+
+    A leading ~/ is the home folder, as in flags of paths.
+    """
+    found = default
+    for index, word in enumerate(arguments):
+        if word == "--":
+            break
+        name, equals, value = word.partition("=")
+        ahead = arguments[index + 1 : index + 2]
+        if name.replace("_", "-") != flag:
+            continue
+        if equals:
+            found = flag_checks.expanded(value)
+        elif ahead and ahead[0] != "--" and not flag_checks.is_flag(ahead[0]):
+            found = flag_checks.expanded(ahead[0])
+    return found
 
 
 def _fixed(tree: Any) -> Any:
@@ -73,105 +121,46 @@ def _fixed(tree: Any) -> Any:
     return field(default_factory=lambda: tree)
 
 
-def value_of(flag: str, arguments: Sequence[str], default: str | None = None) -> str | None:
-    """The value of one flag, before the whole line can be understood; the last one counts."""
-    found = default
-    for index, word in enumerate(arguments):
-        if word == flag and index + 1 < len(arguments):
-            found = arguments[index + 1]
-        elif word.startswith(f"{flag}="):
-            found = word.partition("=")[2]
+def _plain_flags(config: Any) -> list[Flag]:
+    """The flags of a dataclass, and of those in it, without prefixes."""
+    found = []
+    for flag in flag_checks.flags_of(config):
+        last = flag.name.lstrip("-").rpartition(".")[2]
+        found.append(flag if flag.positional else flag.renamed(f"--{last}"))
     return found
 
 
 def _parse(
-    config: Any, arguments: Sequence[str], verb: str, markers: tuple[Any, ...], default: Any = None
+    config: Any, flags: list[Flag], arguments: Sequence[str], verb: str, markers: tuple[Any, ...]
 ) -> Any:
-    given = {} if default is None else {"default": default}
-
     def ask(words: Sequence[str]) -> Any:
-        return tyro.cli(config, prog=f"polyfield {verb}", args=list(words), config=markers, **given)
+        return tyro.cli(config, prog=f"polyfield {verb}", args=list(words), config=markers)
 
-    if any(word in ("-h", "--help") for word in arguments):
-        return ask(arguments)
-    box = io.StringIO()
+    own = list(arguments)
+    own = own[: own.index("--")] if "--" in own else own
+    if any(word in ("-h", "--help") for word in own):
+        return ask(["--help"])
+    line = flag_checks.take_apart(flags, arguments, verb)
+    flag_checks.check_words(flags, line, verb)
+    words = flag_checks.rewritten(flags, line)
     try:
-        with _wide(), contextlib.redirect_stderr(box):
-            return ask(arguments)
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            return ask(words)
     except SystemExit as stop:
-        if not stop.code:
-            raise
-    raise _mistake(box.getvalue(), _flags(ask), verb)
+        if (ours := _ours(stop)) is not None:
+            raise ours from None
+    raise InputError(
+        f"a command line of polyfield {verb}",
+        short(" ".join(arguments)),
+        f"see `polyfield {verb} --help`",
+    )
 
 
-def _flags(ask: Any) -> list[str]:
-    """Every flag there is, read off the help."""
-    page = io.StringIO()
-    with _wide(), contextlib.redirect_stdout(page), contextlib.suppress(SystemExit):
-        ask(["--help"])
-    # Boxes may stand side by side on a wide page: a flag follows a border, or two spaces.
-    found = re.findall(r"(?:^|[│|]|\s\s)\s*(--\w[\w.-]+)", page.getvalue(), flags=re.MULTILINE)
-    return sorted(set(found))
-
-
-@contextlib.contextmanager
-def _wide() -> Iterator[None]:
-    """A terminal so wide that no line of a box is broken."""
-    before = os.environ.get("COLUMNS")
-    os.environ["COLUMNS"] = "2000"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["COLUMNS"]
-        else:
-            os.environ["COLUMNS"] = before
-
-
-def _mistake(box: str, flags: list[str], verb: str) -> InputError:
-    """What tyro's box says, as one of our errors."""
-    lines = [re.sub(r"[╭╮╰╯│─]", "", line).strip() for line in box.splitlines()]
-    text = "\n".join(line for line in lines if line)
-    ask = f"see `polyfield {verb} --help`"
-    if found := re.search(r"Unrecognized options?:\s*([^\s,]+)", text):
-        word = found[1]
-        if not word.startswith("-"):
-            return InputError(f"no more words for polyfield {verb}", repr(word), ask)
-        return InputError(f"a flag of polyfield {verb}", word, _nearest_flag(word, flags, ask))
-    if found := re.search(r"expected (.*?); got (.*?); (.*)", text):
-        return InputError(found[1], found[2], found[3])
-    if found := re.search(r"Missing value for argument '([^']+)'. Expected (\d+)", text):
-        name = _spoken(found[1])
-        wanted, got = ("a value", "none") if found[2] == "1" else (f"{found[2]} values", "fewer")
-        return InputError(f"{wanted} for {name}", got, f"add what is missing after {name}")
-    if found := re.search(r"Error parsing ([^:\s]+)[^:]*: (.*)", text):
-        name = _spoken(found[1].split("/")[0])
-        kind = re.search(rf"^{re.escape(name)} (.+)$", text, flags=re.MULTILINE)
-        values = re.search(r"\[('.*')\]|'([^']*)'$|for (\S+)$", found[2])
-        got = next(g for g in values.groups() if g) if values else found[2]
-        wanted = kind[1].replace("{None}|", "").strip("{}") if kind else "another value"
-        wanted = {"INT": "a whole number", "FLOAT": "a number"}.get(wanted, wanted)
-        return InputError(f"{wanted} for {name}", got.replace("', '", " ").strip("'"), ask)
-    if found := re.search(
-        r"invalid choice '(.*)' for argument '(.*)'. Expected one of (.*)\.", text
-    ):
-        choices = found[3].strip("(),").replace("'", "")
-        return InputError(f"one of {choices} for {found[2]}", found[1], ask)
-    if found := re.search(r"Missing from [^\n]*:\n(\S+) ?(\S*)", text):
-        name = found[1] if found[1].startswith("-") else f"{found[1]} after polyfield {verb}"
-        return InputError(f"{name} {found[2]}".strip(), "none", ask)
-    return InputError(f"a command line of polyfield {verb}", " ".join(text.split()), ask)
-
-
-def _spoken(name: str) -> str:
-    """A positional's inner name, "plain.data", as its metavar; a flag as it is."""
-    return name if name.startswith("-") else name.rpartition(".")[2].upper()
-
-
-def _nearest_flag(word: str, flags: list[str], otherwise: str) -> str:
-    """The flag meant: the only one that ends so, else the one spelt most alike."""
-    name = word.partition("=")[0].lstrip("-").replace("_", "-")
-    ends = [flag for flag in flags if flag.endswith(f".{name}")]
-    if len(ends) == 1:
-        return f"did you mean {ends[0]}?"
-    return nearest(f"--{name}", flags, otherwise)
+def _ours(stop: BaseException) -> InputError | None:
+    """The error of ours, raised by a config, that made tyro stop."""
+    error: BaseException | None = stop
+    while error is not None:
+        if isinstance(error, InputError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

@@ -12,6 +12,7 @@ The released GNF code tiles as often as the grid is fine (f = R) and overlooks i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -20,35 +21,35 @@ from torch.nn import functional
 
 from polyfield.encodings.base import Encoding
 from polyfield.errors import InputError
+from polyfield.ranges import Count, Range, check
 
 
 @dataclass(frozen=True)
 class BasisGrid:
     """Small grids, each tiled over the domain at its own frequency."""
 
-    channels: tuple[int, ...] = (4, 4, 4, 2, 2, 2)
+    channels: Annotated[tuple[int, ...], Range(1, 64), Count(1, 32)] = (4, 4, 4, 2, 2, 2)
     """C, values of a grid's entry, by level."""
-    resolutions: tuple[int, ...] = (32, 51, 70, 89, 108, 128)
+    resolutions: Annotated[tuple[int, ...], Range(1, 4096), Count(1, 32)] = (
+        32, 51, 70, 89, 108, 128,
+    )  # fmt: skip
     """R, cells of a grid along an axis, by level."""
-    frequencies: tuple[float, ...] = (2.0, 3.2, 4.4, 5.6, 6.8, 8.0)
+    frequencies: Annotated[tuple[float, ...], Range(0, 1e6, above=True), Count(1, 32)] = (
+        2.0, 3.2, 4.4, 5.6, 6.8, 8.0,
+    )  # fmt: skip
     """F, tiles along an axis, by level."""
 
     def build(self, in_dim: int) -> BasisGridEncoding:
         """The module for d = in_dim in 1, 2, 3."""
+        check(self)
         if in_dim not in (1, 2, 3):
             raise InputError("1 to 3 coordinates for BasisGrid", str(in_dim), "use another one")
         counts = {len(self.channels), len(self.resolutions), len(self.frequencies)}
-        if len(counts) > 1 or 0 in counts:
+        if len(counts) > 1:
             raise InputError(
                 "channels, resolutions and frequencies of as many levels",
                 f"{len(self.channels)}, {len(self.resolutions)} and {len(self.frequencies)}",
                 "give each level one of each",
-            )
-        if min(self.channels) < 1 or min(self.resolutions) < 1 or min(self.frequencies) <= 0:
-            raise InputError(
-                "channels >= 1, resolutions >= 1 and frequencies > 0",
-                f"{min(self.channels)}, {min(self.resolutions)} and {min(self.frequencies):g}",
-                "raise them",
             )
         return BasisGridEncoding(self.channels, self.resolutions, self.frequencies, in_dim)
 

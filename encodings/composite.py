@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.plain import PlainEncodingConfig
 from polyfield.errors import InputError
+from polyfield.ranges import Count, Range, check
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,9 @@ class Part:
 
     encoding: PlainEncodingConfig = field(default_factory=HashGrid)
     """What is made of them."""
-    first: int = 0
+    first: Annotated[int, Range(0, 16)] = 0
     """Its first coordinate, counted from 0."""
-    count: int | None = None
+    count: Annotated[int, Range(1, 16)] | None = None
     """How many it sees; all the others from `first` on if none is given."""
 
 
@@ -36,18 +38,17 @@ def _default() -> tuple[Part, ...]:
 class Composite:
     """The features of several encodings, one after the other."""
 
-    parts: tuple[Part, ...] = field(default_factory=_default)
+    parts: Annotated[tuple[Part, ...], Count(1, 16)] = field(default_factory=_default)
     """The encodings, each with the coordinates it sees."""
 
     def build(self, in_dim: int) -> CompositeEncoding:
         """The module for d = in_dim."""
-        if not self.parts:
-            raise InputError("parts of Composite", "none", "give at least one encoding")
+        check(self)
         encodings: list[Encoding] = []
         columns: list[slice] = []
         for part in self.parts:
             count = in_dim - part.first if part.count is None else part.count
-            if part.first < 0 or count < 1 or part.first + count > in_dim:
+            if count < 1 or part.first + count > in_dim:
                 raise InputError(
                     f"coordinates among 0 to {in_dim - 1} in each part of Composite",
                     f"first {part.first}, count {part.count}",

@@ -6,9 +6,11 @@ It is tiny-cuda-nn's grid of type "dense". The op and its symbols are in kernels
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from polyfield.encodings.hash_grid import HashGridEncoding, grids
 from polyfield.errors import InputError
+from polyfield.ranges import OneOf, Range
 
 MOST = 1 << 27
 """Most values of a dense grid: half a gigabyte, and three times that for the optimiser."""
@@ -18,13 +20,13 @@ MOST = 1 << 27
 class DenseGrid:
     """Features at the corners of grids of growing resolution, every corner with its own."""
 
-    levels: int = 4
+    levels: Annotated[int, Range(1, 32)] = 4
     """L, number of grids."""
-    features: int = 4
+    features: Annotated[int, OneOf((1, 2, 4, 8))] = 4
     """F, values an entry: 1, 2, 4 or 8."""
-    base_resolution: int = 16
+    base_resolution: Annotated[int, Range(1, 1 << 20)] = 16
     """Resolution of the coarsest grid."""
-    finest_resolution: int = 64
+    finest_resolution: Annotated[int, Range(1, 1 << 20)] = 64
     """Resolution of the finest grid; each is finer than the last by the same factor."""
 
     def build(self, in_dim: int) -> HashGridEncoding:

@@ -7,7 +7,7 @@ for VM (vector times matrix) and CP. The op and its symbols are in kernels/facto
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.kernels.factored import Factors, factored
 from polyfield.errors import InputError
+from polyfield.ranges import Range, check
 
 MOST = 1 << 27
 """Most values of a table: half a gigabyte, and three times that for the optimiser."""
@@ -33,9 +34,9 @@ class TriPlane:
     and they start as U(0.1, 0.5), as in K-Planes.
     """
 
-    features: int = 16
+    features: Annotated[int, Range(1, 256)] = 16
     """C, values a vertex."""
-    resolution: int = 32
+    resolution: Annotated[int, Range(2, 1 << 14)] = 32
     """R, vertices an axis."""
     aggregate: Literal["sum", "mean", "product", "concat"] = "sum"
     """How the three planes become one feature."""
@@ -44,6 +45,7 @@ class TriPlane:
 
     def build(self, in_dim: int) -> FactoredEncoding:
         """The module for d = in_dim 3, or 2: a single plane."""
+        check(self)
         if in_dim not in (2, 3):
             raise InputError("2 or 3 coordinates for TriPlane", str(in_dim), "use another encoding")
         planes: tuple[tuple[int, ...], ...] = PLANES if in_dim == 3 else PLANES[:1]
@@ -65,15 +67,16 @@ class TriPlane:
 class VectorMatrix:
     """TensoRF's VM factors: for each plane, its values times those of a line across it."""
 
-    components: int = 16
+    components: Annotated[int, Range(1, 1024)] = 16
     """C, products a plane; TensoRF has 16 for density and 48 for colour."""
-    resolution: int = 64
+    resolution: Annotated[int, Range(2, 1 << 14)] = 64
     """R, vertices an axis; TensoRF goes from 128 to 300 while training."""
     combine: Literal["sum", "concat"] = "sum"
     """Whether the three products are added or put side by side (TensoRF's colour)."""
 
     def build(self, in_dim: int) -> FactoredEncoding:
         """The module; in_dim must be 3."""
+        check(self)
         if in_dim != 3:
             raise InputError("3 coordinates for VectorMatrix", str(in_dim), "use TriPlane or CP")
         modes = tuple(zip(PLANES, LINES, strict=True))
@@ -86,13 +89,14 @@ class VectorMatrix:
 class CP:
     """TensoRF's CP factors: products of one line for each axis."""
 
-    components: int = 96
+    components: Annotated[int, Range(1, 4096)] = 96
     """C, products; TensoRF has 96 for density and 288 for colour."""
-    resolution: int = 300
+    resolution: Annotated[int, Range(2, 1 << 20)] = 300
     """R, vertices an axis; TensoRF goes up to 500."""
 
     def build(self, in_dim: int) -> FactoredEncoding:
         """The module for d = in_dim in 2, 3."""
+        check(self)
         if in_dim not in (2, 3):
             raise InputError("2 or 3 coordinates for CP", str(in_dim), "use another encoding")
         lines = tuple((axis,) for axis in range(in_dim))
@@ -106,12 +110,6 @@ FactorConfig = VectorMatrix | CP
 
 def _checked(factors: Factors) -> Factors:
     """The same factors, if they can be built."""
-    if factors.resolution < 2 or factors.channels < 1:
-        raise InputError(
-            "a resolution of at least 2 and at least 1 value a vertex",
-            f"{factors.resolution} and {factors.channels}",
-            "raise them",
-        )
     if sum(factors.sizes) > MOST:
         raise InputError(
             f"at most {MOST} values in all", str(sum(factors.sizes)), "lower the resolution"

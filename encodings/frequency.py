@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.encodings.base import Encoding
-from polyfield.errors import InputError
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class Frequency:
     """Sines and cosines of octaves of the coordinates."""
 
-    octaves: int = 10
+    octaves: Annotated[int, Range(1, 32)] = 10
     """F, number of octaves."""
     identity: bool = True
     """Also pass the coordinates (in [-1,1]) on."""
 
     def build(self, in_dim: int) -> FrequencyEncoding:
         """The module for d = in_dim."""
-        if self.octaves < 1:
-            raise InputError("octaves >= 1", str(self.octaves), "raise it")
+        check(self)
         return FrequencyEncoding(in_dim, self.octaves, self.identity)
 
 

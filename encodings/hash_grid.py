@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.kernels.hash_grid import Levels, hash_grid
 from polyfield.errors import InputError
+from polyfield.ranges import OneOf, Range
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,15 @@ class HashGrid:
     Fine grids share entries by hashing.
     """
 
-    levels: int = 16
+    levels: Annotated[int, Range(1, 32)] = 16
     """L, number of grids."""
-    features: int = 2
+    features: Annotated[int, OneOf((1, 2, 4, 8))] = 2
     """F, values an entry: 1, 2, 4 or 8."""
-    log2_size: int = 19
+    log2_size: Annotated[int, Range(1, 24)] = 19
     """Entries of a level are capped at 2^log2_size."""
-    base_resolution: int = 16
+    base_resolution: Annotated[int, Range(1, 1 << 20)] = 16
     """Resolution of the coarsest grid."""
-    finest_resolution: int = 2048
+    finest_resolution: Annotated[int, Range(1, 1 << 20)] = 2048
     """Resolution of the finest grid; each is finer than the last by the same factor."""
     interpolation: Literal["linear", "smoothstep"] = "linear"
     """Weights between corners. Smoothstep has a continuous gradient in the coordinates."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -18,26 +18,23 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyfield.encodings.base import Encoding
-from polyfield.errors import InputError
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class RandomFourier:
     """Sines and cosines of the coordinates along random directions, at random frequencies."""
 
-    count: int = 256
+    count: Annotated[int, Range(1, 1 << 16)] = 256
     """F, number of frequencies; features are twice as many."""
-    sigma: float = 10.0
+    sigma: Annotated[float, Range(0, 1e6, above=True)] = 10.0
     """Spread of the frequencies: periods per unit of [0,1] (gaussian) or of [-1,1] (sorted)."""
     law: Literal["gaussian", "sorted"] = "gaussian"
     """How frequencies are drawn; "sorted" also puts the features in order of frequency."""
 
     def build(self, in_dim: int) -> RandomFourierEncoding:
         """The module for d = in_dim, with frequencies drawn from torch's generator."""
-        if self.count < 1:
-            raise InputError("count >= 1", str(self.count), "raise it")
-        if not (self.sigma > 0 and math.isfinite(self.sigma)):
-            raise InputError("sigma > 0", str(self.sigma), "make it positive")
+        check(self)
         ordered = self.law == "sorted"
         if not ordered:
             return RandomFourierEncoding(torch.randn(in_dim, self.count) * self.sigma, ordered)

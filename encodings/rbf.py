@@ -7,6 +7,7 @@ placed, centres and shapes are frozen; weights, grid and bias train.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float
@@ -18,6 +19,7 @@ from polyfield.encodings.kernels.nearest import nearest
 from polyfield.encodings.kernels.rbf import pairs, rbf
 from polyfield.encodings.kmeans import cluster_shapes, weighted_kmeans
 from polyfield.errors import InputError
+from polyfield.ranges import Range, check
 
 
 def _small_grid() -> HashGrid:
@@ -31,38 +33,35 @@ class Rbf:
     Until they are placed only the grid speaks.
     """
 
-    kernels: int = 4096
+    kernels: Annotated[int, Range(1, 1 << 18)] = 4096
     """M, number of kernels."""
-    channels: int = 32
+    channels: Annotated[int, Range(1, 256)] = 32
     """C, weights of a kernel and features of them all."""
-    neighbours: int = 4
+    neighbours: Annotated[int, Range(1, 64)] = 4
     """K, kernels that make a point's features (released code: 4 for images, 8 and 5 in space)."""
-    waves: tuple[float, float] | None = (-3.0, 12.0)
+    waves: Annotated[tuple[float, float], Range(-32, 32)] | None = (-3.0, 12.0)
     """Features are sines of a kernel's value times 2^low ... 2^high; none for the value itself."""
     normalise: bool = True
     """Divide a kernel's value by the sum over neighbours."""
-    alpha: float = 0.5
+    alpha: Annotated[float, Range(0, 1e6, above=True)] = 0.5
     """A kernel is half as strong where its cluster's spread, divided by sqrt(alpha), ends."""
-    rounds: int = 10
+    rounds: Annotated[int, Range(0, 1000)] = 10
     """Steps of k-means."""
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
     """Of the points k-means begins from."""
     grid: HashGrid = field(default_factory=_small_grid)
     """The grid beside them."""
 
     def build(self, in_dim: int) -> RbfEncoding:
         """The module for d = in_dim in 2, 3."""
+        check(self)
         if in_dim not in (2, 3):
             raise InputError("2 or 3 coordinates for Rbf", str(in_dim), "use another encoding")
-        if not 1 <= self.neighbours <= self.kernels or self.channels < 1:
+        if self.neighbours > self.kernels:
             raise InputError(
-                "kernels >= neighbours >= 1 and channels >= 1",
-                f"{self.kernels}, {self.neighbours} and {self.channels}",
+                "at least as many kernels as neighbours",
+                f"{self.kernels} and {self.neighbours}",
                 "change them",
-            )
-        if not self.alpha > 0 or self.rounds < 0:
-            raise InputError(
-                "alpha > 0 and rounds >= 0", f"{self.alpha} and {self.rounds}", "raise them"
             )
         return RbfEncoding(self, self.grid.build(in_dim))
 

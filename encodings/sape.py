@@ -16,8 +16,10 @@ is a share of the budget. Its soft ramp is switched off and begins before a reve
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int
@@ -28,6 +30,7 @@ from polyfield.encodings.base import Encoding
 from polyfield.encodings.plain import PlainEncodingConfig
 from polyfield.encodings.random_fourier import RandomFourier
 from polyfield.errors import InputError
+from polyfield.ranges import Range, check
 
 POOL = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)
 
@@ -40,25 +43,20 @@ class Sape:
         default_factory=lambda: RandomFourier(sigma=20.0, law="sorted")
     )
     """The encoding; its channels go from low to high frequencies."""
-    blocks: int = 32
+    blocks: Annotated[int, Range(1, 4096)] = 32
     """R, reveals; at most a sixteenth of the steps. Published: 256 for 5000 steps."""
-    resolution: int = 0
+    resolution: Annotated[int, Range(3, 1024, also=0)] = 0
     """r, cells an axis; 0 takes the published 128, in three dimensions 64."""
-    eps: float = 1e-3
+    eps: Annotated[float, Range(0, math.inf)] = 1e-3
     """Mean square error below which a cell gets no more frequencies."""
     ramp: bool = False
     """Let a block rise linearly in half of the time to the next reveal, instead of at once."""
 
     def build(self, in_dim: int) -> SapeEncoding:
         """The module for d = in_dim in 1, 2, 3."""
+        check(self)
         if in_dim not in (1, 2, 3):
             raise InputError("1, 2 or 3 coordinates for Sape", str(in_dim), "use another encoding")
-        if self.blocks < 1:
-            raise InputError("blocks >= 1", str(self.blocks), "raise it")
-        if self.resolution != 0 and not 3 <= self.resolution <= 1024:
-            raise InputError("resolution 0, or 3 to 1024", str(self.resolution), "change it")
-        if not self.eps >= 0:
-            raise InputError("eps >= 0", str(self.eps), "raise it")
         inner = self.inner.build(in_dim)
         if not inner.ordered:
             raise InputError(

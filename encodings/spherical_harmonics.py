@@ -7,6 +7,7 @@ Symbols: a direction d of unit length comes in as v = (d + 1) / 2 in [0,1]^3, th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor
@@ -14,23 +15,23 @@ from torch import Tensor
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.kernels.spherical_harmonics import MAX_DEGREE, spherical_harmonics
 from polyfield.errors import InputError
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class SphericalHarmonics:
     """The first degree^2 real spherical harmonics of a direction."""
 
-    degree: int = 4
+    degree: Annotated[int, Range(1, MAX_DEGREE)] = 4
     """Number of bands, 1 to 4."""
 
     def build(self, in_dim: int) -> SphericalHarmonicsEncoding:
         """The module; in_dim must be 3."""
+        check(self)
         if in_dim != 3:
             raise InputError(
                 "3 coordinates for SphericalHarmonics", str(in_dim), "use it for directions only"
             )
-        if not 1 <= self.degree <= MAX_DEGREE:
-            raise InputError(f"degree 1 to {MAX_DEGREE}", str(self.degree), "pick one of these")
         return SphericalHarmonicsEncoding(self.degree)
 
 

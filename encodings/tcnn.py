@@ -8,7 +8,7 @@ each [entries, features] row-major.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -19,21 +19,22 @@ from polyfield.encodings.base import Encoding
 from polyfield.encodings.hash_grid import HashGrid, growth
 from polyfield.encodings.kernels.hash_grid import Levels
 from polyfield.errors import InputError
+from polyfield.ranges import OneOf, Range, check
 
 
 @dataclass(frozen=True)
 class TcnnHashGrid:
     """tiny-cuda-nn's hash grid: the choices of `HashGrid`, entries in fp16, on an NVIDIA GPU."""
 
-    levels: int = 16
+    levels: Annotated[int, Range(1, 32)] = 16
     """L, number of grids."""
-    features: int = 2
+    features: Annotated[int, OneOf((1, 2, 4, 8))] = 2
     """F, values an entry: 1, 2, 4 or 8."""
-    log2_size: int = 19
+    log2_size: Annotated[int, Range(1, 24)] = 19
     """Entries of a level are capped at 2^log2_size."""
-    base_resolution: int = 16
+    base_resolution: Annotated[int, Range(1, 1 << 20)] = 16
     """Resolution of the coarsest grid."""
-    finest_resolution: int = 2048
+    finest_resolution: Annotated[int, Range(1, 1 << 20)] = 2048
     """Resolution of the finest grid; each is finer than the last by the same factor."""
     interpolation: Literal["linear", "smoothstep"] = "linear"
     """Weights between corners. Smoothstep has a continuous gradient in the coordinates."""
@@ -44,6 +45,7 @@ class TcnnHashGrid:
         Raises:
             InputError: impossible values, or tiny-cuda-nn can't be used here.
         """
+        check(self)
         levels = self.geometry(in_dim)
         tinycudann = optional.load(optional.TINYCUDANN)
         choices = {

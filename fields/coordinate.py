@@ -16,6 +16,7 @@ from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.base import Network, SignalField
 from polyfield.fields.networks import NetworkConfig
 from polyfield.fields.networks.mlp import Perceptron
+from polyfield.ranges import check
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Coordinate:
 
     def build(self, domain: Domain, out_dim: int) -> CoordinateField:
         """The module for values of out_dim channels."""
+        check(self)
         encoding = self.encoding.build(domain.dim)
         network = self.network.build(encoding.out_dim, out_dim)
         return CoordinateField(domain, encoding, network, self.output == "sigmoid")

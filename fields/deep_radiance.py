@@ -8,6 +8,7 @@ those of `Radiance`, so that a pair of the two shares them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor
@@ -20,31 +21,33 @@ from polyfield.fields.networks.mlp import MLP
 from polyfield.fields.networks.octaves import octaves, width
 from polyfield.fields.networks.trunk import Trunk
 from polyfield.fields.radiance import RadianceMLPField
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class DeepRadiance:
     """Octaves and a deep network -> density and a feature; these and the direction -> colour."""
 
-    octaves: int = 10
+    octaves: Annotated[int, Range(0, 32)] = 10
     """Octaves of the positional encoding, without pi."""
-    trunk: int = 256
+    trunk: Annotated[int, Range(1, 8192)] = 256
     """Width of the deep network."""
-    layers: int = 8
+    layers: Annotated[int, Range(2, 64)] = 8
     """Linear layers of the deep network."""
-    skip: int = 4
+    skip: Annotated[int, Range(1, 63)] = 4
     """Layer, counted from 0, that sees the encoded point again."""
-    out: int = 28
+    out: Annotated[int, Range(1, 4096)] = 28
     """Outputs of the deep network."""
     direction: EncodingConfig = field(default_factory=SphericalHarmonics)
     """Encoding of the viewing direction."""
-    hidden: int = 64
+    hidden: Annotated[int, Range(1, 8192)] = 64
     """Width of the layers behind the deep network."""
-    feature: int = 16
+    feature: Annotated[int, Range(1, 1024)] = 16
     """Outputs of the density network; the first is the log-density."""
 
     def build(self, domain: Domain) -> RadianceMLPField:
         """The module."""
+        check(self)
         deep = DeepEncoding(
             domain.dim,
             self.octaves,

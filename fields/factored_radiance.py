@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -19,9 +20,9 @@ from torch.nn import functional
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.factored import FactorConfig, VectorMatrix
-from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.fields.networks.mlp import MLP
+from polyfield.ranges import Range, check
 
 LINEAR = -15.0
 """Below this log(softplus(x)) is x, to float precision."""
@@ -35,25 +36,20 @@ class FactoredRadiance:
     """Factors whose sum is the density before its activation."""
     color: FactorConfig = field(default_factory=lambda: VectorMatrix(48, combine="concat"))
     """Factors of the colour."""
-    feature: int = 27
+    feature: Annotated[int, Range(1, 1024)] = 27
     """Channels a matrix makes of the colour's factors."""
-    octaves: int = 2
+    octaves: Annotated[int, Range(0, 32)] = 2
     """F, octaves of feature and view that the network sees."""
-    hidden: int = 128
+    hidden: Annotated[int, Range(1, 8192)] = 128
     """Width of the network's two hidden layers."""
-    shift: float = -10.0
+    shift: Annotated[float, Range(-1000, 1000)] = -10.0
     """Added before the softplus, so that space starts empty."""
-    scale: float = 75.0
+    scale: Annotated[float, Range(0, 1e6, above=True)] = 75.0
     """Density per box length where the softplus is 1: released 25, in a box of edge 3."""
 
     def build(self, domain: Domain) -> FactoredRadianceField:
         """The module."""
-        if self.scale <= 0 or self.octaves < 0 or self.feature < 1:
-            raise InputError(
-                "scale above 0, octaves of at least 0 and feature of at least 1",
-                f"{self.scale}, {self.octaves} and {self.feature}",
-                "change them",
-            )
+        check(self)
         density, color = self.density.build(domain.dim), self.color.build(domain.dim)
         basis = MLP([color.out_dim, self.feature])
         seen = (self.feature + 3) * (1 + 2 * self.octaves)

@@ -27,6 +27,7 @@ from polyfield.fields.base import Network, SignalField
 from polyfield.fields.contractions import CanonicalPolyadic, Contraction, Train, Tucker
 from polyfield.fields.networks import NetworkConfig
 from polyfield.fields.networks.relu import Relu
+from polyfield.ranges import Range, check
 
 Form = Literal["cp", "tt", "tucker"]
 LOOK = 256
@@ -43,7 +44,7 @@ class Functional:
 
     form: Form = "cp"
     """How factors are joined: sum of products, product of matrices, or a core tensor."""
-    rank: int = 128
+    rank: Annotated[int, Range(1, 4096)] = 128
     """R, terms of the sum, size of the matrices or of the core."""
     encoding: EncodingConfig = field(default_factory=Frequency)
     """What each network sees of its one coordinate."""
@@ -52,8 +53,7 @@ class Functional:
 
     def build(self, domain: Domain, out_dim: int) -> FunctionalField:
         """The module for values of out_dim channels."""
-        if self.rank < 1:
-            raise InputError("rank >= 1", str(self.rank), "raise it")
+        check(self)
         if domain.dim < 2:
             raise InputError(
                 "2 axes or more, a network for each, for Functional", "1", "use Coordinate"

@@ -9,6 +9,7 @@ spherical harmonics: colour by direction costs no network.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -19,10 +20,10 @@ from polyfield.encodings.base import Encoding
 from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.kernels.spherical_harmonics import MAX_DEGREE, spherical_harmonics
-from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.fields.networks.activations import truncated_exp
 from polyfield.fields.networks.rbf_net import GaussianKernels, KernelNetwork
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,12 @@ class KernelRadiance:
     """Encoding of the point."""
     kernels: GaussianKernels = field(default_factory=lambda: GaussianKernels(units=32))
     """Features to density and colour."""
-    bands: int = 4
+    bands: Annotated[int, Range(1, MAX_DEGREE)] = 4
     """B, bands of spherical harmonics, 1 to 4: B^2 coefficients a colour."""
 
     def build(self, domain: Domain) -> KernelRadianceField:
         """The module."""
-        if not 1 <= self.bands <= MAX_DEGREE:
-            raise InputError(f"bands 1 to {MAX_DEGREE}", str(self.bands), "pick one of these")
+        check(self)
         position = self.position.build(domain.dim)
         kernels = self.kernels.build(position.out_dim, 1 + 3 * self.bands**2)
         return KernelRadianceField(domain, position, kernels, self.bands)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float, Int64
@@ -31,6 +32,7 @@ from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.fields.kernels import bank as kernel
 from polyfield.fields.networks.activations import leaky_density, log_density
 from polyfield.fields.networks.octaves import width
+from polyfield.ranges import Range, check
 
 MOST = 1 << 28
 """Most values of all networks together."""
@@ -40,23 +42,20 @@ MOST = 1 << 28
 class KiloBank:
     """Thousands of tiny networks, each for a cell of space."""
 
-    cells: int = 16
+    cells: Annotated[int, Range(1, 256)] = 16
     """Cells along the longest edge of the box."""
-    hidden: int = 32
+    hidden: Annotated[int, Range(1, 256)] = 32
     """Width of all layers."""
-    octaves: int = 10
+    octaves: Annotated[int, Range(1, 32)] = 10
     """Octaves of the place in the cell."""
-    direction_octaves: int = 4
+    direction_octaves: Annotated[int, Range(1, 32)] = 4
     """Octaves of the direction."""
     alike: bool = True
     """Whether all networks start from the same values."""
 
     def build(self, domain: Domain) -> KiloField:
         """The module."""
-        sizes = (self.cells, self.hidden, self.octaves, self.direction_octaves)
-        if min(sizes) < 1:
-            given = ", ".join(map(str, sizes))
-            raise InputError("cells, hidden and octaves of at least 1", given, "raise them")
+        check(self)
         field = [width(3, self.octaves), self.hidden, self.hidden, self.hidden + 1]
         color = [self.hidden + width(3, self.direction_octaves), self.hidden, 3]
         cells = resolution(domain.bounds, self.cells)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -25,6 +25,7 @@ from polyfield.errors import InputError
 from polyfield.fields.base import SignalField
 from polyfield.fields.kernels.modulate import modulate
 from polyfield.fields.networks.linear import Linear
+from polyfield.ranges import Count, Range, check
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class Modulated:
 
     encoding: EncodingConfig = field(default_factory=RandomFourier)
     """What the network sees of all coordinates."""
-    hidden: int = 256
+    hidden: Annotated[int, Range(1, 8192)] = 256
     """Width of the hidden layers."""
-    layers: int = 3
+    layers: Annotated[int, Range(1, 64)] = 3
     """L, number of hidden layers."""
-    columns: tuple[int, ...] = (0, 1)
+    columns: Annotated[tuple[int, ...], Range(0, 15), Count(1, 3)] = (0, 1)
     """c, the coordinates that modulate, by number: 1 to 3 of them."""
-    resolution: int = 32
+    resolution: Annotated[int, Range(2, 4096)] = 32
     """Nodes of a grid, an axis."""
     normalize: bool = True
     """Standardise the features of each point before they are modulated."""
@@ -50,18 +51,13 @@ class Modulated:
 
     def build(self, domain: Domain, out_dim: int) -> ModulatedField:
         """The module for values of out_dim channels."""
+        check(self)
         columns, given = set(self.columns), str(self.columns)
-        if not 1 <= len(columns) <= 3 or len(columns) != len(self.columns):
+        if len(columns) != len(self.columns):
             raise InputError("1 to 3 different columns", given, "change columns")
-        if not all(0 <= c < domain.dim for c in columns):
+        if max(columns) >= domain.dim:
             last = domain.dim - 1
             raise InputError(f"columns from 0 to {last}", given, "name coordinates there are")
-        if self.layers < 1 or self.hidden < 1 or self.resolution < 2:
-            raise InputError(
-                "layers and hidden of at least 1, resolution of at least 2",
-                f"{self.layers}, {self.hidden}, {self.resolution}",
-                "raise them",
-            )
         return ModulatedField(self, domain, self.encoding.build(domain.dim), out_dim)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -30,6 +31,7 @@ from polyfield.fields.kernels.modulate import modulate
 from polyfield.fields.modulated import lookup
 from polyfield.fields.networks.activations import truncated_exp
 from polyfield.fields.networks.linear import Linear
+from polyfield.ranges import Range, check
 
 PLANES = ((0, 1), (0, 2), (1, 2))
 
@@ -42,31 +44,25 @@ class ModulatedRadiance:
     """Encoding of the point."""
     direction: EncodingConfig = field(default_factory=lambda: Frequency(octaves=4))
     """Encoding of the viewing direction."""
-    hidden: int = 256
+    hidden: Annotated[int, Range(1, 8192)] = 256
     """Width of the trunk."""
-    layers: int = 8
+    layers: Annotated[int, Range(1, 64)] = 8
     """L, layers of the trunk."""
-    skip: int = 4
+    skip: Annotated[int, Range(0, 63)] = 4
     """The trunk sees the point again after this many layers; 0 for never."""
-    color_hidden: int = 128
+    color_hidden: Annotated[int, Range(1, 8192)] = 128
     """Width of the one hidden layer of colour."""
-    planes: int = 512
+    planes: Annotated[int, Range(2, 8192)] = 512
     """Nodes of a plane, an axis."""
-    azimuths: int = 10
+    azimuths: Annotated[int, Range(1, 4096)] = 10
     """Nodes of the direction's grid around the z axis."""
-    elevations: int = 3
+    elevations: Annotated[int, Range(2, 4096)] = 3
     """Nodes of the direction's grid from -z to z."""
 
     def build(self, domain: Domain) -> ModulatedRadianceField:
         """The module."""
-        sizes = [self.hidden, self.layers, self.color_hidden, self.azimuths]
-        if min(sizes) < 1 or min(self.planes, self.elevations) < 2:
-            raise InputError(
-                "hidden, layers, color_hidden, azimuths >= 1 and planes, elevations >= 2",
-                f"{', '.join(map(str, sizes))} and {self.planes}, {self.elevations}",
-                "raise them",
-            )
-        if not 0 <= self.skip < self.layers:
+        check(self)
+        if self.skip >= self.layers:
             raise InputError(
                 "a skip below layers, or 0 for none", f"{self.skip} of {self.layers}", "change it"
             )

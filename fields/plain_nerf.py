@@ -8,6 +8,7 @@ a = W h + b per half of the box's longest edge; rgb = sigmoid(W relu(W [W h + b,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -20,27 +21,29 @@ from polyfield.fields.networks.linear import Linear
 from polyfield.fields.networks.mlp import MLP, like_torch
 from polyfield.fields.networks.octaves import octaves, width
 from polyfield.fields.networks.trunk import Trunk
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class PlainNerf:
     """NeRF's network: eight layers, a density, a feature, and one layer that sees directions."""
 
-    octaves: int = 10
+    octaves: Annotated[int, Range(0, 32)] = 10
     """Octaves of the point."""
-    direction_octaves: int = 4
+    direction_octaves: Annotated[int, Range(0, 32)] = 4
     """Octaves of the direction."""
-    trunk: int = 256
+    trunk: Annotated[int, Range(1, 8192)] = 256
     """Width of the layers."""
-    layers: int = 8
+    layers: Annotated[int, Range(2, 64)] = 8
     """Layers before density and feature."""
-    skip: int = 5
+    skip: Annotated[int, Range(1, 63)] = 5
     """Layer, counted from 0, that sees the encoded point again."""
-    color_hidden: int = 128
+    color_hidden: Annotated[int, Range(1, 8192)] = 128
     """Width of the layer that sees directions."""
 
     def build(self, domain: Domain) -> PlainNerfField:
         """The module."""
+        check(self)
         return PlainNerfField(domain, self)
 
 

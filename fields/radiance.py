@@ -7,6 +7,7 @@ log-density = v_0; rgb = sigmoid(colour network([v, SH(direction)])).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -20,6 +21,7 @@ from polyfield.encodings.spherical_harmonics import SphericalHarmonics
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.fields.networks.activations import truncated_exp
 from polyfield.fields.networks.mlp import MLP
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,18 @@ class Radiance:
     """Encoding of the point."""
     direction: EncodingConfig = field(default_factory=SphericalHarmonics)
     """Encoding of the viewing direction."""
-    hidden: int = 64
+    hidden: Annotated[int, Range(1, 8192)] = 64
     """Width of all hidden layers."""
-    density_layers: int = 1
+    density_layers: Annotated[int, Range(0, 64)] = 1
     """Hidden layers of the density network."""
-    color_layers: int = 2
+    color_layers: Annotated[int, Range(0, 64)] = 2
     """Hidden layers of the colour network."""
-    feature: int = 16
+    feature: Annotated[int, Range(1, 1024)] = 16
     """k, outputs of the density network; the first is the log-density."""
 
     def build(self, domain: Domain) -> RadianceMLPField:
         """The module."""
+        check(self)
         position, direction = self.position.build(domain.dim), self.direction.build(3)
         density = MLP([position.out_dim, *[self.hidden] * self.density_layers, self.feature])
         color = MLP([self.feature + direction.out_dim, *[self.hidden] * self.color_layers, 3])

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -26,6 +27,7 @@ from polyfield.encodings.kernels.spherical_harmonics import MAX_DEGREE, spherica
 from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.fields.networks.activations import clip, log_density
+from polyfield.ranges import Range, check
 
 SCALE = 100.0
 """Density per box length of a vertex of value 1.
@@ -41,31 +43,26 @@ MOST = 1 << 28
 class Voxels:
     """Trilinear grids of density and of spherical harmonics."""
 
-    cells: int = 64
+    cells: Annotated[int, Range(1, 1024)] = 64
     """R, cells an axis of the finest grid; Plenoxels goes from 256 to 512."""
-    levels: int = 3
+    levels: Annotated[int, Range(1, 10)] = 3
     """Grids that are summed, each of half the cells of the next."""
-    bands: int = 3
+    bands: Annotated[int, Range(1, MAX_DEGREE)] = 3
     """Bands of the harmonics, 1 to 4; Plenoxels has 3, that is degree 2."""
-    grown: float = 0.4
+    grown: Annotated[float, Range(0, 1, below=True)] = 0.4
     """Share of training after which all grids are there."""
-    density: float = 0.1
+    density: Annotated[float, Range(0, 1e6, above=True)] = 0.1
     """Density at the start, per box length."""
 
     def build(self, domain: Domain) -> VoxelField:
         """The module."""
-        if not 1 <= self.bands <= MAX_DEGREE:
-            raise InputError(f"bands of 1 to {MAX_DEGREE}", str(self.bands), "pick one of these")
-        step = 2 ** max(0, self.levels - 1)
-        if self.levels < 1 or self.cells < step or self.cells % step:
+        check(self)
+        step = 2 ** (self.levels - 1)
+        if self.cells % step:
             raise InputError(
-                "levels of at least 1, and cells that 2^(levels - 1) divides",
+                "cells that 2^(levels - 1) divides",
                 f"levels {self.levels}, cells {self.cells}",
                 f"for instance cells {max(1, self.cells // step) * step}",
-            )
-        if self.density <= 0 or not 0 <= self.grown < 1:
-            raise InputError(
-                "density above 0 and grown in [0, 1)", f"{self.density}, {self.grown}", "change it"
             )
         values = (self.cells + 1) ** 3 * (1 + 3 * self.bands**2)
         if values > MOST:

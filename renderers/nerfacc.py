@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -19,6 +19,7 @@ from polyfield.backends import optional
 from polyfield.devices import uniform
 from polyfield.encodings.domain import Domain
 from polyfield.errors import InputError
+from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import entry
 from polyfield.renderers.samplers import Density, Handover, Sampler, cell_of
@@ -33,21 +34,21 @@ CHUNK = 1 << 17
 class NerfaccGrid:
     """nerfacc's occupancy grid: fixed steps where it says there may be something; on a GPU."""
 
-    resolution: int = 128
+    resolution: Annotated[int, Range(1, 256)] = 128
     """R, cells an axis of the scene's box."""
-    steps: int = 1024
+    steps: Annotated[int, Range(1, 1 << 16)] = 1024
     """Steps on the diagonal of a cube as wide as the box."""
-    cone: float = 0.0
+    cone: Annotated[float, Range(0, 1)] = 0.0
     """Growth of the step with distance; instant-ngp uses 1/256 for large scenes."""
-    threshold: float = 0.01
+    threshold: Annotated[float, Range(0, 1e6)] = 0.01
     """Optical thickness of a step below which a cell counts as empty."""
-    decay: float = 0.95
+    decay: Annotated[float, Range(0, 1)] = 0.95
     """What remains of a cell's value each time it is looked at again."""
-    every: int = 16
+    every: Annotated[int, Range(1, 10**6)] = 16
     """Training steps between updates."""
-    sweep: int = 256
+    sweep: Annotated[int, Range(0, 10**9)] = 256
     """Training steps in which an update looks at every cell; later at a quarter, or half."""
-    prune: float = 1e-4
+    prune: Annotated[float, Range(0, 1)] = 1e-4
     """Training leaves out samples that less than this share of light reaches. 0 keeps all."""
 
     def following(self, teacher: Handover, whole: bool) -> NerfaccGrid:
@@ -60,12 +61,7 @@ class NerfaccGrid:
         Raises:
             InputError: impossible values, an unbounded scene, or nerfacc can't be used here.
         """
-        if self.resolution < 1 or self.steps < 1 or self.every < 1:
-            raise InputError(
-                "resolution, steps and every of at least 1",
-                f"{self.resolution}, {self.steps}, {self.every}",
-                "raise them",
-            )
+        check(self)
         if domain.contracted:
             raise InputError(
                 "a bounded scene for the NerfaccGrid sampler",

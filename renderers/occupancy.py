@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -17,7 +18,7 @@ from torch.nn import functional
 
 from polyfield.devices import move, uniform
 from polyfield.encodings.domain import Domain
-from polyfield.errors import InputError
+from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
 from polyfield.renderers.samplers import Density, Handover, Sampler, cell_of
@@ -32,25 +33,25 @@ CHUNK = 1 << 17
 class OccupancyGrid:
     """Fixed steps, kept where a grid says there may be something."""
 
-    resolution: int = 128
+    resolution: Annotated[int, Range(1, 256)] = 128
     """R, cells an axis."""
-    steps: int = 1024
+    steps: Annotated[int, Range(1, 1 << 16)] = 1024
     """Steps on the diagonal of the domain's unit cube: the box, or twice that for all of space."""
-    cone: float = 0.0
+    cone: Annotated[float, Range(0, 1)] = 0.0
     """Growth of the step with distance; instant-ngp uses 1/256 for large scenes."""
-    limit: int = 1024
+    limit: Annotated[int, Range(1, 1 << 16)] = 1024
     """Most samples on a ray."""
-    threshold: float = 0.01
+    threshold: Annotated[float, Range(0, 1e6)] = 0.01
     """Optical thickness of a step below which a cell counts as empty."""
-    decay: float = 0.95
+    decay: Annotated[float, Range(0, 1)] = 0.95
     """What remains of a cell's value each time it is looked at again."""
-    every: int = 16
+    every: Annotated[int, Range(1, 10**6)] = 16
     """Training steps between updates."""
-    points: int = 32768
+    points: Annotated[int, Range(1, 1 << 24)] = 32768
     """Cells looked at in an update."""
-    sweep: int = 256
+    sweep: Annotated[int, Range(0, 10**9)] = 256
     """Training steps in which every cell is looked at for the first time."""
-    prune: float = 1e-4
+    prune: Annotated[float, Range(0, 1)] = 1e-4
     """Training leaves out samples that less than this share of light reaches. 0 keeps all."""
 
     def following(self, teacher: Handover, whole: bool) -> OccupancyGrid:
@@ -67,12 +68,7 @@ class OccupancyGrid:
 
     def build(self, domain: Domain) -> OccupancySampler:
         """The module."""
-        if self.resolution < 1 or self.steps < 1 or self.every < 1 or self.limit < 1:
-            raise InputError(
-                "resolution, steps, every and limit of at least 1",
-                f"{self.resolution}, {self.steps}, {self.every}, {self.limit}",
-                "raise them",
-            )
+        check(self)
         return OccupancySampler(domain, self)
 
 

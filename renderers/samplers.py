@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from polyfield.devices import uniform
 from polyfield.encodings.domain import Domain
 from polyfield.errors import InputError
+from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import entry
 from polyfield.scenes.rays import Rays
@@ -104,7 +106,7 @@ def cell_of(
 class Uniform:
     """The same number of equal intervals on each ray, from where it enters the box to its exit."""
 
-    samples: int = 192
+    samples: Annotated[int, Range(1, 1 << 16)] = 192
     """Intervals a ray."""
 
     def following(self, teacher: Handover, whole: bool) -> Uniform:
@@ -113,8 +115,7 @@ class Uniform:
 
     def build(self, domain: Domain) -> UniformSampler:
         """The module."""
-        if self.samples < 1:
-            raise InputError("samples >= 1", str(self.samples), "raise it")
+        check(self)
         if domain.contracted:
             raise InputError(
                 "a bounded scene for the Uniform sampler", "an unbounded one", "use OccupancyGrid"

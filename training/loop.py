@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from torch import Tensor
 from polyfield.devices import wait
 from polyfield.errors import InputError
 from polyfield.fields.base import Field
+from polyfield.ranges import Count, Range, check
 from polyfield.training.adam import Adam
 from polyfield.training.kernels.adam import AdamNumbers
 
@@ -52,37 +53,36 @@ class Objective(Protocol):
 class FitConfig:
     """Budget, rates and schedule."""
 
-    seconds: float | None = None
+    seconds: Annotated[float, Range(0, 1e8, above=True)] | None = None
     """Training time in seconds."""
-    steps: int | None = None
+    steps: Annotated[int, Range(1, 10**9)] | None = None
     """Training steps; excludes seconds."""
-    rates: Mapping[str, float] = field(default_factory=lambda: {"table": 1e-2, "network": 1e-2})
+    rates: Annotated[Mapping[str, float], Range(0, 100), Count(0, 64)] = field(
+        default_factory=lambda: {"table": 1e-2, "network": 1e-2}
+    )
     """Adam's learning rate of each parameter group."""
-    warm_up: float = 0.0
+    warm_up: Annotated[float, Range(0, 1)] = 0.0
     """Share of the budget in which rates rise from 0."""
-    hold: float = 0.0
+    hold: Annotated[float, Range(0, 1)] = 0.0
     """Share of the budget before rates fall."""
-    final: float = 0.03
+    final: Annotated[float, Range(0, 100, above=True)] = 0.03
     """Rate at the end over the rate at the start; the fall is exponential."""
-    drops: tuple[float, ...] = ()
+    drops: Annotated[tuple[float, ...], Range(0, 1), Count(0, 64)] = ()
     """Shares of the budget at which rates are multiplied by `drop`."""
-    drop: float = 0.1
+    drop: Annotated[float, Range(0, 100)] = 0.1
     """What rates are multiplied by at each of `drops`."""
-    beta1: float = 0.9
+    beta1: Annotated[float, Range(0, 1, below=True)] = 0.9
     """Adam's first-moment decay."""
-    beta2: float = 0.99
+    beta2: Annotated[float, Range(0, 1, below=True)] = 0.99
     """Adam's second-moment decay."""
-    eps: float = 1e-15
+    eps: Annotated[float, Range(0, 1, above=True)] = 1e-15
     """Adam's epsilon."""
-    decay: float = 0.0
+    decay: Annotated[float, Range(0, 100)] = 0.0
     """Decoupled weight decay of all groups but "table"."""
 
     def __post_init__(self) -> None:
         if self.seconds is not None and self.steps is not None:
             raise InputError("seconds or steps", "both", "give one of them")
-        for name, value in (("seconds", self.seconds), ("steps", self.steps)):
-            if value is not None and not (value > 0 and math.isfinite(value)):
-                raise InputError(f"{name} > 0", str(value), "give a positive budget")
 
 
 @dataclass
@@ -116,6 +116,7 @@ class Fit:
 
     def __init__(self, field: Field, objective: Objective, config: FitConfig) -> None:
         """A fresh run; config must have a budget."""
+        check(config, "fit")
         assert (config.seconds is None) != (config.steps is None), "a budget"
         self.field, self.objective, self.config = field, objective, config
         self.device = field.domain.bounds.device

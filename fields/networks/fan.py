@@ -7,6 +7,7 @@ the released code, and so here). Published without an interval; [-1,1] is used h
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -16,27 +17,23 @@ from torch.nn import functional
 from polyfield.errors import InputError
 from polyfield.fields.base import Network
 from polyfield.fields.networks.linear import Linear
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class Fan:
     """A linear embedding, Fourier layers, and a linear layer."""
 
-    hidden: int = 256
+    hidden: Annotated[int, Range(4, 8192)] = 256
     """Width of the hidden layers."""
-    layers: int = 3
+    layers: Annotated[int, Range(1, 64)] = 3
     """Number of Fourier layers."""
-    periodic: float = 0.25
+    periodic: Annotated[float, Range(0, 0.5, above=True, below=True)] = 0.25
     """Share of a layer that is cosines; as many are sines, the rest is GELU."""
 
     def build(self, in_dim: int, out_dim: int) -> FanNetwork:
         """The module."""
-        if self.hidden < 4 or self.layers < 1:
-            raise InputError(
-                "hidden >= 4 and layers >= 1",
-                f"hidden {self.hidden}, layers {self.layers}",
-                "raise them",
-            )
+        check(self)
         waves = int(self.hidden * self.periodic)
         if waves < 1 or 2 * waves >= self.hidden:
             raise InputError(

@@ -7,6 +7,7 @@ released code holds |z| + 1 constant in the backward pass; here the gradient is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -14,23 +15,25 @@ from torch import Tensor
 
 from polyfield.fields.kernels.waves import wave
 from polyfield.fields.networks.stack import Stack, sine_weights, widths
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class Finer:
     """Layers of sin(w0 (|z| + 1) z), SIREN's initial weights."""
 
-    hidden: int = 256
+    hidden: Annotated[int, Range(1, 8192)] = 256
     """Width of the hidden layers."""
-    layers: int = 4
+    layers: Annotated[int, Range(1, 64)] = 4
     """Number of hidden layers, the first included."""
-    frequency: float = 30.0
+    frequency: Annotated[float, Range(0, 1e6, above=True)] = 30.0
     """w0 of every layer."""
-    first_bias: float = 0.0
+    first_bias: Annotated[float, Range(0, 1e6)] = 0.0
     """k: first biases from U(-k, k); 0 leaves PyTorch's, as the released picture script does."""
 
     def build(self, in_dim: int, out_dim: int) -> Stack:
         """The module."""
+        check(self)
         frequency = self.frequency
 
         def activation(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:

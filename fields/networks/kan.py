@@ -14,16 +14,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polyfield.errors import InputError
 from polyfield.fields.base import Network
 from polyfield.fields.networks.linear import linear
 from polyfield.fields.networks.stack import widths
+from polyfield.ranges import Range, check
 
 NOISE = 0.1
 """Initial splines go through U(+-NOISE / 2) / G at the grid's points."""
@@ -33,21 +34,18 @@ NOISE = 0.1
 class SplineKan:
     """Layers of B-splines and SiLU. The grid is fixed: beyond it only the SiLU is left."""
 
-    hidden: int = 64
+    hidden: Annotated[int, Range(1, 8192)] = 64
     """Width of the hidden layers."""
-    layers: int = 2
+    layers: Annotated[int, Range(1, 64)] = 2
     """Number of hidden layers."""
-    cells: int = 5
+    cells: Annotated[int, Range(1, 256)] = 5
     """G, cells of the grid in [-1,1]."""
-    order: int = 3
+    order: Annotated[int, Range(1, 10)] = 3
     """k, degree of the splines."""
 
     def build(self, in_dim: int, out_dim: int) -> KanNetwork:
         """The module."""
-        if self.cells < 1 or self.order < 1:
-            raise InputError(
-                "cells >= 1 and order >= 1", f"cells {self.cells}, order {self.order}", "raise them"
-            )
+        check(self)
         sizes = widths(in_dim, self.hidden, self.layers, out_dim)
         pairs = zip(sizes[:-1], sizes[1:], strict=True)
         return KanNetwork(sizes, [SplineLayer(i, o, self.cells, self.order) for i, o in pairs])
@@ -57,17 +55,16 @@ class SplineKan:
 class ChebyshevKan:
     """Layers of Chebyshev polynomials of tanh x, layer norm between them."""
 
-    hidden: int = 64
+    hidden: Annotated[int, Range(1, 8192)] = 64
     """Width of the hidden layers."""
-    layers: int = 2
+    layers: Annotated[int, Range(1, 64)] = 2
     """Number of hidden layers."""
-    degree: int = 4
+    degree: Annotated[int, Range(1, 64)] = 4
     """Highest degree of the polynomials."""
 
     def build(self, in_dim: int, out_dim: int) -> KanNetwork:
         """The module."""
-        if self.degree < 1:
-            raise InputError("degree >= 1", str(self.degree), "raise it")
+        check(self)
         sizes = widths(in_dim, self.hidden, self.layers, out_dim)
         layers: list[nn.Module] = [ChebyshevLayer(sizes[0], sizes[1], self.degree)]
         for inputs, outputs in zip(sizes[1:-1], sizes[2:], strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -12,21 +13,23 @@ from torch import Tensor, nn
 from polyfield.errors import InputError
 from polyfield.fields.base import Network
 from polyfield.fields.kernels import mlp as kernel
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class Perceptron:
     """ReLU layers as in tiny-cuda-nn, linear outputs."""
 
-    hidden: int = 64
+    hidden: Annotated[int, Range(1, 8192)] = 64
     """Width of the hidden layers."""
-    layers: int = 2
+    layers: Annotated[int, Range(0, 64)] = 2
     """Number of hidden layers."""
     bias: bool = False
     """Whether layers have biases (tiny-cuda-nn's have none)."""
 
     def build(self, in_dim: int, out_dim: int) -> MLP:
         """The module."""
+        check(self)
         return MLP([in_dim, *[self.hidden] * self.layers, out_dim], self.bias)
 
 

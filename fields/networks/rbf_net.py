@@ -12,33 +12,29 @@ no linear term in the features and no tanh; its unused shift of the scales is le
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from polyfield.errors import InputError
 from polyfield.fields.base import Network
 from polyfield.fields.networks.linear import Linear, linear
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class GaussianKernels:
     """Gaussian kernels of the features and a linear layer."""
 
-    units: int = 64
+    units: Annotated[int, Range(1, 1 << 16)] = 64
     """N, number of kernels."""
-    center_scale: float = 1e-4
+    center_scale: Annotated[float, Range(0, 1e6)] = 1e-4
     """Initial centres are U(-center_scale, center_scale): nearly one point."""
 
     def build(self, in_dim: int, out_dim: int) -> KernelNetwork:
         """The module."""
-        if self.units < 1 or self.center_scale < 0:
-            raise InputError(
-                "units >= 1 and center_scale >= 0",
-                f"units {self.units}, center_scale {self.center_scale:g}",
-                "change them",
-            )
+        check(self)
         return KernelNetwork(in_dim, out_dim, self.units, self.center_scale)
 
 

@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from polyfield.fields.networks.mlp import MLP, like_torch
 from polyfield.fields.networks.stack import widths
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class Relu:
     """ReLU layers with biases and PyTorch's initial values, linear outputs."""
 
-    hidden: int = 256
+    hidden: Annotated[int, Range(1, 8192)] = 256
     """Width of the hidden layers."""
-    layers: int = 3
+    layers: Annotated[int, Range(1, 64)] = 3
     """Number of hidden layers."""
 
     def build(self, in_dim: int, out_dim: int) -> MLP:
         """The module."""
+        check(self)
         return like_torch(MLP(widths(in_dim, self.hidden, self.layers, out_dim), bias=True))

@@ -10,36 +10,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.errors import InputError
 from polyfield.fields.base import Network
 from polyfield.fields.kernels.sine_skip import sine_skip
 from polyfield.fields.networks.mlp import MLP, like_torch
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class SineSkip:
     """Units of the first layer add their own sine; then ReLU layers, with biases."""
 
-    hidden: int = 64
+    hidden: Annotated[int, Range(1, 8192)] = 64
     """Width of the hidden layers."""
-    layers: int = 2
+    layers: Annotated[int, Range(1, 64)] = 2
     """Number of hidden layers, the first one included."""
-    waves: tuple[float, float] = (10.0, 100.0)
+    waves: Annotated[tuple[float, float], Range(0, 1e6, above=True)] = (10.0, 100.0)
     """Multipliers of the first and the last unit (released code: 30, 300 for shapes)."""
 
     def build(self, in_dim: int, out_dim: int) -> SineSkipNetwork:
         """The module."""
-        if self.hidden < 1 or self.layers < 1 or min(self.waves) <= 0:
-            raise InputError(
-                "hidden and layers of at least 1 and waves above 0",
-                f"{self.hidden}, {self.layers} and {self.waves}",
-                "raise them",
-            )
+        check(self)
         first = MLP([in_dim, self.hidden], bias=True)
         rest = MLP([self.hidden] * self.layers + [out_dim], bias=True)
         steps = torch.linspace(math.log2(self.waves[0]), math.log2(self.waves[1]), self.hidden)

@@ -7,30 +7,33 @@ z = 0, where automatic differentiation multiplies infinity by 0; it is written o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.fields.kernels.waves import wave
 from polyfield.fields.networks.stack import Stack, sine_weights, widths
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class Spder:
     """Layers of sin(z) sqrt|z|, SIREN's initial values (the pictures' activation, not sound's)."""
 
-    hidden: int = 256
+    hidden: Annotated[int, Range(1, 8192)] = 256
     """Width of the hidden layers."""
-    layers: int = 5
+    layers: Annotated[int, Range(1, 64)] = 5
     """Number of hidden layers, the first included."""
-    frequency: float = 30.0
+    frequency: Annotated[float, Range(0, 1e6, above=True)] = 30.0
     """w0 of the layers."""
-    first_frequency: float | None = None
+    first_frequency: Annotated[float, Range(0, 1e6, above=True)] | None = None
     """w0 of the first layer; that of the others if none is given. It grows with what [-1,1] spans:
     for sound about 430 times the seconds (SIREN's 3000 for 7 s)."""
 
     def build(self, in_dim: int, out_dim: int) -> Stack:
         """The module."""
+        check(self)
         first = self.frequency if self.first_frequency is None else self.first_frequency
         scales = [first, *[self.frequency] * (self.layers - 1)]
         stack = Stack(widths(in_dim, self.hidden, self.layers, out_dim), damped_sine, scales)

@@ -57,15 +57,7 @@ class Stack(Network):
 
 
 def widths(in_dim: int, hidden: int, layers: int, out_dim: int) -> list[int]:
-    """[in, hidden ..., out] with `layers` hidden layers.
-
-    Raises:
-        InputError: no hidden layer or no width.
-    """
-    if hidden < 1 or layers < 1:
-        raise InputError(
-            "hidden >= 1 and layers >= 1", f"hidden {hidden}, layers {layers}", "raise them"
-        )
+    """[in, hidden ..., out] with `layers` hidden layers."""
     return [in_dim, *[hidden] * layers, out_dim]
 
 

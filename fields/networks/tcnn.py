@@ -12,7 +12,7 @@ layer; a grid in front of it (NetworkWithInputEncoding) with zeros, and so do we
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from polyfield.backends import optional
 from polyfield.errors import InputError
 from polyfield.fields.base import Network
 from polyfield.fields.kernels import mlp as kernel
+from polyfield.ranges import OneOf, Range, check
 
 BLOCK = 16
 """Inputs and outputs are padded to a multiple of it."""
@@ -38,9 +39,9 @@ class TcnnPerceptron:
     multiples of 256 rows.
     """
 
-    hidden: int = 64
+    hidden: Annotated[int, OneOf((16, 32, 64, 128))] = 64
     """Width of the hidden layers: 16, 32, 64 or 128."""
-    layers: int = 2
+    layers: Annotated[int, Range(1, 64)] = 2
     """Number of hidden layers."""
 
     def build(self, in_dim: int, out_dim: int) -> TcnnMLP:
@@ -49,6 +50,7 @@ class TcnnPerceptron:
         Raises:
             InputError: impossible values, or tiny-cuda-nn can't be used here.
         """
+        check(self)
         widths = [in_dim, *[self.hidden] * self.layers, out_dim]
         inputs = padded(widths)[0]
         tinycudann = optional.load(optional.TINYCUDANN)

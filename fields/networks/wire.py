@@ -14,37 +14,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from polyfield.errors import InputError
 from polyfield.fields.base import Network
 from polyfield.fields.networks.linear import Linear, linear
+from polyfield.ranges import Range, check
 
 
 @dataclass(frozen=True)
 class Wire:
     """Gabor layers, PyTorch's initial values for complex weights."""
 
-    hidden: int = 256
+    hidden: Annotated[int, Range(2, 8192)] = 256
     """Width of a real network of as many parameters: there are hidden / sqrt(2) complex units."""
-    layers: int = 3
+    layers: Annotated[int, Range(1, 64)] = 3
     """Number of Gabor layers, the first included."""
-    frequency: float = 20.0
+    frequency: Annotated[float, Range(0, 1e6)] = 20.0
     """w of every layer; not trained."""
-    scale: float = 30.0
+    scale: Annotated[float, Range(0, 1e6)] = 30.0
     """s of every layer; not trained. 1/s is the width of a wavelet."""
 
     def build(self, in_dim: int, out_dim: int) -> WireNetwork:
         """The module."""
-        if self.hidden < 2 or self.layers < 1:
-            raise InputError(
-                "hidden >= 2 and layers >= 1",
-                f"hidden {self.hidden}, layers {self.layers}",
-                "raise them",
-            )
+        check(self)
         units = int(self.hidden / math.sqrt(2))
         return WireNetwork((in_dim, out_dim), units, self.layers, self.frequency, self.scale)
 

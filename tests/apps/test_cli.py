@@ -173,7 +173,7 @@ BAD_COMMANDS = [
     (["fit", "image", "nowhere.png", "--out", "OUT"], "nowhere.png"),
     (["fit", "image", "demo"], "--out"),
     (["fit", "image", "demo", "--out", "OUT", "--seconds", "0"], "seconds above 0"),
-    (["fit", "image", "demo", "--out", "OUT", "--seconds", "nan"], "seconds above 0"),
+    (["fit", "image", "demo", "--out", "OUT", "--seconds", "nan"], "finite at --seconds; got nan"),
     (["fit", "image", "demo", "--out", "OUT", "--steps", "-3"], "steps above 0"),
     (["fit", "image", "demo", "--out", "OUT", "--steps", "3", "--seconds", "3"], "both"),
     (["fit", "image", "demo", "--out", "OUT", "--preset", "hsah"], "did you mean hash?"),

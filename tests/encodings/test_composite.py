@@ -87,8 +87,8 @@ def test_it_hands_on_what_it_is_told() -> None:
         ((), "parts"),
         ((Part(Identity(), 3),), "0 to 2"),
         ((Part(Identity(), 1, 3),), "0 to 2"),
-        ((Part(Identity(), -1, 2),), "0 to 2"),
-        ((Part(Identity(), 0, 0),), "0 to 2"),
+        ((Part(Identity(), -1, 2),), "first between 0 and 16 at parts.0.first; got -1"),
+        ((Part(Identity(), 0, 0),), "count between 1 and 16"),
     ],
 )
 def test_impossible_parts_are_named(parts: tuple[Part, ...], word: str) -> None:

@@ -194,7 +194,7 @@ def test_released_sizes() -> None:
         (VectorMatrix(), 2, "3 coordinates"),
         (CP(), 4, "2 or 3"),
         (CP(resolution=1), 3, "resolution"),
-        (TriPlane(features=0), 3, "at least 1 value"),
+        (TriPlane(features=0), 3, "features between 1 and 256"),
         (TriPlane(resolution=10_000), 3, "at most"),
     ],
 )

@@ -68,5 +68,5 @@ def test_the_encoding_takes_directions_from_the_unit_cube(degree: int) -> None:
 def test_what_cannot_be_built_is_named() -> None:
     with pytest.raises(InputError, match="3 coordinates"):
         SphericalHarmonics().build(2)
-    with pytest.raises(InputError, match="degree 1 to 4"):
+    with pytest.raises(InputError, match="degree between 1 and 4"):
         SphericalHarmonics(5).build(3)

@@ -168,7 +168,7 @@ def test_time_modulates_a_moving_signal() -> None:
         (Modulated(columns=()), "1 to 3"),
         (Modulated(columns=(0, 0)), "different"),
         (Modulated(columns=(2,)), "from 0 to 1"),
-        (Modulated(columns=(-1,)), "from 0 to 1"),
+        (Modulated(columns=(-1,)), "columns between 0"),
         (Modulated(layers=0), "layers"),
         (Modulated(resolution=1), "resolution"),
     ],
@@ -262,9 +262,14 @@ def test_sizes_of_the_released_code() -> None:
 
 
 @pytest.mark.parametrize(
-    "config",
-    [ModulatedRadiance(layers=0), ModulatedRadiance(planes=1), ModulatedRadiance(hidden=0)],
+    ("config", "word"),
+    [
+        (ModulatedRadiance(layers=0), "layers"),
+        (ModulatedRadiance(planes=1), "planes"),
+        (ModulatedRadiance(hidden=0), "hidden"),
+        (ModulatedRadiance(layers=4), "a skip below layers"),
+    ],
 )
-def test_radiance_that_cannot_be_built_is_named(config: ModulatedRadiance) -> None:
-    with pytest.raises(InputError, match="layers"):
+def test_radiance_that_cannot_be_built_is_named(config: ModulatedRadiance, word: str) -> None:
+    with pytest.raises(InputError, match=word):
         config.build(domain(CUBE, False))

@@ -3,6 +3,7 @@ import json
 import os
 import struct
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,9 +13,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyfield import config, files
+from polyfield import config, files, ranges
 from polyfield.config import TAGGED, from_tree, to_tree
 from polyfield.errors import InputError
+from polyfield.ranges import Count, OneOf, Range
 from polyfield.tensors import load_tensors, save_tensors
 
 
@@ -50,20 +52,41 @@ class Net:
 
 
 @dataclass(frozen=True)
+class Inner:
+    levels: Annotated[int, Range(1, 2, below=True)] = 1
+
+
+@dataclass(frozen=True)
+class Ranged:
+    levels: Annotated[int, Range(1, 32)] = 16
+    growth: Annotated[float, Range(0, 100, above=True)] | None = None
+    features: Annotated[int, OneOf((1, 2, 4))] = 2
+    spread: Annotated[int, Range(3, 9, also=0)] = 0
+    pair: Annotated[tuple[float, float], Range(0, 1, below=True)] = (0.9, 0.99)
+    rates: Annotated[dict[str, float], Range(0, 1)] = field(default_factory=dict)
+    many: Annotated[tuple[int, ...], Range(0, 9), Count(1, 4)] = (1,)
+    inner: Inner = Inner()
+    parts: tuple[Inner, ...] = ()
+    free: float = 0.0
+    budget: Annotated[float, Range(0, 9)] | Literal["auto"] = "auto"
+
+
+@dataclass(frozen=True)
 class Run:
     net: Annotated[Net, TAGGED]
 
 
+WHOLE = st.integers(-(2**63), 2**63 - 1)
 _ENCODINGS = st.one_of(
-    st.builds(Grid, st.integers(), st.none() | st.floats(allow_nan=False, allow_infinity=False)),
-    st.builds(Waves, st.integers(), st.sampled_from(["sin", "both"])),
+    st.builds(Grid, WHOLE, st.none() | st.floats(allow_nan=False, allow_infinity=False)),
+    st.builds(Waves, WHOLE, st.sampled_from(["sin", "both"])),
 )
 _NETS = st.builds(
     Net,
-    size=st.integers(),
+    size=WHOLE,
     position=_ENCODINGS,
     other=st.none() | _ENCODINGS,
-    head=st.builds(Head, st.integers(), st.lists(st.integers(), max_size=3).map(tuple)),
+    head=st.builds(Head, WHOLE, st.lists(WHOLE, max_size=3).map(tuple)),
     rates=st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False)),
     parts=st.lists(_ENCODINGS, max_size=3).map(tuple),
     pair=st.tuples(st.floats(-1e300, 1e300), st.floats(-1e300, 1e300)),
@@ -132,6 +155,92 @@ def test_what_is_wrong_is_named(tree: object, words: list[str]) -> None:
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+def _deep() -> object:
+    tree: object = 1
+    for _ in range(100_000):
+        tree = [tree]
+    return tree
+
+
+def _circle() -> object:
+    tree: dict[str, object] = {}
+    tree["a"] = tree
+    return tree
+
+
+def _bomb() -> object:
+    tree: object = "x"
+    for _ in range(40):
+        tree = [tree] * 10
+    return tree
+
+
+HOSTILE: list[object] = [
+    None, True, -1, 10**5000, -(10**5000), 1e308, float("inf"), float("nan"), "", "x" * 10**6,
+    "nan", "1e999", "9" * 5000, "\x1b[31m\n", "\udcff", [], {}, [[], [1], {}], [1] * 10**5, {1: 2},
+    {None: None}, {"x" * 10**5: 1}, {"\x1b[2J": 1}, {True: 1}, {"Grid": {"levels": 10**5000}},
+    {"size": 1, "rates": {"\x1b\n" + "y" * 999: "z"}}, {"Grid": [1]}, {"Gird": 1}, {"Grid": 1},
+    {"Grid": {"levels": [1]}}, date(2020, 1, 1), b"bytes", {1, 2}, _deep(), _circle(), _bomb(),
+    {"size": _deep()}, {"a": _bomb()},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Net)] + [""])
+def test_hostile_trees_are_a_config_or_a_line(name: str) -> None:
+    for tree in HOSTILE:
+        try:
+            net = from_tree(Net, {"size": 1, name: tree} if name else tree, "net")
+        except InputError as error:
+            text = str(error)
+            assert len(text) <= 300 and text.isprintable(), text
+            assert "net" in text and text.count("; got ") == 1
+        else:
+            assert isinstance(net, Net)
+            ranges.check(net)
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"levels": 10**9}, "expected levels between 1 and 32 at f.levels; got 1000000000; for"),
+        ({"levels": 10**5000}, "got a number of about 5000 digits; for instance 16"),
+        ({"growth": float("nan")}, "expected growth above 0 and at most 100 at f.growth; got nan"),
+        ({"growth": "inf"}, "got inf; change f.growth"),
+        ({"growth": 0}, "above 0"),
+        ({"features": 3}, "expected features of 1, 2 or 4 at f.features; got 3; for instance 2"),
+        ({"spread": 2}, "expected spread 0, or between 3 and 9 at f.spread; got 2"),
+        ({"pair": [0.5, 1]}, "expected pair at least 0 and below 1 at f.pair.1; got 1.0"),
+        ({"rates": {"table": -1}}, "expected rates between 0 and 1 at f.rates.table; got -1.0"),
+        ({"many": [1] * 5}, "expected many of 1 to 4 values at f.many; got 5; change f.many"),
+        ({"many": []}, "expected many of 1 to 4 values at f.many; got 0"),
+        ({"many": [1] * 10**6}, "expected at most 4096 values for f.many; got 1000000"),
+        ({"inner": {"levels": 0}}, "expected levels at least 1 and below 2 at f.inner.levels"),
+        ({"parts": [{"levels": 1}, {"levels": 2}]}, "at f.parts.1.levels; got 2"),
+        ({"free": 1e400}, "expected free that is finite at f.free; got inf"),
+        ({"budget": -1}, "expected budget between 0 and 9 at f.budget; got -1.0"),
+    ],
+)
+def test_numbers_keep_their_ranges(tree: object, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_tree(Ranged, tree, "f")
+    assert message in str(caught.value)
+
+
+def test_the_ends_of_ranges() -> None:
+    tree = {"levels": 32, "growth": 100, "spread": 0, "pair": [0, 0.999], "budget": "auto"}
+    assert from_tree(Ranged, tree) == Ranged(32, 100.0, spread=0, pair=(0.0, 0.999))
+    ranges.check(Ranged())
+    with pytest.raises(InputError, match="expected levels between 1 and 32; got 0; for instance"):
+        ranges.check(Ranged(0))
+    with pytest.raises(InputError, match="levels at least 1 and below 2 at --inner.levels"):
+        ranges.check(Ranged(inner=Inner(7)), "f", {"f.inner.levels": "--inner.levels"})
+
+
+def test_a_path_is_told_by_both_its_ends() -> None:
+    with pytest.raises(InputError, match=r"at runs/aaa.*\.levels; got 0"):
+        from_tree(Ranged, {"levels": 0}, f"runs/{'a' * 300}.yaml.field.position")
 
 
 def test_tensors_come_back(tmp_path: Path) -> None:

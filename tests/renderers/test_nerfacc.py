@@ -224,5 +224,5 @@ def test_its_compositing_is_ours(stand_in: None) -> None:
 def test_an_unbounded_scene_and_impossible_values_are_told() -> None:
     with pytest.raises(InputError, match="bounded scene"):
         NerfaccGrid().build(Contraction(BOX.bounds))
-    with pytest.raises(InputError, match="resolution, steps"):
+    with pytest.raises(InputError, match="resolution between 1"):
         NerfaccGrid(resolution=0).build(BOX)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch.nn import functional
 from polyfield.devices import move
 from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField
+from polyfield.ranges import Range, check
 from polyfield.renderers.samplers import Sampler
 from polyfield.training.distillation.extract_occupancy import place_kernels
 from polyfield.training.distillation.points import opacity_loss
@@ -22,7 +24,7 @@ from polyfield.training.distillation.teacher_cache import Batch, Replay, times_u
 class CellDistillation:
     """KiloNeRF: colour and opacity at points of space, drawn as the student's cells ask."""
 
-    samples: int = 32768
+    samples: Annotated[int, Range(1, 1 << 22)] = 32768
     """Points a step; released 128 in each of 512 cells."""
     everywhere: bool = False
     """Also where there is nothing, as released: a CPU's time is better spent inside."""
@@ -31,6 +33,7 @@ class CellDistillation:
         self, teacher: RadianceField, student: RadianceField, sampler: Sampler, seed: int
     ) -> CellObjective:
         """The objective; the sampler's grid says where there is something."""
+        check(self)
         return CellObjective(self, teacher, student, sampler, seed)
 
 

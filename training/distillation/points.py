@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
@@ -28,6 +28,7 @@ from torch import Tensor
 from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.fields.networks.activations import clip
+from polyfield.ranges import Range
 
 Form = Literal["norm", "mse"]
 HALF = math.log(2.0)
@@ -40,20 +41,20 @@ class PointLoss:
 
     form: Form = "norm"
     """norm: of the whole residual, as released; mse: its mean square."""
-    clamp: tuple[float, float] | None = (-2.0, 7.0)
+    clamp: Annotated[tuple[float, float], Range(-1000, 1000)] | None = (-2.0, 7.0)
     """Range of log-densities per half box length; None for none."""
-    stages: tuple[float, float] = (1 / 15, 1 / 6)
+    stages: Annotated[tuple[float, float], Range(0, 1)] = (1 / 15, 1 / 6)
     """Progress at which stages 2 and 3 begin; (0, 0) for everything at once."""
-    feature: float = 0.2
+    feature: Annotated[float, Range(0, 1e6)] = 0.2
     """w_v; released 0.002, falling."""
-    density: float = 0.05
+    density: Annotated[float, Range(0, 1e6)] = 0.05
     """w_s; released 0.002."""
-    color: float = 0.2
+    color: Annotated[float, Range(0, 1e6)] = 0.2
     """w_c; released 0.002."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.stages[0] <= self.stages[1] <= 1:
-            raise InputError("0 <= stages[0] <= stages[1] <= 1", str(self.stages), "change them")
+        if self.stages[0] > self.stages[1]:
+            raise InputError("stages[0] <= stages[1]", str(self.stages), "change them")
         if self.clamp is not None and not self.clamp[0] < self.clamp[1]:
             raise InputError("a clamp from low to high", str(self.clamp), "change it")
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from polyfield.devices import uniform
 from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.ranges import Count, Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels import composite as kernel
 from polyfield.renderers.samplers import Sampler
@@ -53,15 +54,15 @@ class PoseDistillation:
 
     loss: PointLoss = PointLoss()
     """Terms at points, and when they count."""
-    rendered: float = 1.0
+    rendered: Annotated[float, Range(0, 1e6)] = 1.0
     """Weight of the rendered colour in stage 3."""
-    samples: int = 16384
+    samples: Annotated[int, Range(1, 1 << 22)] = 16384
     """Evaluations of the student a step aims at; the number of rays follows."""
-    max_rays: int = 4096
+    max_rays: Annotated[int, Range(1, 1 << 22)] = 4096
     """Most rays a step; released 4096 of one pose."""
-    poses: int = 48
+    poses: Annotated[int, Range(1, 1 << 16)] = 48
     """Random poses an epoch, one a step; released 312, in 96 epochs."""
-    levels: tuple[Level, ...] = ()
+    levels: Annotated[tuple[Level, ...], Count(0, 3)] = ()
     """PVD-AL's levels in use."""
     lend: bool = True
     """Whether the teacher answers for the student at most samples of little weight."""
@@ -87,6 +88,7 @@ class PoseDistillation:
             seed: Of everything random.
             heads: The student with auxiliary heads, if it has them.
         """
+        check(self)
         return PoseObjective(self, (teacher, student), sampler, cameras, seed, heads)
 
 

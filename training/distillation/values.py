@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from torch import Tensor
 from polyfield.devices import uniform
 from polyfield.errors import InputError
 from polyfield.fields.base import SignalField
+from polyfield.ranges import Range, check
 from polyfield.training.distillation.points import Form, size
 
 
@@ -19,11 +21,11 @@ from polyfield.training.distillation.points import Form, size
 class SignalDistillation:
     """A signal's values, and its slopes where asked, at random points."""
 
-    batch: int = 16384
+    batch: Annotated[int, Range(1, 1 << 22)] = 16384
     """Points a step."""
     form: Form = "mse"
     """Of the residual."""
-    slopes: float = 0.0
+    slopes: Annotated[float, Range(0, 1e6)] = 0.0
     """Weight of the slopes: differences over a thousandth of the domain, per domain length."""
 
     def build(self, teacher: SignalField, student: SignalField, seed: int) -> SignalObjective:
@@ -32,6 +34,7 @@ class SignalDistillation:
         Raises:
             InputError: the two have different coordinates or channels.
         """
+        check(self)
         one, two = (
             (field.domain.dim, field.out_dim, field.domain.bounds.tolist())
             for field in (teacher, student)

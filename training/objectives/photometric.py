@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from torch import Tensor
 from polyfield.devices import uniform
 from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField
+from polyfield.ranges import Range, check
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.scenes.base import Scene
 from polyfield.training.objectives.residuals import LossName, loss_of
@@ -32,11 +34,11 @@ def ray_count(rays: int, samples: int, wanted: int, most: int) -> int:
 class Photometric:
     """Rendered colour against the pixels of posed views."""
 
-    samples: int = 65536
+    samples: Annotated[int, Range(1, 1 << 22)] = 65536
     """Field evaluations a step aims at; the number of rays follows."""
     loss: LossName = "huber"
     """Of the difference in colour."""
-    max_rays: int = 65536
+    max_rays: Annotated[int, Range(1, 1 << 22)] = 65536
     """Most rays a step."""
 
     def build(
@@ -54,6 +56,7 @@ class Photometric:
         With `carve`, pixels of the background's colour are taken as empty in the beginning. With
         `keep_grid` the sampler stays as it is: fine-tuning knows already where there is something.
         """
+        check(self)
         return PhotometricObjective(
             self, scene, field, renderer, background, seed, carve, keep_grid
         )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from polyfield.devices import move
 from polyfield.fields.base import SignalField
+from polyfield.ranges import Range, check
 from polyfield.scenes.base import Signal
 from polyfield.training.objectives.residuals import LossName, loss_of
 
@@ -18,7 +20,7 @@ from polyfield.training.objectives.residuals import LossName, loss_of
 class Regression:
     """Values of a field against the values of a signal."""
 
-    batch: int = 16384
+    batch: Annotated[int, Range(0, 1 << 22)] = 16384
     """Samples a step; 0 takes all of them."""
     loss: LossName = "mse"
     """Of the difference in value."""
@@ -27,6 +29,7 @@ class Regression:
         self, signal: Signal, field: SignalField, seed: int, kept: Tensor | None = None
     ) -> RegressionObjective:
         """The objective; `kept` are the numbers of the samples to learn from, all if None."""
+        check(self)
         return RegressionObjective(self, signal, field, seed, kept)
 
     def resized(self, batch: int | None) -> Regression:
