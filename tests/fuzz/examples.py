@@ -24,14 +24,19 @@ LENS = {
     "camera_angle_x": 0.7, "camera_angle_y": 0.5, "x_fov": 40, "ftheta_p0": 1,
 }  # fmt: skip
 CAPTURE_KEYS = tuple({
-    **LENS, "aabb_scale": 1, "scale": 0.5, "offset": [0, 0, 0], "up": [0, 0, 1], "aabb": [[0, 0, 0], [1, 1, 1]],
+    **LENS, "aabb_scale": 1, "scale": 0.5, "offset": [0, 0, 0], "up": [0, 0, 1], "aabb": [[0, 0,
+    0], [1, 1, 1]],
     "mask_path": "p/0.png", "depth_file_path": "p/1.png", "train_filenames": ["p/0.png", "p/1.png"],
     "val_filenames": ["p/1.png"], "test_filenames": ["p/2.png"], "white_transparent": True,
-    "black_transparent": True, "mask_color": [0, 0, 0], "applied_transform": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]],
-    "applied_scale": 2, "ply_file_path": "x.ply", "enable_depth_loading": True, "time": 0.5, "sharpness": 3,
-    "rolling_shutter": [0, 0, 0, 1], "from_na": True, "from_mitsuba": True, "render_aabb": [[0, 0, 0], [1, 1, 1]],
+    "black_transparent": True, "mask_color": [0, 0, 0], "applied_transform": [[1, 0, 0, 0], [0, 1,
+    0, 0], [0, 0, 1, 0]],
+    "applied_scale": 2, "ply_file_path": "x.ply", "enable_depth_loading": True, "time": 0.5,
+    "sharpness": 3,
+    "rolling_shutter": [0, 0, 0, 1], "from_na": True, "from_mitsuba": True, "render_aabb": [[0, 0,
+    0], [1, 1, 1]],
     "crop": 1, "is_hdr": True, "linear": True, "driver_parameters": {}, "frames": [],
-    "orientation_override": "none", "transform_matrix_start": [[1, 0, 0, 0]], "n_extra_learnable_dims": 3,
+    "orientation_override": "none", "transform_matrix_start": [[1, 0, 0, 0]],
+    "n_extra_learnable_dims": 3,
 }.items())  # fmt: skip
 
 

@@ -21,7 +21,8 @@ NUMBERS: tuple[Any, ...] = (
 TEXTS = (
     "", " ", "x", "0", "1e3", "nan", "inf", "true", "null", "a" * 300, "é", "e\u0301", "日本",
     "\x1b[31mred", "line\nbreak", "tab\t", "nul\x00", "\u202eback", "../x", "../../etc/passwd",
-    "/etc/passwd", "/dev/zero", "C:\\x\\y", "~", "~root", "~nobody/x", "$HOME", "%s%n", "{}", "{0}", "{x.y}", "*", "?",
+    "/etc/passwd", "/dev/zero", "C:\\x\\y", "~", "~root", "~nobody/x", "$HOME", "%s%n", "{}",
+    "{0}", "{x.y}", "*", "?",
     "[a", "a/" * 150, ".", "..", "/", "demo", "-", "--out", "\ud800", "'", '"', "\\", "a;b",
     "<script>", "!!python/object", "2001-13-45", "1:2:3", "9" * 5000, "\ufeff", "CON", "train",
 )  # fmt: skip

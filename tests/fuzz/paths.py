@@ -28,13 +28,15 @@ INSTANT_NGP: Any = {
     ],
 }  # fmt: skip
 CAMERAS: Any = [
-    {"file_path": "p/0.png", "transform": pose(0.0)[:3]}, {"file_path": "p/1.png", "transform": pose(1.0)[:3]}
+    {"file_path": "p/0.png", "transform": pose(0.0)[:3]}, {"file_path": "p/1.png",
+    "transform": pose(1.0)[:3]}
 ]  # fmt: skip
 
 EXTRA = tuple({
     "camera_type": "fisheye", "render_time": 0.5, "crop": {"x": 1}, "spline_order": 3, "loop": True,
     "k1": 0.1, "k3": 0.1, "is_fisheye": True, "fov": 60, "camera_angle_x": 0.7, "x_fov": 40,
-    "aperture_size": 0.1, "fps": 30, "duration_seconds": 5, "frames": [], "camera_path": [], "path": [],
+    "aperture_size": 0.1, "fps": 30, "duration_seconds": 5, "frames": [], "camera_path": [],
+    "path": [],
     "w": 10, "h": 8, "fl_x": 12,
 }.items())  # fmt: skip
 

@@ -10,15 +10,24 @@ from hypothesis import strategies as st
 from seeds import Seeds
 
 VALUES = (
-    "0", "1", "2", "3", "8", "-1", "0.5", "1e-3", "1e3", "1e9", "1000000000", "1e30", "1e400", "nan", "inf", "-inf", "NaN",
-    "1_000", "0x10", "０", "١", "1,2,3", "1 2 3", "", " ", "x", "white", "black", "random", "0,0,0", "2,0,0", "nan,0,0",
-    "none", "None", "null", "true", "False", "auto", "cpu", "cuda", "cuda:0", "cuda:99", "cuda:-1", "mps", "meta", "hash",
-    "dense", "hash,dense", "hash,hash", "hash,", ",", "*", "mlp", "siren", "lattice", "0.9", "1.0", "test", "train", "val", "all",
-    "orbit", "interpolate", "4x4", "4X4", "0x0", "-1x4", "4x", "x", "65536x65536", "1000000000x1", "4x4x4", "data",
-    "run", "run/config.yaml", "run/model.safetensors", "data/x.png", "demo", "o", "o/p/q", "/dev/null/x", "/proc/x", "..",
-    ".", "~", "~nobody", "", "-", "--", "--out", "-h", "a" * 300, "a/" * 200, "9" * 5000, "-" + "9" * 5000, "1" + "0" * 400, "\x1b[2J",
-    "\n", "日本", "\udcff", "%s", "{}", "$(x)", "!!", "[]", "{}", "{a: 1}", "[1, 2]", "1.", ".5", "+1", "1e", "--1", "2147483648",
-    "9223372036854775807", "9223372036854775808", "18446744073709551616", "1e-45", "mse", "huber", "linear", "smoothstep", "sigmoid",
+    "0", "1", "2", "3", "8", "-1", "0.5", "1e-3", "1e3", "1e9", "1000000000", "1e30", "1e400",
+    "nan", "inf", "-inf", "NaN",
+    "1_000", "0x10", "０", "١", "1,2,3", "1 2 3", "", " ", "x", "white", "black", "random", "0,0,0",
+    "2,0,0", "nan,0,0",
+    "none", "None", "null", "true", "False", "auto", "cpu", "cuda", "cuda:0", "cuda:99", "cuda:-1",
+    "mps", "meta", "hash",
+    "dense", "hash,dense", "hash,hash", "hash,", ",", "*", "mlp", "siren", "lattice", "0.9", "1.0",
+    "test", "train", "val", "all",
+    "orbit", "interpolate", "4x4", "4X4", "0x0", "-1x4", "4x", "x", "65536x65536", "1000000000x1",
+    "4x4x4", "data",
+    "run", "run/config.yaml", "run/model.safetensors", "data/x.png", "demo", "o", "o/p/q",
+    "/dev/null/x", "/proc/x", "..",
+    ".", "~", "~nobody", "", "-", "--", "--out", "-h", "a" * 300, "a/" * 200, "9" * 5000,
+    "-" + "9" * 5000, "1" + "0" * 400, "\x1b[2J",
+    "\n", "日本", "\udcff", "%s", "{}", "$(x)", "!!", "[]", "{}", "{a: 1}", "[1, 2]", "1.", ".5",
+    "+1", "1e", "--1", "2147483648",
+    "9223372036854775807", "9223372036854775808", "18446744073709551616", "1e-45", "mse", "huber",
+    "linear", "smoothstep", "sigmoid",
     "color", "depth", "opacity", "pvd", "pvd-al", "kilonerf", "values", "scene", "image", "sound",
 )  # fmt: skip
 HEAVY = frozenset({"--seconds", "--presets", "--baseline", "--matrix"})
@@ -28,9 +37,12 @@ FEW = {"--steps": ("0", "-1", "1", "2", "x", "", "1.5", "1e3", "nan", "9" * 30, 
 """Of flags that say how much to do, what they may say."""
 
 CONFIG_KEYS = tuple({
-    "field": "Radiance", "sampler": "Uniform", "kind": "scene", "preset": "mlp", "polyfield": "9", "levels": 3,
-    "fit": {"steps": 1}, "rates": {"table": 1e9}, "drops": [0.5], "read": {"downscale": 2}, "HashGrid": {},
-    "DenseGrid": {}, "Perceptron": {}, "Siren": {}, "Coordinate": {}, "objective": None, "seed": -1, "threads": 0,
+    "field": "Radiance", "sampler": "Uniform", "kind": "scene", "preset": "mlp", "polyfield": "9",
+    "levels": 3,
+    "fit": {"steps": 1}, "rates": {"table": 1e9}, "drops": [0.5], "read": {"downscale": 2},
+    "HashGrid": {},
+    "DenseGrid": {}, "Perceptron": {}, "Siren": {}, "Coordinate": {}, "objective": None,
+    "seed": -1, "threads": 0,
 }.items())  # fmt: skip
 
 BOMB = b"a0: &a0 [x,x]\n" + b"".join(
@@ -38,10 +50,14 @@ BOMB = b"a0: &a0 [x,x]\n" + b"".join(
 )
 YAMLS = (
     b"", b"---\n---\n", b"- 1", b"x", b"a: &a [*a]", b"a: &a {b: *a}", BOMB, b"fit: " + b"[" * 3000,
-    b"fit: {steps: " + b"9" * 5000 + b"}", b"fit: !!python/object/apply:os.system [ls]", b"\t- x", b"? [a, b]\n: 1",
-    b"fit: 2001-13-45", b"fit: {steps: 1:30}", b"fit: {steps: 0o17}", b"\xff\xfe\0", b"fit: {<<: {steps: 1}}", b"fit: &x {<<: *x}",
-    b"%YAML 9.9\n---\nfit: {}", b"fit: {steps: 1, steps: 2}", b"1: 2", b"null: 1", b"{[1]: 2}", b"fit: !!set {a}", b"fit: !!binary aGk=",
-    b"x: " + b"a" * 100_000, b"fit: {1.5: 2}", b"preset: [1]", b"preset: {a: 1}", b"fit: {rates: {table: .inf}}", b"fit: {rates: {table: .nan}}",
+    b"fit: {steps: " + b"9" * 5000 + b"}", b"fit: !!python/object/apply:os.system [ls]", b"\t- x",
+    b"? [a, b]\n: 1",
+    b"fit: 2001-13-45", b"fit: {steps: 1:30}", b"fit: {steps: 0o17}", b"\xff\xfe\0",
+    b"fit: {<<: {steps: 1}}", b"fit: &x {<<: *x}",
+    b"%YAML 9.9\n---\nfit: {}", b"fit: {steps: 1, steps: 2}", b"1: 2", b"null: 1", b"{[1]: 2}",
+    b"fit: !!set {a}", b"fit: !!binary aGk=",
+    b"x: " + b"a" * 100_000, b"fit: {1.5: 2}", b"preset: [1]", b"preset: {a: 1}",
+    b"fit: {rates: {table: .inf}}", b"fit: {rates: {table: .nan}}",
     b"field: {Coordinate: {encoding: {HashGrid: {levels: 1000000000}}}}",
     b"field: {Coordinate: {network: {Perceptron: {layers: 1000000000}}}}",
     b"field: {Coordinate: {network: {Perceptron: {hidden: 1000000000}}}}",
