@@ -1,0 +1,84 @@
+"""How much memory there is, so that what can't fit is told before it is read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from polyfield.errors import InputError
+
+SHARE = 0.9
+"""Of the free memory, how much one thing may take."""
+
+
+def free_memory() -> int:
+    """Bytes this process could still use; a very large number where the system doesn't say.
+
+    The least of what is free in the machine, in the container and below a limit on the process.
+    """
+    found = [_machine(), _container(), _process()]
+    return min((max(size, 0) for size in found if size is not None), default=1 << 62)
+
+
+def check_memory(what: str, need: int, mend: str) -> None:
+    """Raise unless so much memory is free.
+
+    Args:
+        what: what needs it, for the message: "a picture of 60000x60000 pixels (a.png)".
+        need: bytes.
+        mend: what a user can do, for instance "add --downscale 4".
+
+    Raises:
+        InputError: less than `need` is free.
+    """
+    if need <= 1 << 26:  # not worth the question
+        return
+    free = int(SHARE * free_memory())
+    if need > free:
+        expected = f"memory for {what}"
+        raise InputError(expected, f"{as_size(need)} needed, {as_size(free)} free", mend)
+
+
+def as_size(count: int) -> str:
+    """Bytes as people say them: 48 kB, 5.2 GB."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} bytes"
+
+
+def _machine() -> int | None:
+    """What the system could give without swapping."""
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _container() -> int | None:
+    """What the limit of a control group (v2) leaves."""
+    limit, used = (_lines(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    if not limit or not used or not limit[0].strip().isdigit():
+        return None
+    return int(limit[0]) - int(used[0])
+
+
+def _process() -> int | None:
+    """What a limit on the process's address space (`ulimit -v`) leaves."""
+    if os.name != "posix":
+        return None
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    sizes = _lines("/proc/self/statm")
+    if limit == resource.RLIM_INFINITY or not sizes:
+        return None
+    return limit - int(sizes[0].split()[0]) * resource.getpagesize()
+
+
+def _lines(path: str) -> list[str]:
+    """The lines of one of the system's own files; none where it isn't there."""
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
