@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from polyfield.errors import InputError
-from polyfield.scenes import images
+from polyfield.scenes import png
 from polyfield.scenes.images import read_image, read_info, write_image
 
 
@@ -161,7 +161,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         path.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(images, "_write_png", fail)
+    monkeypatch.setattr(png, "write_png", fail)
     with pytest.raises(OSError, match="disk full"):
         write_image(file, noise("uint8", 1))
     assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]
