@@ -1,9 +1,11 @@
-"""What is known of a picture file before its pixels are read."""
+"""What is known of a picture file before its pixels are read, and how they are turned."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+
+import numpy as np
 
 from polyfield.errors import InputError, shown
 
@@ -52,3 +54,23 @@ def unsupported(path: AnyPath, what: str) -> InputError:
 def orientation_of(value: object) -> int:
     """EXIF's orientation, 1 where the number means nothing."""
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn stored pixels the way EXIF says.
+
+    Args:
+        array: [h, w, c].
+        orientation: 1 as it is, 2 mirrored, 3 turned by 180 degrees, 4 upside down, 5 transposed,
+            6 to be turned by 90 degrees clockwise, 7 transposed the other way, 8 anticlockwise.
+
+    Returns:
+        [h, w, c], or [w, h, c] from 5 on.
+    """
+    if orientation >= 5:
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    if orientation in (2, 3, 6, 7):
+        array = array[:, ::-1]
+    return np.ascontiguousarray(array)

@@ -20,7 +20,7 @@ from polyfield.files import one_line, open_file, write_whole
 from polyfield.memory import check_memory
 from polyfield.scenes import exr, pillow, png, tiff
 from polyfield.scenes.color import from_float, linear_from_srgb, srgb_from_linear, to_float
-from polyfield.scenes.image_info import MEND_FILE, AnyPath, ImageInfo, damaged
+from polyfield.scenes.image_info import MEND_FILE, AnyPath, ImageInfo, damaged, upright
 
 __all__ = [
     "EXTENSIONS",
@@ -97,26 +97,6 @@ def read_upright(path: AnyPath) -> tuple[np.ndarray, ImageInfo]:
     """
     info = read_info(path)
     return upright(read_image(path), info.orientation), info
-
-
-def upright(array: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn stored pixels the way EXIF says.
-
-    Args:
-        array: [h, w, c].
-        orientation: 1 as it is, 2 mirrored, 3 turned by 180 degrees, 4 upside down, 5 transposed,
-            6 to be turned by 90 degrees clockwise, 7 transposed the other way, 8 anticlockwise.
-
-    Returns:
-        [h, w, c], or [w, h, c] from 5 on.
-    """
-    if orientation >= 5:
-        array = array.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        array = array[::-1]
-    if orientation in (2, 3, 6, 7):
-        array = array[:, ::-1]
-    return np.ascontiguousarray(array)
 
 
 def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:

@@ -22,6 +22,7 @@ from polyfield.scenes.image_info import (
     orientation_of,
     several,
     unsupported,
+    upright,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF")
 """Names of Pillow's readers that are used."""
 _ORIENTATION = 0x0112
+_BACK = {6: 8, 8: 6}
+"""Orientations that undo another one; the rest undo themselves."""
 _START = 4096
 _PPM = re.compile(rb"P[56]\s+(?:#[^\n]*\n\s*)*\d+\s+(?:#[^\n]*\n\s*)*\d+\s+(?:#[^\n]*\n\s*)*(\d+)")
 
@@ -49,23 +52,31 @@ def pillow_info(path: AnyPath) -> ImageInfo:
             raise several(path, "an animation, or several pages")
         if image.mode == "CMYK":
             notes.append(f"{shown(path)} is CMYK, read as RGB without its colour profile")
+        orientation = _orientation(image)
+        # Pillow has turned a TIFF already.
+        turned = image.format == "TIFF" and orientation >= 5
+        width, height = image.size[::-1] if turned else image.size
         values = len(mode) + len(image.getbands())
         return ImageInfo(
-            image.width,
-            image.height,
+            width,
+            height,
             has_alpha=mode[-1] == "A",
             is_float=False,
             channels=len(mode),
-            orientation=_orientation(image),
-            decoded=image.width * image.height * values,
+            orientation=orientation,
+            decoded=width * height * values,
             notes=tuple(notes),
         )
 
 
 def read_pillow(path: AnyPath) -> np.ndarray:
-    """All pixels, uint8 [h, w] or [h, w, 2-4]."""
+    """All pixels as they are stored, uint8 [h, w] or [h, w, 2-4]."""
     with _opened(path) as image:
-        return np.asarray(image.convert(_mode(image, path)))
+        orientation = _orientation(image)
+        array = np.asarray(image.convert(_mode(image, path)))
+        if image.format != "TIFF":
+            return array
+        return upright(array, _BACK.get(orientation, orientation))  # Pillow has turned it
 
 
 def write_jpeg(array: np.ndarray, path: Path) -> None:
