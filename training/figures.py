@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.errors import visible
 from polyfield.files import write_whole
+from polyfield.quiet import quiet_log
 from polyfield.scenes.color import from_float, srgb_from_linear
 from polyfield.scenes.images import write_image
+from polyfield.training.video import write_video
+
+__all__ = [
+    "Pair",
+    "depth_picture",
+    "depth_range",
+    "to_bytes",
+    "write_curve",
+    "write_preview",
+    "write_video",
+]
 
 ERROR_SCALE = 4.0
 """The error panel is white where a value is off by 1 / ERROR_SCALE of the range."""
@@ -57,7 +70,7 @@ def write_preview(path: Path, pairs: Sequence[Pair], linear: bool) -> None:
             row[_CAPTION : _CAPTION + height, left : left + width] = _bytes(panel)
         picture = Image.fromarray(row)
         draw = ImageDraw.Draw(picture)
-        words = ("target", f"prediction {pair.caption}", f"error x {ERROR_SCALE:g}")
+        words = ("target", f"prediction {visible(pair.caption)}", f"error x {ERROR_SCALE:g}")
         for index, word in enumerate(words):
             draw.text((index * (width + _GAP) + 2, 2), word, fill=(0, 0, 0))
         rows.append(np.asarray(picture))
@@ -75,6 +88,12 @@ def write_curve(path: Path, history: Sequence[Sequence[float]], measured: float 
         history: Rows of (seconds, loss, psnr).
         measured: PSNR of the evaluation, in dB; None where there was none.
     """
+    # Matplotlib tells of a font cache it builds, and of a home it can't write.
+    with quiet_log("matplotlib"):
+        _draw_curve(path, history, measured)
+
+
+def _draw_curve(path: Path, history: Sequence[Sequence[float]], measured: float | None) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -130,43 +149,6 @@ def to_bytes(picture: Float[Tensor, "h w c"], linear: bool) -> np.ndarray:
     return _bytes(_seen(picture, linear))
 
 
-def write_video(path: Path, frames: Iterator[np.ndarray], fps: int = 30) -> int:
-    """Write an H.264 video that every player shows (yuv420p), whole or not at all.
-
-    Args:
-        path: Ends with .mp4.
-        frames: uint8 [h w 3], all of one size. An odd side loses its last row or column.
-        fps: Frames per second.
-
-    Returns:
-        How many frames there were.
-    """
-    import imageio_ffmpeg
-
-    count = 0
-
-    def write(temporary: Path) -> None:
-        nonlocal count
-        writer = None
-        try:
-            for frame in frames:
-                height, width = (n - n % 2 if n > 1 else n for n in frame.shape[:2])
-                if writer is None:
-                    writer = imageio_ffmpeg.write_frames(
-                        str(temporary), (width, height), fps=fps, codec="libx264", quality=8,
-                        macro_block_size=1, ffmpeg_log_level="error",
-                    )  # fmt: skip
-                    writer.send(None)
-                writer.send(np.ascontiguousarray(frame[:height, :width]))
-                count += 1
-        finally:
-            if writer is not None:
-                writer.close()
-
-    write_whole(path, write)
-    return count
-
-
 def _seen(picture: Float[Tensor, "h w c"], linear: bool) -> Float[Tensor, "h w 3"]:
     """Three channels in [0, 1], ready for a screen."""
     shown = picture.detach().float().cpu()
@@ -190,7 +172,8 @@ def _paneled(picture: Float[Tensor, "h w 3"]) -> Float[Tensor, "h2 w2 3"]:
 
 def _colored(values: Float[Tensor, "h w"], name: str) -> Float[Tensor, "h w 3"]:
     """Values in [0, 1] through one of matplotlib's colour maps."""
-    from matplotlib import colormaps
+    with quiet_log("matplotlib"):
+        from matplotlib import colormaps
 
     return torch.from_numpy(colormaps[name](values.detach().cpu().numpy())[..., :3]).float()
 

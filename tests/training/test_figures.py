@@ -1,4 +1,5 @@
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from polyfield import files
+from polyfield.errors import WriteError
 from polyfield.scenes.images import read_image
 from polyfield.training import figures
 
@@ -63,6 +66,48 @@ def test_a_video_cut_short_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="no more"):
         figures.write_video(tmp_path / "a.mp4", frames())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_that_the_disk_does_not_take_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(files, "_fault", lambda path: OSError(28, "No space left on device"))
+    (tmp_path / "a.unknown").mkdir()
+    frames = (np.zeros((30, 40, 3), np.uint8) for _ in range(3))
+    with pytest.raises(WriteError, match="no space left on device"):
+        figures.write_video(tmp_path / "a.unknown", frames)  # ffmpeg refuses the ending
+    assert [path.name for path in tmp_path.iterdir()] == ["a.unknown"]
+    assert capfd.readouterr() == ("", "")
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from polyfield.errors import WriteError
+from polyfield.training.video import write_video
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+noise = np.random.default_rng(0)
+frames = (noise.integers(0, 256, (200, 200, 3), dtype=np.uint8) for _ in range(9))
+try:
+    write_video(Path(sys.argv[1]), frames)
+except WriteError as error:
+    print(error)
+"""
+
+
+def test_a_video_longer_than_the_disk_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LIMITED, str(tmp_path / "a.mp4")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "expected to write" in done.stdout and done.stderr == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_caption_with_any_characters_is_drawn(tmp_path: Path) -> None:
+    image = torch.rand(30, 30, 3)
+    for caption in ("r_0\x1b[2J\n", "日本 é \U0001f600", "x" * 500, "\udcff"):
+        figures.write_preview(tmp_path / "a.png", [figures.Pair(image, image, caption)], False)
+        assert read_image(tmp_path / "a.png").size
 
 
 def test_depth_is_bright_where_near_and_black_where_empty() -> None:
