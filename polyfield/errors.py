@@ -18,10 +18,10 @@ _LEAST = 40
 
 
 class InputError(ValueError):
-    """Something a user gave can't be used.
+    r"""Something a user gave can't be used.
 
     The message says what was expected, what came and how to mend it: one line of at most `LONGEST`
-    characters, escape sequences and line breaks of file names shown as `\\x1b`, `\\n`.
+    characters, escape sequences and line breaks of file names shown as `\x1b`, `\n`.
     """
 
     def __init__(self, expected: str, got: str, mend: str) -> None:
@@ -67,9 +67,9 @@ _WRITE_MENDS = {
 
 
 def visible(text: str) -> str:
-    """Text that can't move a cursor, colour or reorder a line: such characters become escapes.
+    r"""Text that can't move a cursor, colour or reorder a line: such characters become escapes.
 
-    A byte of a file name that is no UTF-8 becomes `\\xNN`.
+    A byte of a file name that is no UTF-8 becomes `\xNN`.
     """
     if text.isprintable():
         return text

@@ -19,9 +19,7 @@ DIGITS = 309
 # A string or a comment without an end takes all the rest: else each next one were searched for too.
 _STRING = r'"(?:[^"\\]++|\\.)*+"?'
 _COMMENT = re.compile(rf"({_STRING})|//[^\n]*+|/\*.*?(?:(\*/)|\Z)", re.DOTALL)
-_COMMA = re.compile(
-    rf'({_STRING}|[^"\s\[{{,:])(\s*+),(?=\s*+[\]}}])|({_STRING})', re.DOTALL
-)
+_COMMA = re.compile(rf'({_STRING}|[^"\s\[{{,:])(\s*+),(?=\s*+[\]}}])|({_STRING})', re.DOTALL)
 _TOKEN = re.compile(rf"({_STRING})(\s*+:)?|[{{}}]", re.DOTALL)
 
 
@@ -92,7 +90,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _line_of_second(text: str) -> str:
-    """", line N" of the first key that its object has already; "" where none is found."""
+    """Where the first key stands that its object has already: ", line N", or nothing."""
     keys: list[set[str]] = []
     for token in _TOKEN.finditer(text):
         if token[0] == "{":

@@ -1,4 +1,4 @@
-"""What libraries written in C print to stderr, kept out: what they raise is told in our own line."""
+"""What other libraries print to stderr, kept out: what they raise is told in a line of ours."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from polyfield.errors import InputError, shown
 from polyfield.quiet import quiet_stderr
-from polyfield.scenes.image_info import AnyPath, ImageInfo, several, unsupported
+from polyfield.scenes.image_info import AnyPath, ImageInfo, several
 
 MAGIC = b"\x76\x2f\x31\x01"
 _COLORS = (["R", "G", "B"], ["Y"])
@@ -84,7 +84,8 @@ def read_exr(path: AnyPath) -> np.ndarray:
         part = OpenEXR.File(os.fspath(path), separate_channels=True).parts[layout.part]
         planes = [part.channels[name].pixels for name in layout.channels]
     if any(plane.dtype.kind != "f" for plane in planes):
-        raise unsupported(path, "whole numbers (uint channels)")
+        expected = f"half or float channels in {shown(path)}"
+        raise InputError(expected, "whole numbers (uint)", "export it as half or float")
     stored = np.stack(planes, axis=-1).astype(np.result_type(*planes), copy=False)
     if layout.data == layout.display:
         return stored

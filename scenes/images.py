@@ -144,7 +144,9 @@ def _reading(path: AnyPath) -> Iterator[bytes]:
         raise
     except MemoryError:
         mend = "shrink it with another program"
-        raise InputError(f"a picture at {shown(path)}", "more than the memory holds", mend) from None
+        raise InputError(
+            f"a picture at {shown(path)}", "more than the memory holds", mend
+        ) from None
     except Exception as error:  # decoders raise whatever they like on damaged files
         text = one_line(error)
         if "cannot identify" in text:

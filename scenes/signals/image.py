@@ -32,6 +32,8 @@ PER_PIXEL, PER_VALUE = 40, 24
 """Bytes that training and measuring take for a pixel and for each of its values."""
 BOMB, SUSPICIOUS = 1 << 30, 5000
 """A picture that takes more bytes than BOMB, and SUSPICIOUS times those of its file, is refused."""
+LARGEST_DOWNSCALE = 1000
+"""Largest that a message proposes."""
 
 
 class Picture(Signal):
@@ -181,17 +183,15 @@ def _read(source: str | os.PathLike[str], downscale: int) -> np.ndarray:
 def _check_room(source: str | os.PathLike[str], info: ImageInfo, downscale: int) -> None:
     """Raise, before anything is decoded, where the picture and its training don't fit."""
     need, stored = needed(info, downscale), max(os.path.getsize(source), 1)
-    is_bomb = need > BOMB and need > SUSPICIOUS * stored
-    room = BOMB if is_bomb else int(SHARE * free_memory())
-    fits = next((n for n in range(downscale + 1, 65) if needed(info, n) <= room), None)
+    most = max(BOMB, SUSPICIOUS * stored)
+    room = min(most, int(SHARE * free_memory()))
+    larger = range(downscale + 1, min(info.width, info.height, LARGEST_DOWNSCALE) + 1)
+    fits = next((n for n in larger if needed(info, n) <= room), None)
     mend = f"add --downscale {fits}" if fits else "shrink it with another program"
     size = f"{info.width}x{info.height} pixels"
-    if is_bomb:
-        raise InputError(
-            f"a picture that is no bomb at {shown(source)}",
-            f"{size}, {as_size(need)} to train on, from {as_size(stored)}",
-            mend,
-        )
+    if need > most:
+        allowed = f"at most {as_size(most)} of memory for the {as_size(stored)} of {shown(source)}"
+        raise InputError(allowed, f"{size}, {as_size(need)} to read and train on", mend)
     check_memory(f"{size} of {shown(source)}", need, mend)
 
 
