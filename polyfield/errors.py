@@ -81,6 +81,11 @@ def shown(path: str | os.PathLike[str]) -> str:
     return _cut(visible(os.fsdecode(path)), _PATH)
 
 
+def terse(text: str) -> str:
+    """A line of any text, for warnings and for errors of others: visible, at most `LONGEST`."""
+    return _cut(visible(" ".join(text.split())), LONGEST)
+
+
 def _escape(character: str) -> str:
     code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # how Python spells a byte that is no UTF-8

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from polyfield.errors import InputError, shown
+from polyfield.errors import InputError, shown, terse
 from polyfield.quiet import quiet_stderr
 from polyfield.scenes.image_info import AnyPath, ImageInfo, several
 
@@ -150,7 +150,7 @@ def _layout(path: AnyPath) -> _Layout:
         and display.top <= data.top < data.bottom <= display.bottom
     ):
         notes.append(f"of {shown(path)}, what lies outside its display window is not read")
-    return _Layout(part, channels, data, display, tuple(notes), bytes_read)
+    return _Layout(part, channels, data, display, tuple(map(terse, notes)), bytes_read)
 
 
 def _window(header: dict[str, Any], key: str) -> _Window:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from polyfield import files
-from polyfield.errors import LONGEST, InputError, WriteError, shown, visible
+from polyfield.errors import LONGEST, InputError, WriteError, shown, terse, visible
 from polyfield.json_text import DEEPEST, DIGITS
 from polyfield.yaml_text import NODES
 
@@ -82,6 +82,7 @@ def test_messages_are_one_line_and_keep_the_mend():
     assert len(str(error)) == LONGEST and str(error).endswith(r"; mend it\x07")
     assert str(InputError("a", "b", "c")) == "expected a; got b; c"
     assert visible("é 日本 a-b\\c") == "é 日本 a-b\\c"
+    assert terse("a\n  b\x1b" + "c" * 999).startswith(r"a b\x1bc")
     long = shown("/top/" + "x" * 500 + "/name.png")
     assert long.startswith("/top/") and long.endswith("/name.png") and len(long) <= 140
 
