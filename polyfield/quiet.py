@@ -51,12 +51,17 @@ def _closed() -> int:
 
 
 @contextlib.contextmanager
-def quiet_log(name: str) -> Iterator[None]:
-    """Let a library's logger tell errors alone, no warnings such as that of a slow start."""
+def quiet_log(name: str, level: int = logging.ERROR) -> Iterator[None]:
+    """Let a library's logger tell errors alone, no warnings such as that of a slow start.
+
+    Args:
+        name: the library's.
+        level: from where on it is heard.
+    """
     logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    before = logger.level
+    logger.setLevel(level)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logger.setLevel(before)

@@ -17,7 +17,7 @@ import numpy as np
 
 from polyfield.errors import InputError, shown
 from polyfield.files import one_line, open_file, write_whole
-from polyfield.memory import check_memory
+from polyfield.memory import as_size, check_memory
 from polyfield.scenes import exr, pillow, png, tiff
 from polyfield.scenes.color import from_float, linear_from_srgb, srgb_from_linear, to_float
 from polyfield.scenes.image_info import MEND_FILE, AnyPath, ImageInfo, damaged, upright
@@ -25,6 +25,7 @@ from polyfield.scenes.image_info import MEND_FILE, AnyPath, ImageInfo, damaged, 
 __all__ = [
     "EXTENSIONS",
     "ImageInfo",
+    "check_decoded",
     "from_float",
     "linear_from_srgb",
     "read_image",
@@ -38,6 +39,9 @@ __all__ = [
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".exr", ".PNG", ".JPG", ".JPEG", ".EXR")
 """Endings tried, in this order, for a picture named without one."""
+BOMB, RATIO = 1 << 28, 1500
+"""A picture that unpacks to more bytes than BOMB and RATIO times its file is refused: deflate makes
+a thousand of one."""
 
 
 def read_info(path: AnyPath) -> ImageInfo:
@@ -72,8 +76,7 @@ def read_image(path: AnyPath) -> np.ndarray:
         InputError: as `read_info`, or one cut short, or larger than the memory.
     """
     info = read_info(path)
-    what = f"a picture of {info.width}x{info.height} pixels, {shown(path)}"
-    check_memory(what, info.decoded, "shrink it with another program")
+    check_decoded(path, info)
     with _reading(path) as start:
         if start.startswith(png.MAGIC):
             array = png.read_png(path)
@@ -87,6 +90,21 @@ def read_image(path: AnyPath) -> np.ndarray:
     if array.shape != (info.height, info.width, info.channels):
         raise damaged(path, "its size and its header differ")
     return array
+
+
+def check_decoded(path: AnyPath, info: ImageInfo) -> None:
+    """Raise where a picture unpacks to more than the memory, or than an honest file would.
+
+    Raises:
+        InputError: more than is free; or more than `BOMB` bytes and `RATIO` times the file.
+    """
+    stored = max(os.path.getsize(path), 1)
+    most, mend = max(BOMB, RATIO * stored), "shrink it with another program"
+    size = f"{info.width}x{info.height} pixels"
+    if info.decoded > most:
+        allowed = f"at most {as_size(most)} of memory for the {as_size(stored)} of {shown(path)}"
+        raise InputError(allowed, f"{size}, {as_size(info.decoded)}", mend)
+    check_memory(f"{size} of {shown(path)}", info.decoded, mend)
 
 
 def read_upright(path: AnyPath) -> tuple[np.ndarray, ImageInfo]:

@@ -6,6 +6,7 @@ Pillow would hand PostScript to another program, and cut what has more than 8 bi
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import numpy as np
 
 from polyfield.errors import shown
 from polyfield.files import open_file
+from polyfield.quiet import quiet_log
 from polyfield.scenes.image_info import (
     AnyPath,
     ImageInfo,
@@ -56,7 +58,7 @@ def pillow_info(path: AnyPath) -> ImageInfo:
         # Pillow has turned a TIFF already.
         turned = image.format == "TIFF" and orientation >= 5
         width, height = image.size[::-1] if turned else image.size
-        values = len(mode) + len(image.getbands())
+        held = 4 if len(image.getbands()) > 1 or len(mode) > 1 else 1  # as Pillow stores a pixel
         return ImageInfo(
             width,
             height,
@@ -64,7 +66,7 @@ def pillow_info(path: AnyPath) -> ImageInfo:
             is_float=False,
             channels=len(mode),
             orientation=orientation,
-            decoded=width * height * values,
+            decoded=width * height * 2 * (held + len(mode)),
             notes=tuple(notes),
         )
 
@@ -101,7 +103,8 @@ def _opened(path: AnyPath) -> Iterator[Image.Image]:
         Image.MAX_IMAGE_PIXELS = None
         formats = (*FORMATS, "TGA") if Path(path).suffix.lower() == ".tga" else FORMATS
         try:
-            with warnings.catch_warnings():
+            # It logs as errors what it raises too.
+            with warnings.catch_warnings(), quiet_log("PIL", logging.CRITICAL):
                 warnings.simplefilter("ignore")
                 with Image.open(file, formats=formats) as image:
                     yield image

@@ -64,7 +64,7 @@ class Tiff:
             is_float=self.kind == _FLOAT,
             channels=self.samples,
             orientation=self.orientation,
-            decoded=self.width * self.height * self.samples * self.bits // 8,
+            decoded=2 * self.width * self.height * self.samples * self.bits // 8,
         )
 
 
@@ -120,7 +120,8 @@ def read_tiff(path: AnyPath, layout: Tiff) -> np.ndarray:
     if layout.extra == (_PREMULTIPLIED,) and layout.kind == _UINT:
         array = from_float(straight(to_float(array)), array.dtype)
     elif layout.extra == (_STRAIGHT,) and layout.kind == _FLOAT:
-        array = np.concatenate([array[..., :-1] * array[..., -1:], array[..., -1:]], axis=-1)
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found later
+            array = np.concatenate([array[..., :-1] * array[..., -1:], array[..., -1:]], axis=-1)
     return np.ascontiguousarray(array)
 
 

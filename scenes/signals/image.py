@@ -21,7 +21,7 @@ from polyfield.scenes.base import ColorSpace, ReadOptions, Signal
 from polyfield.scenes.color import block_mean, to_float
 from polyfield.scenes.demo.image import demo_picture
 from polyfield.scenes.image_info import ImageInfo
-from polyfield.scenes.images import read_info, read_upright
+from polyfield.scenes.images import check_decoded, read_info, read_upright
 
 DEMO = "demo"
 """What stands for the built-in picture where a file is asked for."""
@@ -182,6 +182,7 @@ def _read(source: str | os.PathLike[str], downscale: int) -> np.ndarray:
 
 def _check_room(source: str | os.PathLike[str], info: ImageInfo, downscale: int) -> None:
     """Raise, before anything is decoded, where the picture and its training don't fit."""
+    check_decoded(source, info)
     need, stored = needed(info, downscale), max(os.path.getsize(source), 1)
     most = max(BOMB, SUSPICIOUS * stored)
     room = min(most, int(SHARE * free_memory()))

@@ -197,6 +197,14 @@ def test_a_picture_larger_than_the_memory_is_told_before_reading(tmp_path, monke
         read_image(tmp_path / "a.png")
 
 
+def test_a_bomb_is_refused_from_its_header(tmp_path):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "a.png")  # 400 MB of zeros in 50 kB
+    (tmp_path / "a.ppm").write_bytes(b"P6 60000 60000 255 " + bytes(99))
+    for name in ("a.png", "a.ppm"):
+        with pytest.raises(InputError, match="at most 268 MB of memory for the"):
+            read_image(tmp_path / name)
+
+
 def test_an_escape_sequence_in_a_name_is_shown(tmp_path):
     file = tmp_path / "a\x1b[2J.png"
     file.write_bytes(b"no picture")
