@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import no_gradient, op
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _geometry(
     return Factors(tuple(modes), resolution, channels, align, concat)
 
 
-@torch.library.custom_op("polyfield::factored", mutates_args=(), device_types="cpu")
+@op("polyfield::factored", "cpu")
 def _factored(
     x: Tensor,
     table: Tensor,
@@ -151,7 +152,7 @@ def _factored(
     return factored_numba.forward(x, table, geometry)
 
 
-@_factored.register_fake
+@torch.library.register_fake(_factored)
 def _(
     x: Tensor,
     table: Tensor,
@@ -166,7 +167,7 @@ def _(
     return x.new_empty(x.shape[0], geometry.width)
 
 
-@torch.library.custom_op("polyfield::factored_backward", mutates_args=(), device_types="cpu")
+@op("polyfield::factored_backward", "cpu")
 def _factored_backward(
     grad: Tensor,
     x: Tensor,
@@ -191,7 +192,7 @@ def _factored_backward(
     )
 
 
-@_factored_backward.register_fake
+@torch.library.register_fake(_factored_backward)
 def _(
     grad: Tensor,
     x: Tensor,
@@ -211,6 +212,9 @@ def _(
     )
 
 
+no_gradient(_factored_backward)
+
+
 def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     x, table, *ctx.geometry = inputs
     ctx.save_for_backward(x, table)
@@ -223,4 +227,4 @@ def _backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
     return (dx if need_x else None), (dtable if need_table else None), *[None] * 6
 
 
-_factored.register_autograd(_backward, setup_context=_remember)
+torch.library.register_autograd(_factored, _backward, setup_context=_remember)
