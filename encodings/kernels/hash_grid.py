@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import no_gradient, op
 
 PRIMES = (1, 2654435761, 805459861, 3674653429)
 
@@ -141,7 +142,7 @@ def hash_grid(
     )
 
 
-@torch.library.custom_op("polyfield::hash_grid", mutates_args=())
+@op("polyfield::hash_grid")
 def _hash_grid(
     x: Tensor,
     table: Tensor,
@@ -155,7 +156,7 @@ def _hash_grid(
     return dispatch.kernel(__name__, x, table).forward(x, table, levels, features, smooth)
 
 
-@_hash_grid.register_fake
+@torch.library.register_fake(_hash_grid)
 def _(
     x: Tensor,
     table: Tensor,
@@ -168,7 +169,7 @@ def _(
     return x.new_empty(x.shape[0], len(scales) * features)
 
 
-@torch.library.custom_op("polyfield::hash_grid_backward", mutates_args=())
+@op("polyfield::hash_grid_backward")
 def _hash_grid_backward(
     grad: Tensor,
     x: Tensor,
@@ -193,7 +194,7 @@ def _hash_grid_backward(
     )
 
 
-@_hash_grid_backward.register_fake
+@torch.library.register_fake(_hash_grid_backward)
 def _(
     grad: Tensor,
     x: Tensor,
@@ -212,6 +213,9 @@ def _(
     )
 
 
+no_gradient(_hash_grid_backward)
+
+
 def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     x, table, *ctx.geometry = inputs
     ctx.save_for_backward(x, table)
@@ -224,4 +228,4 @@ def _backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
     return (dx if need_x else None), (dtable if need_table else None), *[None] * 5
 
 
-_hash_grid.register_autograd(_backward, setup_context=_remember)
+torch.library.register_autograd(_hash_grid, _backward, setup_context=_remember)
