@@ -5,6 +5,9 @@ resolution r_l = ceil(s_l) + 1; position p = x s_l + 0.5 of a point x in [0,1]^d
 entry; size m_l = min(roundup8(r_l^d), 2^T) entries. A level with r_l^d <= 2^T is dense, with index
 sum_j c_j r_l^j mod m_l (x fastest); else hashed, with index xor_j (c_j prime_j mod 2^32) mod m_l.
 The table is the levels one after the other, [sum_l m_l, F] row-major, flat.
+
+One dimension is by the same rules, though tiny-cuda-nn has none: cells 2^T apart share an entry. A
+float32 x in [0,1] has 2^24 places: at 2^20 cells its position is known to a sixteenth of a cell.
 """
 
 from __future__ import annotations
