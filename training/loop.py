@@ -147,6 +147,9 @@ class Fit:
                 if wrong is not None:
                     self._rewind(wrong)
                 self._count(watch, began)
+                if self.progress.fraction >= 1 and (wrong := self._look()):
+                    # What was not looked at since the last time may not be finite either.
+                    self._rewind(wrong)
                 if on_step is not None:
                     on_step(self.progress)
 
