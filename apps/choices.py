@@ -9,17 +9,24 @@ import typing
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from polyfield.apps.tasks import KINDS, task_class
 from polyfield.config import from_tree, nearest
 from polyfield.errors import InputError
 from polyfield.files import read_yaml
+from polyfield.ranges import Range
 from polyfield.training.fit import DEMO
 from polyfield.training.loop import FitConfig
 from polyfield.training.run import Run
 from polyfield.training.task import TREES, Task
 
+Seconds = Annotated[float, Range(0, 1e8, above=True)]
+"""A budget of time."""
+Steps = Annotated[int, Range(1, 10**9)]
+"""A budget of steps."""
+Seed = Annotated[int, Range(0, 2**63 - 1)]
+"""What PyTorch takes."""
 DEFAULT_SECONDS = 60.0
 """Training time where neither seconds nor steps are given."""
 DEFAULT_PRESET = "hash"

@@ -1,15 +1,18 @@
 """The `polyfield` command: finds the verb, imports its module alone, turns errors into lines.
 
-Exit codes: 0 done, 2 wrong input, 130 Ctrl-C, 143 SIGTERM, 1 anything else. `POLYFIELD_DEBUG=1`
-adds the traceback.
+Exit codes: 0 done, 2 wrong input, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM, 1 anything else.
+`POLYFIELD_DEBUG=1` adds the traceback.
 """
 
 from __future__ import annotations
 
 import difflib
+import errno
+import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -17,6 +20,7 @@ from importlib import import_module, metadata
 from types import FrameType
 from typing import NoReturn, TextIO
 
+from polyfield import environment, terminal
 from polyfield.apps.tasks import KINDS
 
 VERBS = {
@@ -33,9 +37,37 @@ OF_A_KIND = ("fit", "compare")
 """Verbs that are followed by a kind of data: `main(kind, arguments)`; else `main(arguments)`."""
 
 
+_STOPS = {129: "a hang-up (SIGHUP)", 143: "SIGTERM"}
+"""Exit codes of signals that end a command, and what to call them."""
+
+_MENDS = {
+    errno.ENOSPC: "free some space, or write elsewhere",
+    errno.EDQUOT: "free some space, or write elsewhere",
+    errno.EROFS: "write to a folder that is not read-only",
+    errno.EACCES: "look at the permissions of the file and its folder",
+    errno.EPERM: "look at the permissions of the file and its folder",
+    errno.ENAMETOOLONG: "use a shorter name",
+    errno.EMFILE: "allow more open files: `ulimit -n 4096`",
+    errno.ENFILE: "close other programs: the system has too many files open",
+}
+"""What the system refused -> how to mend it."""
+
+
 def main() -> NoReturn:
-    """Entry point of the console script."""
-    sys.exit(run(sys.argv[1:]))
+    """Entry point of the console script: the process is ours, and so is what it prints."""
+    terminal.open_streams()
+    environment.prepare()
+    warnings.showwarning = _warn
+    logging.lastResort = _Lines(logging.WARNING)
+    threading.excepthook = _thread_failed
+    sys.unraisablehook = _ignored
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:  # Of help and the like; a verb's are told by `run`.
+        code = _failed(error)
+    sys.exit(_settled(code))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -69,25 +101,44 @@ def run(arguments: Sequence[str]) -> int:
 
 def _call(module: str, arguments: list[str], *kind: str) -> int:
     """Run a verb's `main` and turn whatever it raises into an exit code and at most one line."""
-    signal.signal(signal.SIGTERM, _terminate)
+    _end_on_signals()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _warn
             import_module(module).main(*kind, arguments)
-        sys.stdout.flush()
     except KeyboardInterrupt as stop:
         return _ended(130, f"stopped by Ctrl-C{_reason(stop)}")
     except SystemExit as stop:
-        if stop.code == 143:
-            return _ended(143, f"stopped by SIGTERM{_reason(stop)}")
-        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
-    except BrokenPipeError:
-        # The reader of a pipe is gone, as in `polyfield info | head -1`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Exception as error:
+        if isinstance(stop.code, str):
+            return _ended(1, f"error: {stop.code}")
+        if stop.code in _STOPS:
+            return _ended(stop.code, f"stopped by {_STOPS[stop.code]}{_reason(stop)}")
+        return stop.code or 0
+    except BaseException as error:  # Libraries in other languages have classes of their own.
         return _failed(error)
     return 0
+
+
+def _end_on_signals() -> None:
+    """Let SIGTERM and a hang-up end the command in order; `nohup` keeps ignoring the latter."""
+    numbers = [signal.SIGTERM]
+    if sys.platform != "win32":
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
+
+
+_warned: set[str] = set()
+"""Warnings shown in this process."""
+
+
+def _warn_once(text: str) -> None:
+    """Show a warning on stdout, where those of a run go, as one line and once."""
+    line = terminal.one_line(text)
+    if line not in _warned:
+        _warned.add(line)
+        terminal.say(f"polyfield: warning: {line}", sys.stdout)
 
 
 def _warn(
@@ -98,23 +149,90 @@ def _warn(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """Show a library's warning as one line on stdout, where those of a run go."""
-    print(f"polyfield: warning: {' '.join(str(message).split())}", flush=True)
+    """Show a library's warning."""
+    _warn_once(str(message))
 
 
-def _failed(error: Exception) -> int:
+class _Lines(logging.Handler):
+    """Shows what libraries log where nobody asked for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            _warn_once(f"{record.name}: {record.getMessage()}")
+        except Exception:
+            self.handleError(record)
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """Show what ended a thread of a library, which work goes on without."""
+    if failed.exc_value is None or isinstance(failed.exc_value, SystemExit):
+        return
+    _debug(failed.exc_value)
+    _warn_once(f"a thread in the background stopped: {_named(failed.exc_value)}")
+
+
+def _ignored(ignored: sys.UnraisableHookArgs) -> None:
+    """Be silent about what fails while things are put away, unless asked."""
+    if ignored.exc_value is not None:
+        _debug(ignored.exc_value)
+
+
+def _failed(error: BaseException) -> int:
     """Tell an error in one line: the user's by what is wrong, any other by its name."""
-    text = " ".join(str(error).split())
+    text = str(error)
+    if isinstance(error, OSError) and terminal.caused(sys.stdout, error):
+        if isinstance(error, BrokenPipeError):
+            return 1  # The reader of a pipe is gone, as in `polyfield info | head -1`.
+        return _ended(1, f"error: {_unwritten(error)}")
     if _is(error, "polyfield.errors", "InputError"):
         return _ended(2, f"error: {text}")
-    if _is(error, "polyfield.training.loop", "FitError"):
+    if _is(error, "polyfield.errors", "WriteError") or _is(
+        error, "polyfield.training.loop", "FitError"
+    ):
         return _ended(1, f"error: {text}")
-    got = f"{type(error).__name__}: {text}"
-    mend = "set POLYFIELD_DEBUG=1 to see where"
-    return _ended(1, f"error: expected the command to work; got {got}; {mend}")
+    expected, got, mend = "the command to work", _named(error), "set POLYFIELD_DEBUG=1 to see where"
+    if isinstance(error, MemoryError) or _is(error, "torch", "OutOfMemoryError"):
+        expected, mend = "enough memory", "ask for less (--downscale, --size), or free some"
+    elif isinstance(error, RuntimeError) and "can't allocate memory" in text:  # As torch says it.
+        expected, mend = "enough memory", "ask for less (--downscale, --size), or free some"
+    elif isinstance(error, RecursionError):
+        expected, got = "input that is not nested so deep", "RecursionError"
+    elif isinstance(error, OSError) and error.errno is not None:
+        expected, got = "the system to do what it was asked", _refusal(error)
+        mend = _MENDS.get(error.errno, mend)
+    return _ended(1, f"error: expected {expected}; got {got}; {mend}")
 
 
-def _is(error: Exception, module: str, name: str) -> bool:
+def _named(error: BaseException) -> str:
+    """An error by its class and what it says."""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _refusal(error: OSError) -> str:
+    """What the system said, and of which file."""
+    files = [
+        os.fsdecode(f) for f in (error.filename, error.filename2) if isinstance(f, str | bytes)
+    ]
+    said = error.strerror or str(error)
+    return f"{said}: {' and '.join(map(repr, files))}" if files else said
+
+
+def _unwritten(error: OSError) -> str:
+    said = error.strerror or str(error)
+    return f"expected to write to stdout; got {said}; free some space, or write elsewhere"
+
+
+def _settled(code: int) -> int:
+    """The exit code once both streams are empty: a result that nobody can have read is none."""
+    error = terminal.settle(sys.stdout)
+    if error is not None and code == 0:
+        code = 1 if isinstance(error, BrokenPipeError) else _ended(1, f"error: {_unwritten(error)}")
+    terminal.settle(sys.stderr)
+    return code
+
+
+def _is(error: BaseException, module: str, name: str) -> bool:
     """Whether an error is of a class of ours.
 
     Its module costs a second to import, and may be what failed; if it is not loaded, no.
@@ -125,10 +243,18 @@ def _is(error: Exception, module: str, name: str) -> bool:
 
 def _ended(code: int, line: str) -> int:
     """Write the one line of an unhappy end, with the traceback where it is asked for."""
-    if os.environ.get("POLYFIELD_DEBUG") == "1":
-        traceback.print_exc()
-    print(f"polyfield: {line}", file=sys.stderr)
+    error = sys.exception()
+    if error is not None:
+        _debug(error)
+    terminal.say(f"polyfield: {terminal.one_line(line)}", sys.stderr)
     return code
+
+
+def _debug(error: BaseException) -> None:
+    """Print the traceback where it is asked for."""
+    if os.environ.get("POLYFIELD_DEBUG") == "1":
+        lines = "".join(traceback.format_exception(error))
+        terminal.say(terminal.shown(lines).rstrip(), sys.stderr)
 
 
 def _reason(stop: BaseException) -> str:
@@ -138,7 +264,7 @@ def _reason(stop: BaseException) -> str:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    sys.exit(143)
+    sys.exit(128 + number)
 
 
 def _unknown(word: str, names: Sequence[str], ask: str) -> int:

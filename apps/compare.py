@@ -14,6 +14,8 @@ import tyro
 from polyfield.apps.choices import (
     DEFAULT_PRESET,
     DEFAULT_SECONDS,
+    Seconds,
+    Steps,
     check_seed,
     configured,
     kind_named,
@@ -27,6 +29,7 @@ from polyfield.apps.fit import read_task
 from polyfield.devices import resolve
 from polyfield.errors import InputError
 from polyfield.machine import use_threads
+from polyfield.ranges import Range
 from polyfield.training.fit import FRESH, RunOptions, RunSpec, fit
 from polyfield.training.run import Run
 from polyfield.training.task import Task
@@ -151,11 +154,11 @@ class CompareFlags:
     """Folder of the table, the pictures and the runs."""
     presets: str = DEFAULT_PRESET
     """What to compare: names and YAML files, with commas between."""
-    seconds: float | None = None
+    seconds: Seconds | None = None
     """Training time of each. Default 60."""
-    steps: int | None = None
+    steps: Steps | None = None
     """Number of training steps of each, instead of --seconds."""
-    seeds: int = 1
+    seeds: Annotated[int, Range(1, 1000)] = 1
     """Seeds of each: 0, 1, ... up to this many."""
     batch: str | None = None
     """Samples a step; `all` for every one, where the kind can."""

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.apps.compare_table import Row
-from polyfield.files import write_whole
 from polyfield.scenes.images import write_image
 from polyfield.training.figures import to_bytes
+from polyfield.training.plots import page, save_page
 from polyfield.training.scores import Metric
 
 CROP = 96
@@ -51,22 +51,14 @@ def write_plots(
         curves: By preset, rows of (seconds, loss, score on training batches) of its first seed.
         metric: The score.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    def figure() -> tuple[Figure, Any]:
-        made = Figure(figsize=(7, 4.5), dpi=110, layout="constrained")
-        FigureCanvasAgg(made)
-        return made, made.add_subplot()
-
-    page, axes = figure()
+    over_time, axes = page(7, 4.5)
     for name, history in curves.items():
         seconds, _, values = np.array(history, dtype=float).reshape(-1, 3).T
         axes.plot(seconds, values, linewidth=1.2, label=name)
     _finish(axes, "training time / s", f"{metric.axis} on training batches")
-    write_whole(folder / f"{metric.name}-time.png", lambda path: page.savefig(path, format="png"))
+    save_page(over_time, folder / f"{metric.name}-time.png")
 
-    sheet, axes = figure()
+    over_bytes, axes = page(7, 4.5)
     for name in dict.fromkeys(row.preset for row in rows):
         mine = [row for row in rows if row.preset == name]
         best = [r.score if r.heldout is None else r.heldout for r in mine]
@@ -74,7 +66,7 @@ def write_plots(
     axes.set_xscale("log")
     held = any(row.heldout is not None for row in rows)
     _finish(axes, "bytes of the model file", f"{metric.axis}{', held out' if held else ''}")
-    write_whole(folder / f"{metric.name}-bytes.png", lambda path: sheet.savefig(path, format="png"))
+    save_page(over_bytes, folder / f"{metric.name}-bytes.png")
 
 
 def _finish(axes: Any, across: str, up: str) -> None:

@@ -13,6 +13,9 @@ import tyro
 
 from polyfield.apps import config_cli
 from polyfield.apps.choices import (
+    Seconds,
+    Seed,
+    Steps,
     budgeted,
     check_seed,
     configured,
@@ -130,9 +133,9 @@ class DistillFlags:
     """Folder of the student's run, or of the matrix."""
     to: Annotated[str | None, tyro.conf.arg(metavar="PRESET")] = None
     """The student's architecture; `polyfield info` lists them."""
-    seconds: float | None = None
+    seconds: Seconds | None = None
     """Training time of the student. Default 60."""
-    steps: int | None = None
+    steps: Steps | None = None
     """Number of its training steps, instead of --seconds."""
     method: Annotated[str | None, tyro.conf.arg(metavar="pvd|pvd-al|kilonerf|values")] = None
     """How it learns; the other flags are those of the method. Default: for PRESET."""
@@ -146,7 +149,7 @@ class DistillFlags:
     """Kind of the data of --matrix."""
     presets: str | None = None
     """Presets of the matrix, with commas between; default all."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of everything random."""
     threads: int | None = None
     """CPU threads; default as PyTorch chooses, one per core."""

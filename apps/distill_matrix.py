@@ -13,9 +13,10 @@ import numpy as np
 
 from polyfield.apps.choices import budgeted, configured
 from polyfield.errors import InputError
-from polyfield.files import read_json, write_json, write_whole
+from polyfield.files import read_json, write_json
 from polyfield.training.fit import RunOptions, RunSpec, fit
 from polyfield.training.loop import FitError
+from polyfield.training.plots import page, save_page
 from polyfield.training.run import Run
 from polyfield.training.scores import Metric
 from polyfield.training.task import Task
@@ -120,20 +121,15 @@ def _figure(
     path: Path, rows: Sequence[dict[str, Any]], names: Sequence[str], metric: Metric
 ) -> None:
     """Student against teacher for every pair, teachers down, students across."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     values = np.full((len(names), len(names)), math.nan)
     for row in rows:
         if row["teacher"] in names and row["student"] in names:
             at = names.index(row["teacher"]), names.index(row["student"])
             values[at] = row[f"{metric.name}_student_vs_teacher"]
     size = 2 + 0.55 * len(names)
-    page = Figure(figsize=(size + 1, size), dpi=110, layout="constrained")
-    FigureCanvasAgg(page)
-    axes = page.add_subplot()
+    figure, axes = page(size + 1, size)
     shown = axes.imshow(values, cmap="viridis")
-    page.colorbar(shown, label=f"student against teacher, {metric.axis}")
+    figure.colorbar(shown, label=f"student against teacher, {metric.axis}")
     axes.set_xticks(range(len(names)), names, rotation=45)
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("student")
@@ -143,4 +139,4 @@ def _figure(
         if math.isfinite(values[i, j]):
             color = "white" if values[i, j] < middle else "black"
             axes.text(j, i, f"{values[i, j]:.1f}", ha="center", va="center", color=color)
-    write_whole(path, lambda file: page.savefig(file, format="png"))
+    save_page(figure, path)

@@ -9,8 +9,9 @@ import torch
 
 from polyfield.config import from_tree
 from polyfield.errors import InputError
-from polyfield.files import read_json, write_json, write_whole
+from polyfield.files import read_json, write_json, write_text
 from polyfield.training.distillation.methods import TaggedMethod
+from polyfield.training.plots import page, save_page
 from polyfield.training.run import Run, load
 from polyfield.training.scores import Metric
 from polyfield.training.throughput import throughput
@@ -128,7 +129,7 @@ def write_report(run: Run, metric: Metric, found: Mapping[str, Any]) -> str:
     """Write report.json, report.md and, where there is a curve, report.png; returns the text."""
     text = _text(metric, found)
     write_json(run.file("report.json"), dict(found))
-    write_whole(run.file("report.md"), lambda path: path.write_text(text))
+    write_text(run.file("report.md"), text)
     if found["curve"]:
         write_figure(run, metric, found)
     return text
@@ -187,12 +188,7 @@ def _text(metric: Metric, found: Mapping[str, Any]) -> str:
 
 def write_figure(run: Run, metric: Metric, found: Mapping[str, Any]) -> None:
     """Score against training time: the student, and students from the data."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    page = Figure(figsize=(7, 4.5), dpi=110, layout="constrained")
-    FigureCanvasAgg(page)
-    axes = page.add_subplot()
+    figure, axes = page(7, 4.5)
     curves: dict[str, Rows] = {"distilled": found["curve"]}
     for name, other in (found["baseline"] or {}).items():
         curves[f"from the data, same {name}"] = other["curve"]
@@ -205,4 +201,4 @@ def write_figure(run: Run, metric: Metric, found: Mapping[str, Any]) -> None:
     axes.set_title(f"{found['student']} from {found['teacher']}")
     axes.legend()
     axes.grid(alpha=0.3)
-    write_whole(run.file("report.png"), lambda path: page.savefig(path, format="png"))
+    save_page(figure, run.file("report.png"))

@@ -16,6 +16,9 @@ import tyro
 from polyfield.apps import config_cli
 from polyfield.apps.choices import (
     DEFAULT_PRESET,
+    Seconds,
+    Seed,
+    Steps,
     budgeted,
     changed,
     check_seed,
@@ -27,6 +30,7 @@ from polyfield.apps.choices import (
 from polyfield.devices import resolve
 from polyfield.errors import InputError
 from polyfield.machine import use_threads
+from polyfield.ranges import Range
 from polyfield.renderers.model import Model, RadianceModel, SignalModel
 from polyfield.training.fit import FRESH, RunOptions, RunSpec
 from polyfield.training.fit import fit as train
@@ -184,15 +188,15 @@ class FitFlags:
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Folder of the run; must be new, or give --resume or --overwrite. Default runs/NAME-PRESET."""
-    seconds: float | None = None
+    seconds: Seconds | None = None
     """Training time; compiling, checkpoints, evaluation and pictures don't count. Default 60."""
-    steps: int | None = None
+    steps: Steps | None = None
     """Number of training steps, instead of --seconds."""
     preset: str = DEFAULT_PRESET
     """Architecture and numbers to start from, see `polyfield info`; else FILE's, else hash."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE.yaml")] = None
     """Changes to the preset, read before the flags; a run's config.yaml will do."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of everything random."""
     threads: int | None = None
     """CPU threads; default as PyTorch chooses, one per core."""
@@ -202,7 +206,9 @@ class FitFlags:
     """Go on with RUN where it stopped; begin it where there is none."""
     overwrite: bool = False
     """Begin anew, whatever run is in RUN."""
-    checkpoint_every: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 30.0
+    checkpoint_every: Annotated[
+        float, tyro.conf.arg(metavar="SECONDS"), Range(0, 1e8, above=True)
+    ] = 30.0
     """Wall time between two checkpoints."""
     quiet: bool = False
     """Print nothing but warnings and errors."""

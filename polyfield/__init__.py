@@ -7,10 +7,11 @@
     small = polyfield.distill("runs/mine", "mlp", "runs/small")
     pixels = model.render(camera)
 
-Every name is found on first use, so importing this package costs nothing.
+Every name is found on first use, so importing this package costs nothing. Nor does it change the
+environment: the variables that the command line sets for its threads and its memory are listed in
+`polyfield.environment`; a program that shares its cores may set them before it starts.
 """
 
-import os
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
     from polyfield.training.run import load as load
 
     __version__: str
-
-# Threads of torch and numba wait for work by spinning, 300,000 turns unless told otherwise. Where
-# another program wants the same cores, that makes training ten times slower. Read when torch loads.
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-# Fresh arrays of megabytes come in huge pages where Linux offers them: faster to touch and to read
-# at random. Read when torch first makes an array.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 _HOMES = {
     "Camera": "polyfield.scenes.cameras",

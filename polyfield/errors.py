@@ -1,16 +1,32 @@
-"""The one exception for a user's mistake: one line, and exit code 2 on the command line."""
+"""What users are told: one line, in characters that a terminal only shows.
 
+`InputError` is a user's mistake, exit code 2 on the command line; `WriteError` is a disk that takes
+no more, exit code 1.
+"""
+
+from __future__ import annotations
+
+import errno
 import os
+
+LONGEST = 300
+"""Most characters of a message."""
+_PATH = 140
+"""Most characters of a path in a message."""
+_LEAST = 40
+"""A part of a message is not shortened below this."""
 
 
 class InputError(ValueError):
-    """Something a user gave can't be used.
+    r"""Something a user gave can't be used.
 
-    The message says what was expected, what came and how to mend it.
+    The message says what was expected, what came and how to mend it: one line of at most `LONGEST`
+    characters, escape sequences and line breaks of file names shown as `\x1b`, `\n`.
     """
 
     def __init__(self, expected: str, got: str, mend: str) -> None:
-        super().__init__(f"expected {expected}; got {got}; {mend}")
+        parts = _fitted([visible(part) for part in (expected, got, mend)])
+        super().__init__("expected {}; got {}; {}".format(*parts))
 
 
 class MissingBackend(InputError):
@@ -20,20 +36,78 @@ class MissingBackend(InputError):
 class WriteError(OSError):
     """The system didn't let a file be written: a full disk, a folder that is read-only or gone.
 
-    The message is one line that names the file; nothing of it is left under its name.
+    Nothing of the file is left under its name.
     """
 
     def __init__(self, path: str | os.PathLike[str], error: OSError) -> None:
         """Say which file, and why.
 
         Args:
-            path: What was to be written.
-            error: What the system said.
+            path: what was to be written.
+            error: what the system said.
         """
         reason = error.strerror or str(error)
         super().__init__(error.errno, reason)
-        mend = "free some space there, or choose another place"
-        self._line = f"expected to write {os.fspath(path)}; got {reason.lower()}; {mend}"
+        self.path = os.fspath(path)
+        mend = _WRITE_MENDS.get(error.errno or 0, "choose a folder that can be written")
+        parts = _fitted([f"to write {shown(path)}", visible(reason).lower(), mend])
+        self._line = "expected {}; got {}; {}".format(*parts)
 
     def __str__(self) -> str:
         return self._line
+
+
+_ROOM = "make room on that disk, or write to another"
+_WRITE_MENDS = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "raise the limit on file sizes, or write to another disk",
+    errno.EIO: "check that disk, or write to another",
+}
+
+
+def visible(text: str) -> str:
+    r"""Text that can't move a cursor, colour or reorder a line: such characters become escapes.
+
+    A byte of a file name that is no UTF-8 becomes `\xNN`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escape(c) for c in text)
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path as a message shows it: no control characters, a long one cut in its middle."""
+    return _cut(visible(os.fsdecode(path)), _PATH)
+
+
+def terse(text: str) -> str:
+    """A line of any text, for warnings and for errors of others: visible, at most `LONGEST`."""
+    return _cut(visible(" ".join(text.split())), LONGEST)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python spells a byte that is no UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def _cut(text: str, most: int) -> str:
+    """At most so many characters; what lies left of the middle goes, ends say more."""
+    if len(text) <= most:
+        return text
+    head = (most - 3) // 3
+    return f"{text[:head]}...{text[len(text) - (most - 3 - head) :]}"
+
+
+def _fitted(parts: list[str]) -> list[str]:
+    """What was expected, what came, the mend: shortened, the longest first, to one message."""
+    room = LONGEST - len("expected ; got ; ")
+    while sum(map(len, parts)) > room:
+        lengths = [len(part) for part in parts]
+        longest = lengths.index(max(lengths))
+        others = sorted(lengths[:longest] + lengths[longest + 1 :])[-1]
+        spare = lengths[longest] - (sum(lengths) - room)
+        parts[longest] = _cut(parts[longest], max(spare, min(others, lengths[longest] - 1), _LEAST))
+    return parts

@@ -20,21 +20,30 @@ def use_threads(count: int | None) -> int:
     It also looks at POLYFIELD_BACKEND, so that an impossible value is told before any work.
 
     Args:
-        count: None for PyTorch's own choice, one per core.
+        count: None for PyTorch's own choice, one per core, or NUMBA_NUM_THREADS where that is less.
 
     Returns:
         The number in use.
 
     Raises:
-        InputError: less than one, or more than there are cores; or an impossible backend.
+        InputError: less than one, or more than there are cores or numba may use; or an impossible
+            backend.
     """
     dispatch.chosen()
     affinity: Any = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    if count is not None and not 1 <= count <= cores:
+    limit = dispatch.most_threads()
+    if count is None:
+        if limit is not None and limit < torch.get_num_threads():
+            torch.set_num_threads(limit)
+        return torch.get_num_threads()
+    if not 1 <= count <= cores:
         raise InputError(f"threads between 1 and {cores}", str(count), "change --threads")
-    if count is not None:
-        torch.set_num_threads(count)
+    if limit is not None and count > limit:
+        raise InputError(
+            f"at most {limit} threads, as NUMBA_NUM_THREADS says", str(count), "unset or raise it"
+        )
+    torch.set_num_threads(count)
     return torch.get_num_threads()
 
 

@@ -1,94 +1,84 @@
-"""What would not fit into memory is refused before it is made."""
+"""How much memory there is, so that what can't fit is told before it is read."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch.overrides import TorchFunctionMode
 
 from polyfield.errors import InputError
 
-_MAKERS = (
-    torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.randperm,
-    torch.arange,
-)  # fmt: skip
-_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+SHARE = 0.9
+"""Of the free memory, how much one thing may take."""
 
 
-def total_memory() -> int | None:
-    """Bytes of memory that this process may have; None where the system doesn't say."""
-    try:
-        found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    except (AttributeError, OSError, ValueError):
-        return None
-    for path in _LIMITS:
-        try:
-            found.append(int(path.read_text()))
-        except (OSError, ValueError):  # no such limit; "max"
-            continue
-    return min(found)
+def free_memory() -> int:
+    """Bytes this process could still use; a very large number where the system doesn't say.
+
+    The least of what is free in the machine, in the container and below a limit on the process.
+    """
+    found = [_machine(), _container(), _process()]
+    return min((max(size, 0) for size in found if size is not None), default=1 << 62)
 
 
-@contextmanager
-def within_memory(what: str, copies: int = 1) -> Iterator[None]:
-    """Raise before a tensor is made that leaves no room.
-
-    Counts what is made inside, by PyTorch and on any device, as if all of it stayed.
+def check_memory(what: str, need: int, mend: str) -> None:
+    """Raise unless so much memory is free.
 
     Args:
-        what: Which is being made, "the field".
-        copies: How often there will be as much: 4 in training (values, gradients, two moments).
+        what: what needs it, for the message: "a picture of 60000x60000 pixels (a.png)".
+        need: bytes.
+        mend: what a user can do, for instance "add --downscale 4".
 
     Raises:
-        InputError: all of it would need more than there is.
+        InputError: less than `need` is free.
     """
-    most = total_memory()
-    if most is None:
-        yield
+    if need <= 1 << 26:  # not worth the question
         return
-    with _Counting(what, copies, most):
-        yield
+    free = int(SHARE * free_memory())
+    if need > free:
+        expected = f"memory for {what}"
+        raise InputError(expected, f"{as_size(need)} needed, {as_size(free)} free", mend)
 
 
-class _Counting(TorchFunctionMode):
-    """Adds up the bytes of new tensors."""
-
-    def __init__(self, what: str, copies: int, most: int) -> None:
-        super().__init__()
-        self.what, self.copies, self.most, self.made = what, copies, most, 0
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        given = kwargs or {}
-        if func in _MAKERS:
-            dtype = given.get("dtype") or torch.get_default_dtype()
-            self.made += self.copies * dtype.itemsize * _count(func, args, given)
-            if self.made > self.most:
-                raise InputError(
-                    f"{self.what} to need at most {_spoken(self.most)} of memory",
-                    f"at least {_spoken(self.made)}",
-                    "lower its resolution, sizes or levels",
-                )
-        return func(*args, **given)
+def as_size(count: int) -> str:
+    """Bytes as people say them: 48 kB, 5.2 GB."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} bytes"
 
 
-def _count(func: Callable[..., Any], args: Sequence[Any], given: dict[str, Any]) -> int:
-    """How many values a call makes."""
-    if func in (torch.arange, torch.randperm):
-        numbers = [a for a in args if isinstance(a, (int, float))]
-        return int(max(map(abs, numbers), default=0))
-    size = given.get("size", args[0] if args else ())
-    if isinstance(size, int):
-        size = [a for a in args if isinstance(a, int)]
-    return math.prod(int(s) for s in size)
+def _machine() -> int | None:
+    """What the system could give without swapping."""
+    for line in _lines("/proc/meminfo"):
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
 
 
-def _spoken(count: int) -> str:
-    return f"{count / 2**30:.3g} GB"
+def _container() -> int | None:
+    """What the limit of a control group (v2) leaves."""
+    limit, used = (_lines(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    if not limit or not used or not limit[0].strip().isdigit():
+        return None
+    return int(limit[0]) - int(used[0])
+
+
+def _process() -> int | None:
+    """What a limit on the process's address space (`ulimit -v`) leaves."""
+    if os.name != "posix":
+        return None
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    sizes = _lines("/proc/self/statm")
+    if limit == resource.RLIM_INFINITY or not sizes:
+        return None
+    return limit - int(sizes[0].split()[0]) * resource.getpagesize()
+
+
+def _lines(path: str) -> list[str]:
+    """The lines of one of the system's own files; none where it isn't there."""
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []

@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.files import one_line, write_whole
+from polyfield.files import check_file, one_line, write_whole
+from polyfield.json_text import parse_json
 
 FORMAT_VERSION = 1
 """Version of the model files written here. Files of a higher version are refused."""
@@ -69,23 +70,22 @@ def load_meta(path: Path) -> dict[str, Any]:
     Raises:
         InputError: as `load_tensors`.
     """
-    if not path.is_file():
-        raise InputError("a polyfield file", f"no file {path}", "check the path")
+    check_file(path, "a polyfield file")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise _broken(path, error) from None
     try:
-        meta = json.loads(metadata[_KEY])
+        meta = parse_json(metadata[_KEY], str(path))
         version = meta["format_version"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, InputError):
         raise InputError(
             "a file written by polyfield",
             f"{path}, safetensors of another program",
             "give a RUN folder or its model.safetensors",
         ) from None
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or version > FORMAT_VERSION:
         raise InputError(
             f"file format {FORMAT_VERSION} or older",
             f"{path} of format {version}",

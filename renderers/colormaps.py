@@ -7,10 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.quiet import quiet_log
+
 
 def colored(values: Float[Tensor, "h w"], name: str) -> Float[Tensor, "h w 3"]:
     """Values in [0, 1] through one of matplotlib's colour maps."""
-    from matplotlib import colormaps
+    with quiet_log("matplotlib"):
+        from matplotlib import colormaps
 
     return torch.from_numpy(colormaps[name](values.detach().cpu().numpy())[..., :3]).float()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,9 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.allocation import within_memory
 from polyfield.config import TAGGED, from_tree, to_tree
 from polyfield.encodings.domain import Box, domain
-from polyfield.errors import InputError
+from polyfield.errors import InputError, MissingBackend
 from polyfield.fields import RadianceFieldConfig, SignalFieldConfig
 from polyfield.fields.base import Field, RadianceField, SignalField, Size
 from polyfield.renderers.nerfacc import NerfaccGrid
@@ -41,6 +42,8 @@ TaggedSampler = Annotated[SamplerConfig, TAGGED]
 
 ROWS = 1 << 16
 """Points of a signal evaluated at once."""
+LARGEST, CHANNELS = 1 << 31, 1024
+"""Most samples along an axis of a signal, and values of each."""
 
 
 class Model(nn.Module, ABC):
@@ -241,14 +244,29 @@ def save_model(path: Path, model: Model, extra: Mapping[str, Any] | None = None)
     save_tensors(path, model.state_dict(), {**model.describe(), **(extra or {})})
 
 
+Three = tuple[float, float, float]
+
+
+def _ordered(low: Sequence[float], high: Sequence[float]) -> None:
+    """Raise unless these are the corners of a box."""
+    if not all(a < b and math.isfinite(b - a) for a, b in zip(low, high, strict=True)):
+        raise InputError(
+            "bounds, each lower one below its upper", f"{low}, {high}", "train it again"
+        )
+
+
 def _radiance(meta: dict[str, Any]) -> RadianceModel:
-    color_space: ColorSpace = from_tree(Literal["srgb", "linear"], meta["color_space"])
+    color_space: ColorSpace = from_tree(
+        Literal["srgb", "linear"], meta["color_space"], "color_space"
+    )
+    low, high = from_tree(tuple[Three, Three], meta["bounds"], "bounds")
+    _ordered(low, high)
     info = SceneInfo(
-        torch.tensor(meta["bounds"]),
-        bool(meta["unbounded"]),
+        torch.tensor([low, high]),
+        from_tree(bool, meta["unbounded"], "unbounded"),
         color_space,
-        tuple(meta["background"]),
-        tuple(meta.get("origin", (0.0, 0.0, 0.0))),
+        from_tree(Three, meta["background"], "background"),
+        from_tree(Three, meta.get("origin", [0.0, 0.0, 0.0]), "origin"),
     )
     return RadianceModel(
         from_tree(TaggedRadiance, meta["field"]),
@@ -264,13 +282,18 @@ def _signal(meta: dict[str, Any]) -> SignalModel:
         about = {"color_space": meta["color_space"]}
         meta = {**meta, "kind": "image", "shape": size, "extent": size, "about": about}
     info = SignalInfo(
-        meta["kind"],
-        tuple(int(n) for n in meta["shape"]),
-        tuple(float(e) for e in meta["extent"]),
-        int(meta["channels"]),
-        meta["about"],
-        float(meta.get("scale", 1.0)),
+        from_tree(str, meta["kind"], "kind"),
+        from_tree(tuple[int, ...], meta["shape"], "shape"),
+        from_tree(tuple[float, ...], meta["extent"], "extent"),
+        from_tree(int, meta["channels"], "channels"),
+        from_tree(Mapping[str, Any], meta["about"], "about"),
+        from_tree(float, meta.get("scale", 1.0), "scale"),
     )
+    _ordered([0.0] * len(info.extent), info.extent)
+    if len(info.shape) != len(info.extent) or not all(1 <= n <= LARGEST for n in info.shape):
+        raise InputError("samples along each axis", str(info.shape)[:60], "train it again")
+    if not 1 <= info.channels <= CHANNELS:
+        raise InputError(f"1 to {CHANNELS} channels", str(info.channels), "train it again")
     return SignalModel(from_tree(TaggedSignal, meta["field"]), info)
 
 
@@ -286,8 +309,15 @@ def load_model(path: Path) -> Model:
     tensors, meta = load_tensors(path)
     try:
         # In files of the first edition the layout was called the kind.
-        model = _LAYOUTS[meta.get("model", meta["kind"])](meta)
+        build = _LAYOUTS[meta.get("model", meta["kind"])]
+        with within_memory("the model"):
+            model = build(meta)
         model.load_state_dict(tensors)
+        wrong = [n for n, p in model.named_parameters() if not bool(p.isfinite().all())]
+        if wrong:
+            raise ValueError(f"{wrong[0]} is not finite")
+    except MissingBackend:
+        raise
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             "a whole polyfield model",

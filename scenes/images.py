@@ -1,103 +1,120 @@
-"""Picture files <-> arrays, in the type they are stored in.
+"""Image files <-> arrays, in the type they are stored in.
 
-PNG goes through imagecodecs, because Pillow cuts 16-bit colour to 8 bits. EXR goes through OpenEXR.
-Everything else Pillow knows (JPEG, WebP, BMP, ...) goes through Pillow, 8 bits. An EXIF orientation
-is not applied: poses of a capture belong to the pixels as they are stored.
+PNG goes through imagecodecs, EXR through OpenEXR, TIFF of 16 bits or floats through libtiff, the
+rest through a few of Pillow's readers, 8 bits. What can't be read without losing bits, channels or
+pictures is refused, or named in `ImageInfo.notes`. `read_image` applies no EXIF orientation: poses
+of a capture belong to the pixels as they are stored; `read_upright` does.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
-import struct
-import sys
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from polyfield.errors import InputError
-from polyfield.files import one_line, write_whole
+from polyfield.errors import InputError, shown
+from polyfield.files import one_line, open_file, write_whole
+from polyfield.memory import as_size, check_memory
+from polyfield.scenes import exr, pillow, png, tiff
 from polyfield.scenes.color import from_float, linear_from_srgb, srgb_from_linear, to_float
+from polyfield.scenes.image_info import MEND_FILE, AnyPath, ImageInfo, damaged, upright
 
 __all__ = [
+    "EXTENSIONS",
     "ImageInfo",
+    "check_decoded",
     "from_float",
     "linear_from_srgb",
     "read_image",
     "read_info",
+    "read_upright",
     "srgb_from_linear",
     "to_float",
+    "upright",
     "write_image",
 ]
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".exr", ".PNG", ".JPG", ".JPEG", ".EXR")
 """Endings tried, in this order, for a picture named without one."""
-
-_PNG = b"\x89PNG\r\n\x1a\n"
-_EXR = b"\x76\x2f\x31\x01"
-_MEND_FILE = "copy or export the file again"
-
-
-@dataclass(frozen=True)
-class ImageInfo:
-    """What the first bytes of a picture say."""
-
-    width: int
-    height: int
-    has_alpha: bool
-    is_float: bool
+BOMB, RATIO = 1 << 28, 1500
+"""A picture that unpacks to more bytes than BOMB and RATIO times its file is refused: deflate makes
+a thousand of one."""
 
 
-def read_info(path: str | os.PathLike[str]) -> ImageInfo:
+def read_info(path: AnyPath) -> ImageInfo:
     """Size and kind of a picture, without decoding it.
 
     Raises:
-        InputError: no such file, or not a picture.
+        InputError: no such file, not a picture, several, or one that would lose bits.
     """
     with _reading(path) as start:
-        if start.startswith(_PNG):
-            return _png_info(path, start)
-        if start.startswith(_EXR):
-            names, width, height = _exr_header(path)
-            return ImageInfo(width, height, "A" in names, True)
-        from PIL import Image
+        if start.startswith(png.MAGIC):
+            return png.png_info(path)
+        if start.startswith(exr.MAGIC):
+            return exr.exr_info(path)
+        if start.startswith(tiff.MAGICS):
+            layout = tiff.tiff_layout(path)
+            return pillow.pillow_info(path) if layout.for_pillow else layout.info()
+        return pillow.pillow_info(path)
 
-        with _pillow_limits_off(), Image.open(path) as image:
-            return ImageInfo(image.width, image.height, _pillow_mode(image)[-1] == "A", False)
 
-
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read a picture in its stored type.
+def read_image(path: AnyPath) -> np.ndarray:
+    """Read a picture in its stored type, its rows as they are stored.
 
     Args:
-        path: PNG (8, 16 bits; palettes become RGB or RGBA), EXR (half, float), JPEG and what else
-            Pillow reads (8 bits).
+        path: PNG (8, 16 bits; palettes become RGB or RGBA), EXR (half, float), TIFF (8, 16 bits,
+            half, float), JPEG, WebP, BMP, GIF, PPM, AVIF, TGA (8 bits).
 
     Returns:
         [height, width, channels]: uint8, uint16, float16 or float32; 1 grey, 2 grey and alpha,
-        3 RGB, 4 RGBA.
+        3 RGB, 4 RGBA. Whole numbers with alpha are straight, floats multiplied by it.
 
     Raises:
-        InputError: no such file, not a picture, or one cut short.
+        InputError: as `read_info`, or one cut short, or larger than the memory.
     """
+    info = read_info(path)
+    check_decoded(path, info)
     with _reading(path) as start:
-        if start.startswith(_PNG):
-            import imagecodecs
-
-            array = imagecodecs.png_decode(Path(path).read_bytes())
-        elif start.startswith(_EXR):
-            array = _read_exr(path)
+        if start.startswith(png.MAGIC):
+            array = png.read_png(path)
+        elif start.startswith(exr.MAGIC):
+            array = exr.read_exr(path)
+        elif start.startswith(tiff.MAGICS) and not (layout := tiff.tiff_layout(path)).for_pillow:
+            array = tiff.read_tiff(path, layout)
         else:
-            from PIL import Image
+            array = pillow.read_pillow(path)
+    array = array if array.ndim == 3 else array[:, :, None]
+    if array.shape != (info.height, info.width, info.channels):
+        raise damaged(path, "its size and its header differ")
+    return array
 
-            with _pillow_limits_off(), Image.open(path) as image:
-                array = np.asarray(image.convert(_pillow_mode(image)))
-    return array if array.ndim == 3 else array[:, :, None]
+
+def check_decoded(path: AnyPath, info: ImageInfo) -> None:
+    """Raise where a picture unpacks to more than the memory, or than an honest file would.
+
+    Raises:
+        InputError: more than is free; or more than `BOMB` bytes and `RATIO` times the file.
+    """
+    stored = max(os.path.getsize(path), 1)
+    most, mend = max(BOMB, RATIO * stored), "shrink it with another program"
+    size = f"{info.width}x{info.height} pixels"
+    if info.decoded > most:
+        allowed = f"at most {as_size(most)} of memory for the {as_size(stored)} of {shown(path)}"
+        raise InputError(allowed, f"{size}, {as_size(info.decoded)}", mend)
+    check_memory(f"{size} of {shown(path)}", info.decoded, mend)
+
+
+def read_upright(path: AnyPath) -> tuple[np.ndarray, ImageInfo]:
+    """Read a picture as viewers show it, turned by its EXIF orientation; and what its header says.
+
+    Raises:
+        InputError: as `read_image`.
+    """
+    info = read_info(path)
+    return upright(read_image(path), info.orientation), info
 
 
 def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:
@@ -109,6 +126,7 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:
 
     Raises:
         InputError: the ending and the type of the values don't go together.
+        WriteError: the system doesn't let it.
     """
     path = Path(path)
     array = array[:, :, None] if array.ndim == 2 else array
@@ -117,11 +135,11 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:
     kind, suffix = array.dtype.name, path.suffix.lower()
     encode: Callable[[np.ndarray, Path], None]
     if suffix == ".png" and kind in ("uint8", "uint16"):
-        encode = _write_png
+        encode = png.write_png
     elif suffix in (".jpg", ".jpeg") and kind == "uint8" and array.shape[2] in (1, 3):
-        encode = _write_jpeg
+        encode = pillow.write_jpeg
     elif suffix == ".exr" and kind in ("float16", "float32"):
-        encode = _write_exr
+        encode = exr.write_exr
     else:
         raise InputError(
             ".png for 8 or 16 bits, .jpg for 8 bits without alpha, .exr for floats",
@@ -132,152 +150,30 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:
 
 
 @contextlib.contextmanager
-def _reading(path: str | os.PathLike[str]) -> Iterator[bytes]:
+def _reading(path: AnyPath) -> Iterator[bytes]:
     """The first bytes of a file; what a decoder raises becomes one InputError naming it."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(64)
-    except OSError as error:
-        reason = one_line(error).lower()
-        raise InputError(f"a picture at {path}", reason, "check the path") from None
+    with open_file(path, "a picture") as file:
+        start = file.read(64)
     if not start:
-        raise InputError(f"a picture at {path}", "an empty file", _MEND_FILE)
+        raise InputError(f"a picture at {shown(path)}", "an empty file", MEND_FILE)
     try:
         yield start
     except InputError:
         raise
+    except MemoryError:
+        mend = "shrink it with another program"
+        raise InputError(
+            f"a picture at {shown(path)}", "more than the memory holds", mend
+        ) from None
     except Exception as error:  # decoders raise whatever they like on damaged files
         text = one_line(error)
-        known = "cannot identify" in text
-        got = "a file that isn't a picture" if known else f"a damaged file ({text})"
-        raise InputError(f"a picture at {path}", got, _MEND_FILE) from None
+        if "cannot identify" in text:
+            got = "a file that isn't a picture"
+            raise InputError(f"a picture at {shown(path)}", got, _mend(start)) from None
+        raise damaged(path, text) from None
 
 
-def _png_info(path: str | os.PathLike[str], start: bytes) -> ImageInfo:
-    if len(start) < 33 or start[12:16] != b"IHDR":
-        raise InputError(f"a picture at {path}", "a damaged file (no PNG header)", _MEND_FILE)
-    width, height = struct.unpack(">II", start[16:24])
-    color_type = start[25]
-    # Palettes (3) and plain colours (0, 2) may be made transparent by a chunk ahead of the pixels.
-    has_alpha = color_type in (4, 6) or b"tRNS" in _png_chunks_before_pixels(path)
-    return ImageInfo(width, height, has_alpha, False)
-
-
-def _png_chunks_before_pixels(path: str | os.PathLike[str]) -> set[bytes]:
-    names: set[bytes] = set()
-    with open(path, "rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8 and head[4:] not in (b"IDAT", b"IEND"):
-            names.add(head[4:])
-            file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
-    return names
-
-
-@contextlib.contextmanager
-def _pillow_limits_off() -> Iterator[None]:
-    """Let Pillow open very large pictures without a warning: fitting those is a use of ours."""
-    from PIL import Image
-
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
-
-
-def _pillow_mode(image: object) -> str:
-    """The 8-bit mode a Pillow image is read as."""
-    from PIL import Image
-
-    assert isinstance(image, Image.Image)
-    if image.mode in ("L", "LA", "RGB", "RGBA"):
-        return image.mode
-    if image.mode == "1":
-        return "L"
-    if image.mode == "P":
-        return "RGBA" if "transparency" in image.info else "RGB"
-    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV", "RGBX"):
-        return "RGB"
-    raise InputError(
-        "a picture of 8 bits a channel, or 16-bit PNG, or EXR",
-        f"Pillow mode {image.mode} in {Path(str(getattr(image, 'filename', ''))).name}",
-        "save it as PNG or EXR",
-    )
-
-
-def _exr_header(path: str | os.PathLike[str]) -> tuple[list[str], int, int]:
-    """Names of the channels we read, width and height."""
-    import OpenEXR
-
-    with _silence():
-        header = OpenEXR.File(os.fspath(path), header_only=True).header()
-    low, high = header["dataWindow"]
-    names = [channel.name for channel in header["channels"]]
-    return _exr_channels(names, path), int(high[0] - low[0] + 1), int(high[1] - low[1] + 1)
-
-
-def _read_exr(path: str | os.PathLike[str]) -> np.ndarray:
-    import OpenEXR
-
-    with _silence():
-        channels = OpenEXR.File(os.fspath(path), separate_channels=True).channels()
-    planes = [channels[name].pixels for name in _exr_channels(list(channels), path)]
-    if len({plane.shape for plane in planes}) > 1:
-        raise InputError(
-            f"channels of one size in {path}",
-            "subsampled channels",
-            "export it without subsampling",
-        )
-    dtype = np.result_type(*planes)
-    return np.stack(planes, axis=-1).astype(dtype if dtype.kind == "f" else np.float32)
-
-
-def _exr_channels(names: list[str], path: str | os.PathLike[str]) -> list[str]:
-    """R G B or Y, with A where there is one; else the single channel."""
-    for color in (["R", "G", "B"], ["Y"]):
-        if all(name in names for name in color):
-            return color + (["A"] if "A" in names else [])
-    if len(names) == 1:
-        return names
-    raise InputError(
-        f"channels R G B, or Y, in {path}", " ".join(sorted(names)), "export a single layer"
-    )
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """OpenEXR prints complaints, from Python and C++, before it raises; the raise is enough."""
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as sink, contextlib.redirect_stdout(io.StringIO()):
-        saved = os.dup(2)
-        try:
-            os.dup2(sink.fileno(), 2)
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-
-
-def _write_png(array: np.ndarray, path: Path) -> None:
-    import imagecodecs
-
-    path.write_bytes(imagecodecs.png_encode(array if array.shape[2] > 1 else array[:, :, 0]))
-
-
-def _write_jpeg(array: np.ndarray, path: Path) -> None:
-    from PIL import Image
-
-    Image.fromarray(array if array.shape[2] == 3 else array[:, :, 0]).save(path, quality=95)
-
-
-def _write_exr(array: np.ndarray, path: Path) -> None:
-    import OpenEXR
-
-    names = {1: "Y", 2: "YA", 3: "RGB", 4: "RGBA"}[array.shape[2]]
-    planes = {name: np.ascontiguousarray(array[:, :, i]) for i, name in enumerate(names)}
-    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    with _silence():
-        OpenEXR.File(header, planes).write(os.fspath(path))
+def _mend(start: bytes) -> str:
+    """What helps with a file of a kind that is not read."""
+    known = start.startswith((b"%!PS", b"%PDF", b"8BPS", b"\0\0\0\x0cjP")) or start[4:8] == b"ftyp"
+    return "save it as PNG, JPEG or EXR" if known else MEND_FILE

@@ -13,7 +13,10 @@ from jaxtyping import install_import_hook
 if not any(Path("/dev").glob("nvidia[0-9]*")):
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-import polyfield  # noqa: E402, F401  # before torch: it says how torch's threads are to wait
+from polyfield import environment  # noqa: E402
+
+# Before torch: as the command line does.
+environment.prepare()
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.files import write_whole
+from polyfield.errors import visible
 from polyfield.renderers.colormaps import colored
 from polyfield.scenes.color import from_float, srgb_from_linear
 from polyfield.scenes.images import write_image
+from polyfield.training.plots import page, save_page
 from polyfield.training.scores import Metric
 
 ERROR_SCALE = 4.0
@@ -59,7 +60,7 @@ def write_preview(path: Path, pairs: Sequence[Pair], linear: bool) -> None:
             row[_CAPTION : _CAPTION + height, left : left + width] = _bytes(panel)
         picture = Image.fromarray(row)
         draw = ImageDraw.Draw(picture)
-        words = ("target", f"prediction {pair.caption}", f"error x {ERROR_SCALE:g}")
+        words = ("target", f"prediction {visible(pair.caption)}", f"error x {ERROR_SCALE:g}")
         for index, word in enumerate(words):
             draw.text((index * (width + _GAP) + 2, 2), word, fill=(0, 0, 0))
         rows.append(np.asarray(picture))
@@ -80,12 +81,7 @@ def write_curve(
         metric: The score.
         measured: That of the evaluation; None where there was none.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    left = figure.add_subplot()
+    figure, left = page(7, 4)
     right = left.twinx()
     seconds, loss, score = np.array(history, dtype=float).reshape(-1, 3).T
     right.plot(seconds, loss, color="0.75", linewidth=1, label="loss")
@@ -102,7 +98,7 @@ def write_curve(
     left.set_ylabel(metric.axis)
     right.set_ylabel("loss")
     left.grid(alpha=0.3)
-    write_whole(path, lambda temporary: figure.savefig(temporary, format="png"))
+    save_page(figure, path)
 
 
 def to_bytes(picture: Float[Tensor, "h w c"], linear: bool) -> np.ndarray:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
+from polyfield.allocation import within_memory
 from polyfield.devices import CPU, describe
+from polyfield.errors import InputError
 from polyfield.machine import versions
 from polyfield.renderers.model import Model, save_model
 from polyfield.training.clock import Clock
 from polyfield.training.figures import write_curve, write_preview
 from polyfield.training.interrupts import deferred
-from polyfield.training.loop import Fit, Progress
+from polyfield.training.lock import locked
+from polyfield.training.loop import Fit, FitError, Progress
 from polyfield.training.run import (
     Run,
     check_fingerprint,
@@ -118,8 +125,27 @@ def fit(
         InputError: something asked for can't be done.
         FitError: training did not stay finite.
     """
+    if run is None:
+        return _fit(learner, spec, None, reporter, options, watchers)
+    with ExitStack() as held:
+        # A folder that is there is locked before anything is read, a new one when it is made.
+        if run.is_there:
+            held.enter_context(locked(run.path))
+        return _fit(learner, spec, run, reporter, options, watchers, held)
+
+
+def _fit(
+    learner: Learner[DataT, ModelT],
+    spec: RunSpec,
+    run: Run | None,
+    reporter: Reporter,
+    options: RunOptions,
+    watchers: Callable[[ModelT, DataT], Sequence[Watcher]],
+    held: ExitStack | None = None,
+) -> ModelT:
     config = spec.tree(learner)
     step = "fresh" if run is None else plan(run, config, options.resume, options.overwrite)
+    was_there = run is not None and run.is_there
     if run is not None and step == "finished":
         reporter.say(f"{run.path} is finished; nothing to do")
         finished: Any = load(run.path).to(spec.device)
@@ -135,11 +161,18 @@ def fit(
         for line in data.notes:
             reporter.say(line)
         torch.manual_seed(spec.seed)
-        model = learner.model(data)
+        # Values, gradients and Adam's two moments.
+        with within_memory("the model", copies=4):
+            model = learner.model(data)
         model.to(spec.device)
         training = learner.training(model, data, spec.seed)
         loop = Fit(training.field, training.objective, training.fit)
         eyes = watchers(model, data)
+    if run is not None and held is not None and not was_there:
+        run.make()
+        held.enter_context(locked(run.path))
+        # Another process may have begun there while this one was reading.
+        step = plan(run, config, options.resume, options.overwrite)
     if run is not None and step == "fresh":
         run.begin({**config, "fingerprint": data.fingerprint})
         learner.write_inputs(data, run)
@@ -193,6 +226,7 @@ class Session:
     ) -> None:
         self._loop, self._run, self._model = loop, run, model
         self._reporter, self._clock, self._every = reporter, clock, every
+        self._told = ""
 
     def train(
         self,
@@ -219,7 +253,7 @@ class Session:
         loop, run, reporter = self._loop, self._run, self._reporter
         if run is not None and resume:
             state, meta = run.load_state()
-            loop.load_state(state)
+            _take_over(loop, state, run)
             history = History(history.metric, meta["history"])
             reporter.say(f"resuming at step {meta['step']}, {meta['seconds']:.1f} s of training")
         with self._clock.phase("compiling"):
@@ -228,7 +262,7 @@ class Session:
             self._save(history)
         due = time.monotonic() + self._every
         rewinds = loop.progress.rewinds
-        log = Log(run, loop.progress.step)
+        log = Log(run, loop.progress.step, reporter.warn)
 
         with deferred() as stop:
 
@@ -267,8 +301,26 @@ class Session:
         return history
 
     def _save_model(self) -> None:
-        if self._run is not None and self._model is not None:
-            save_model(self._run.file("model.safetensors"), self._model)
+        """Write the model: into the run, else where there is room for it.
+
+        Raises:
+            FitError: the run's folder is gone or can't be written any more.
+        """
+        if self._run is None or self._model is None:
+            return
+        path = self._run.file("model.safetensors")
+        try:
+            save_model(path, self._model)
+        except OSError as error:
+            aside = Path(tempfile.gettempdir()) / f"polyfield-{self._run.path.name}-{os.getpid()}"
+            spare = aside.with_suffix(".safetensors")
+            try:
+                save_model(spare, self._model)
+                where = f"the trained model is in {spare}"
+            except OSError:
+                where = "the trained model is lost"
+            got = error.strerror or str(error)
+            raise FitError(f"expected to write {path}; got {got.lower()}; {where}") from None
 
     def _save(self, history: History) -> None:
         """Write a checkpoint."""
@@ -284,7 +336,48 @@ class Session:
                 "device": describe(self._loop.device),
                 "history": history.rows,
             }
-            self._run.save_state(self._loop.state(), meta)
+            try:
+                self._run.save_state(self._loop.state(), meta)
+            except OSError as error:
+                # Training goes on: there may be room again at its end.
+                got = f"no checkpoint in {self._run.path}: {(error.strerror or str(error)).lower()}"
+                if got != self._told:
+                    self._reporter.warn(f"{got}; training goes on")
+                self._told = got
+
+
+def _take_over(loop: Fit, state: Mapping[str, Tensor], run: Run) -> None:
+    """Load a checkpoint into a loop that was built anew.
+
+    Raises:
+        InputError: its tensors are not those of this loop.
+    """
+    own = loop.state()
+    strict = ("progress", "field.", "optimizer.")
+    wrong = [
+        name
+        for name, tensor in own.items()
+        if name not in state
+        or (name.startswith(strict) and state[name].shape != tensor.shape)
+        or state[name].dtype != tensor.dtype
+    ]
+    wrong += [name for name in state if name.startswith(strict) and name not in own]
+    wrong += [
+        name
+        for name, parameter in loop.field.named_parameters()
+        if f"field.{name}" in state and not bool(state[f"field.{name}"].isfinite().all())
+    ]
+    try:
+        if not wrong:
+            loop.load_state(state)
+            return
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+        wrong = [" ".join(str(error).split())[:60]]
+    raise InputError(
+        f"the checkpoint of this run in {run.path}",
+        f"one whose {wrong[0]} does not fit",
+        "begin anew with --overwrite",
+    )
 
 
 def _measured(

@@ -1,12 +1,18 @@
-"""Ctrl-C and SIGTERM wait for the end of a step, so that what is saved is whole."""
+"""Ctrl-C, SIGTERM and a hang-up wait for the end of a step, so that what is saved is whole."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+"""Those that ask a process to stop; on Windows a terminal that closes sends none."""
+if sys.platform != "win32":
+    SIGNALS.append(signal.SIGHUP)
 
 
 class Stop:
@@ -24,7 +30,7 @@ class Stop:
 
         Raises:
             KeyboardInterrupt: Ctrl-C.
-            SystemExit: SIGTERM, with code 143.
+            SystemExit: SIGTERM, with code 143; SIGHUP, with code 129.
         """
         if self._signal == signal.SIGINT:
             raise KeyboardInterrupt
@@ -34,17 +40,23 @@ class Stop:
 
 @contextmanager
 def deferred() -> Iterator[Stop]:
-    """Inside the block, SIGINT and SIGTERM are noted instead of acted on.
+    """Inside the block, SIGNALS are noted instead of acted on; at its end, one not acted on yet is.
 
-    Outside the main thread, where Python can't catch signals, this does nothing.
+    A signal that the process ignores, as SIGHUP under `nohup`, stays ignored. Outside the main
+    thread, where Python can't catch signals, this does nothing.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {n: signal.signal(n, stop.ask) for n in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: signal.getsignal(n) for n in SIGNALS}
+    # None is a handler that Python doesn't know, so it could not be put back.
+    before = {n: old for n, old in before.items() if old not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, stop.ask)
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    stop.check()

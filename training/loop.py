@@ -8,7 +8,6 @@ and k the number of `drops` that p has reached.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol, runtime_checkable
@@ -22,6 +21,7 @@ from polyfield.fields.base import Field
 from polyfield.ranges import Count, Range, check
 from polyfield.training.adam import Adam
 from polyfield.training.kernels.adam import AdamNumbers
+from polyfield.training.stopwatch import Stopwatch
 
 GUARD = 50
 """Steps between looks at the parameters and copies of the last good state."""
@@ -135,18 +135,23 @@ class Fit:
     def run(self, on_step: Callable[[Progress], None] | None = None) -> None:
         """Train until the budget is spent.
 
-        `on_step` is called after each step, the clock stopped.
+        `on_step` is called after each step, the clock stopped. Neither does time count in which the
+        whole process was stopped.
         """
-        while self.progress.fraction < 1:
-            began = time.perf_counter()
-            wrong = self.step()
-            if wrong is None and self.progress.step % GUARD == 0:
-                wrong = self._look()
-            if wrong is not None:
-                self._rewind(wrong)
-            self._count(began)
-            if on_step is not None:
-                on_step(self.progress)
+        with Stopwatch() as watch:
+            while self.progress.fraction < 1:
+                began = watch.seconds()
+                wrong = self.step()
+                if wrong is None and self.progress.step % GUARD == 0:
+                    wrong = self._look()
+                if wrong is not None:
+                    self._rewind(wrong)
+                self._count(watch, began)
+                if self.progress.fraction >= 1 and (wrong := self._look()):
+                    # What was not looked at since the last time may not be finite either.
+                    self._rewind(wrong)
+                if on_step is not None:
+                    on_step(self.progress)
 
     def warm_up(self) -> None:
         """Take a step, so that kernels are compiled and caches warm, and undo it."""
@@ -182,7 +187,7 @@ class Fit:
         self.objective.load_state(part("objective."))
         self._remember()
 
-    def _count(self, began: float) -> None:
+    def _count(self, watch: Stopwatch, began: float) -> None:
         """Add the time since `began` to that of training.
 
         A GPU may still be at work on the step. To wait for it each time would cost more than the
@@ -190,11 +195,11 @@ class Fit:
         what is left of a step counts in the next one.
         """
         before = self.progress.seconds
-        self.progress.seconds = before + time.perf_counter() - began
+        self.progress.seconds = before + watch.seconds() - began
         self.progress.fraction = self._fraction()
         if self.progress.fraction >= 1:
             wait(self.device)
-            self.progress.seconds = before + time.perf_counter() - began
+            self.progress.seconds = before + watch.seconds() - began
 
     def _fraction(self) -> float:
         if self.config.steps is not None:

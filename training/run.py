@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -18,11 +19,12 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from polyfield.devices import resolve
-from polyfield.errors import InputError
+from polyfield.errors import InputError, WriteError
 from polyfield.files import TEMPORARY, read_json, read_yaml, write_json, write_yaml
 from polyfield.machine import peak_memory, versions
 from polyfield.renderers.model import Model, load_model
 from polyfield.tensors import load_meta, load_tensors, save_tensors
+from polyfield.training.lock import NAME as LOCK
 
 Plan = Literal["fresh", "resume", "finished"]
 
@@ -67,22 +69,54 @@ class Run:
         return upgraded(tree)
 
     def metrics(self) -> dict[str, Any]:
-        """What was measured so far; empty before the first measurement."""
+        """What was measured so far; empty before the first measurement.
+
+        Raises:
+            InputError: metrics.json is of another shape.
+        """
         path = self.file("metrics.json")
-        return dict(read_json(path)) if path.is_file() else {}
+        tree = read_json(path) if path.is_file() else {}
+        if not isinstance(tree, dict):
+            raise InputError("a run's metrics.json with names", f"{path}", "evaluate the run again")
+        return tree
 
     def state_meta(self) -> dict[str, Any]:
-        """Where the checkpoint stands: step, seconds, samples, spent, history; empty if none."""
+        """Where the checkpoint stands: step, seconds, samples, spent, history; empty if none.
+
+        Raises:
+            InputError: it is no checkpoint, or says what can't be.
+        """
         path = self.file("state.safetensors")
-        return load_meta(path) if path.is_file() else {}
+        return _checked_state(path, load_meta(path)) if path.is_file() else {}
 
     def save_state(self, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Write the checkpoint."""
         save_tensors(self.file("state.safetensors"), state, {"kind": "state", **meta})
 
     def load_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Read the checkpoint."""
-        return load_tensors(self.file("state.safetensors"))
+        """Read the checkpoint.
+
+        Raises:
+            InputError: it is no checkpoint, or says what can't be.
+        """
+        path = self.file("state.safetensors")
+        tensors, meta = load_tensors(path)
+        return tensors, _checked_state(path, meta)
+
+    def make(self) -> None:
+        """Make the folder.
+
+        Raises:
+            InputError: the folder can't be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                "a folder to write the run into",
+                f"{self.path}: {error.strerror}",
+                "choose another --out",
+            ) from None
 
     def begin(self, config: Mapping[str, Any]) -> None:
         """Make the folder, clear what an older run left in it, and write config.yaml.
@@ -90,11 +124,13 @@ class Run:
         Raises:
             InputError: the folder can't be made or written.
         """
+        self.make()
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             self._clear()
             # Last, so that a run cut short here still shows which one it was.
             write_yaml(self.file("config.yaml"), dict(config))
+        except WriteError:
+            raise
         except OSError as error:
             raise InputError(
                 "a folder to write the run into",
@@ -115,6 +151,43 @@ class Run:
             path.unlink()
         self.tidy()
         shutil.rmtree(self.file("log"), ignore_errors=True)
+
+
+def _checked_state(path: Path, meta: dict[str, Any]) -> dict[str, Any]:
+    """The description of a checkpoint, looked through.
+
+    Raises:
+        InputError: it is none, or says what can't be.
+    """
+
+    def number(value: Any, whole: bool) -> bool:
+        kinds = (int,) if whole else (int, float)
+        is_one = isinstance(value, kinds) and not isinstance(value, bool)
+        return is_one and math.isfinite(value) and value >= 0
+
+    def row(values: Any) -> bool:
+        return isinstance(values, list) and len(values) == 3 and number(values[0], False)
+
+    history = meta.get("history")
+    wrong = [
+        name
+        for name, good in (
+            ("kind", meta.get("kind") == "state"),
+            ("step", number(meta.get("step"), True)),
+            ("samples", number(meta.get("samples"), True)),
+            ("seconds", number(meta.get("seconds"), False)),
+            ("spent", isinstance(meta.get("spent"), bool)),
+            ("history", isinstance(history, list) and all(map(row, history))),
+        )
+        if not good
+    ]
+    if wrong:
+        raise InputError(
+            f"a checkpoint with its {', '.join(wrong)} in {path}",
+            "another file" if "kind" in wrong else "a damaged one",
+            "begin anew with --overwrite",
+        )
+    return meta
 
 
 def upgraded(tree: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +228,8 @@ def plan(run: Run, config: Mapping[str, Any], resume: bool, overwrite: bool) -> 
     if run.path.exists() and not run.path.is_dir():
         raise InputError("a folder for --out", f"the file {run.path}", "choose another --out")
     _check_writable(run.path)
-    if not run.path.exists() or all(p.name.startswith(TEMPORARY) for p in run.path.iterdir()):
+    rest = (TEMPORARY, LOCK)
+    if not run.path.exists() or all(p.name.startswith(rest) for p in run.path.iterdir()):
         return "fresh"
     if not run.is_there:
         raise InputError(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from polyfield.apps.benchmarks.timing import Row, alternate, ray_points, timed
 from polyfield.backends import dispatch
@@ -26,23 +27,26 @@ BATCH = 1 << 14
 
 
 def hash_grid() -> Iterator[Row]:
-    """The 3-D grid of instant-ngp: forward, and backward into the table."""
-    torch.manual_seed(0)
-    encoding = HashGrid().build(3)
-    x = ray_points(POINTS, 3)
-    cotangent = torch.randn(POINTS, encoding.out_dim)
+    """The 3-D grid of instant-ngp, and a 1-D one for sound."""
     size = f"3-D L16 F2 T2^19, {POINTS} points on rays"
+    yield from _grid("hash-grid", HashGrid(), ray_points(POINTS, 3), size)
+    x = torch.rand(BATCH, 1, generator=torch.Generator().manual_seed(0)).sort(0).values
+    size = f"1-D L16 F2 T2^13 up to 2^18, {BATCH} sorted points"
+    yield from _grid("line", HashGrid(log2_size=13, finest_resolution=1 << 18), x, size)
+
+
+def _grid(op: str, config: HashGrid, x: Tensor, size: str) -> Iterator[Row]:
+    """A grid forward, and backward into its table."""
+    torch.manual_seed(0)
+    encoding = config.build(x.shape[1])
+    cotangent = torch.randn(len(x), encoding.out_dim)
 
     def forward() -> None:
         with torch.no_grad():
             encoding(x)
 
-    yield from timed(
-        "hash-grid forward",
-        size,
-        POINTS,
-        alternate({"reference": forward, "numba": forward}, 5),
-    )
+    runs: dict[str, Callable[[], object]] = {"reference": forward, "numba": forward}
+    yield from timed(f"{op} forward", size, len(x), alternate(runs, 5))
     graphs = {}
     for name, backend in (("reference", "reference"), ("numba", "auto")):
         with dispatch.force(backend):
@@ -54,7 +58,7 @@ def hash_grid() -> Iterator[Row]:
         )
 
     runs = {name: backward(name) for name in graphs}
-    yield from timed("hash-grid backward", size, POINTS, alternate(runs, 5))
+    yield from timed(f"{op} backward", size, len(x), alternate(runs, 5))
 
 
 def small_mlp() -> Iterator[Row]:

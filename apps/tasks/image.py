@@ -26,6 +26,7 @@ from polyfield.apps.tasks.signals import (
 )
 from polyfield.config import to_tree
 from polyfield.errors import InputError
+from polyfield.ranges import Range
 from polyfield.renderers.exports import exporter_of
 from polyfield.renderers.model import SignalInfo, SignalModel, TaggedSignal
 from polyfield.scenes import open_picture
@@ -50,7 +51,7 @@ from polyfield.training.watchers.console import Reporter
 class ImageRead:
     """What a user chooses about reading an image."""
 
-    downscale: int = 1
+    downscale: Annotated[int, Range(1, 65536)] = 1
     """Shrink the image by this whole factor."""
     holdout: str = "0"
     """Share of the pixels kept from training, or lattice: 3 pixels of each 2x2."""

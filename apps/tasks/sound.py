@@ -30,6 +30,7 @@ from polyfield.errors import InputError
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.networks.siren import Siren
 from polyfield.fields.networks.spder import Spder
+from polyfield.ranges import Range
 from polyfield.renderers.model import SignalInfo, SignalModel, TaggedSignal
 from polyfield.scenes.holdout import check_holdout, kept_pixels
 from polyfield.scenes.signals.sound import (
@@ -58,21 +59,17 @@ DECADES = 6.0
 class SoundRead:
     """What a user chooses about reading a sound."""
 
-    begin: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 0.0
+    begin: Annotated[float, tyro.conf.arg(metavar="SECONDS"), Range(0, 1e7)] = 0.0
     """Where to begin."""
-    length: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
+    length: Annotated[float | None, tyro.conf.arg(metavar="SECONDS"), Range(0, 1e7, above=True)] = (
+        None
+    )
     """How much to read; default all."""
     holdout: str = "0"
     """Share of the samples kept from training, or lattice: every second one."""
 
     def __post_init__(self) -> None:
         check_holdout(self.holdout)
-        if not self.begin >= 0 or not (self.length is None or self.length > 0):
-            raise InputError(
-                "a begin of at least 0 and a length above 0 seconds",
-                f"{self.begin:g} and {self.length}",
-                "change them",
-            )
 
 
 @dataclass(frozen=True)
@@ -102,12 +99,8 @@ class SoundData:
 class SoundDrawing:
     """Options of `render` for a sound."""
 
-    rate: Annotated[int | None, tyro.conf.arg(metavar="HZ")] = None
+    rate: Annotated[int | None, tyro.conf.arg(metavar="HZ"), Range(1, 768000)] = None
     """Samples a second; default its own."""
-
-    def __post_init__(self) -> None:
-        if self.rate is not None and not 1 <= self.rate <= 768000:
-            raise InputError("rate between 1 and 768000", str(self.rate), "change --rate")
 
 
 @dataclass(frozen=True)
@@ -128,6 +121,7 @@ class Sound(Task[SoundData, SignalModel]):
     """How the file is read."""
     tone: Annotated[
         float | None,
+        Range(0, 1e6, above=True),
         tyro.conf.arg(
             metavar="RAD/S",
             help="First frequency of a sine network for each second of sound: the longer the "

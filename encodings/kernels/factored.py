@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import no_gradient, op
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _width(axes: list[int], kinds: list[int], channels: int, concat: bool) -> in
     return channels * (len(axes) // sum(kinds) if concat else 1)
 
 
-@torch.library.custom_op("polyfield::factored", mutates_args=(), device_types="cpu")
+@op("polyfield::factored", "cpu")
 def _factored(
     x: Tensor,
     table: Tensor,
@@ -147,7 +148,7 @@ def _factored(
     return factored_numba.forward(x, table, grids, _width(axes, kinds, channels, concat))
 
 
-@_factored.register_fake
+@torch.library.register_fake(_factored)
 def _(
     x: Tensor,
     table: Tensor,
@@ -161,7 +162,7 @@ def _(
     return x.new_empty(x.shape[0], _width(axes, kinds, channels, concat))
 
 
-@torch.library.custom_op("polyfield::factored_backward", mutates_args=(), device_types="cpu")
+@op("polyfield::factored_backward", "cpu")
 def _factored_backward(
     grad: Tensor,
     x: Tensor,
@@ -186,7 +187,7 @@ def _factored_backward(
     )
 
 
-@_factored_backward.register_fake
+@torch.library.register_fake(_factored_backward)
 def _(
     grad: Tensor,
     x: Tensor,
@@ -206,6 +207,9 @@ def _(
     )
 
 
+no_gradient(_factored_backward)
+
+
 def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     x, table, *ctx.geometry = inputs
     ctx.save_for_backward(x, table)
@@ -218,4 +222,4 @@ def _backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
     return (dx if need_x else None), (dtable if need_table else None), *[None] * 6
 
 
-_factored.register_autograd(_backward, setup_context=_remember)
+torch.library.register_autograd(_factored, _backward, setup_context=_remember)

@@ -18,10 +18,11 @@ lower vertex is 0 beyond the low border and its upper one R + 1 beyond the high 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.jit import njit
 from polyfield.backends.simd import (
     LANES,
     at_most,

@@ -5,6 +5,9 @@ resolution r_l = ceil(s_l) + 1; position p = x s_l + 0.5 of a point x in [0,1]^d
 entry; size m_l = min(roundup8(r_l^d), 2^T) entries. A level with r_l^d <= 2^T is dense, with index
 sum_j c_j r_l^j mod m_l (x fastest); else hashed, with index xor_j (c_j prime_j mod 2^32) mod m_l.
 The table is the levels one after the other, [sum_l m_l, F] row-major, flat.
+
+One dimension is by the same rules, though tiny-cuda-nn has none: cells 2^T apart share an entry. A
+float32 x in [0,1] has 2^24 places: at 2^20 cells its position is known to a sixteenth of a cell.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import no_gradient, op
 
 PRIMES = (1, 2654435761, 805459861, 3674653429)
 
@@ -141,7 +145,7 @@ def hash_grid(
     )
 
 
-@torch.library.custom_op("polyfield::hash_grid", mutates_args=())
+@op("polyfield::hash_grid")
 def _hash_grid(
     x: Tensor,
     table: Tensor,
@@ -155,7 +159,7 @@ def _hash_grid(
     return dispatch.kernel(__name__, x, table).forward(x, table, levels, features, smooth)
 
 
-@_hash_grid.register_fake
+@torch.library.register_fake(_hash_grid)
 def _(
     x: Tensor,
     table: Tensor,
@@ -168,7 +172,7 @@ def _(
     return x.new_empty(x.shape[0], len(scales) * features)
 
 
-@torch.library.custom_op("polyfield::hash_grid_backward", mutates_args=())
+@op("polyfield::hash_grid_backward")
 def _hash_grid_backward(
     grad: Tensor,
     x: Tensor,
@@ -193,7 +197,7 @@ def _hash_grid_backward(
     )
 
 
-@_hash_grid_backward.register_fake
+@torch.library.register_fake(_hash_grid_backward)
 def _(
     grad: Tensor,
     x: Tensor,
@@ -212,6 +216,9 @@ def _(
     )
 
 
+no_gradient(_hash_grid_backward)
+
+
 def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     x, table, *ctx.geometry = inputs
     ctx.save_for_backward(x, table)
@@ -224,4 +231,4 @@ def _backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
     return (dx if need_x else None), (dtable if need_table else None), *[None] * 5
 
 
-_hash_grid.register_autograd(_backward, setup_context=_remember)
+torch.library.register_autograd(_hash_grid, _backward, setup_context=_remember)

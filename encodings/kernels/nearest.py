@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import no_gradient, op
 
 ROOM = 1 << 24
 """Distances the reference holds at once."""
@@ -53,13 +54,16 @@ def nearest(x: Float[Tensor, "n d"], centres: Float[Tensor, "M d"], k: int) -> I
     return _nearest(x, centres, k)
 
 
-@torch.library.custom_op("polyfield::nearest", mutates_args=(), device_types="cpu")
+@op("polyfield::nearest", "cpu")
 def _nearest(x: Tensor, centres: Tensor, k: int) -> Tensor:
     from polyfield.encodings.kernels import nearest_numba
 
     return nearest_numba.forward(x, centres, k)
 
 
-@_nearest.register_fake
+@torch.library.register_fake(_nearest)
 def _(x: Tensor, centres: Tensor, k: int) -> Tensor:
     return x.new_empty(x.shape[0], k, dtype=torch.int64)
+
+
+no_gradient(_nearest)

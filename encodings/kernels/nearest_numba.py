@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.jit import njit
 
 CHUNK = 512
 SHARE = 2.0

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import no_gradient, op
 
 EPS = 1e-8
 
@@ -86,7 +87,7 @@ def rbf(
     return features
 
 
-@torch.library.custom_op("polyfield::rbf", mutates_args=(), device_types="cpu")
+@op("polyfield::rbf", "cpu")
 def _rbf(
     x: Tensor,
     index: Tensor,
@@ -102,7 +103,7 @@ def _rbf(
     return rbf_numba.forward(x, index, centres, shapes, weights, multipliers, normalise, EPS)
 
 
-@_rbf.register_fake
+@torch.library.register_fake(_rbf)
 def _(
     x: Tensor,
     index: Tensor,
@@ -115,7 +116,7 @@ def _(
     return x.new_empty(x.shape[0], weights.shape[1]), x.new_empty(index.shape)
 
 
-@torch.library.custom_op("polyfield::rbf_backward", mutates_args=(), device_types="cpu")
+@op("polyfield::rbf_backward", "cpu")
 def _rbf_backward(
     grad: Tensor, index: Tensor, share: Tensor, multipliers: Tensor, count: int
 ) -> Tensor:
@@ -125,9 +126,12 @@ def _rbf_backward(
     return rbf_numba.backward(grad, index, share, multipliers, count)
 
 
-@_rbf_backward.register_fake
+@torch.library.register_fake(_rbf_backward)
 def _(grad: Tensor, index: Tensor, share: Tensor, multipliers: Tensor, count: int) -> Tensor:
     return grad.new_empty(count, grad.shape[1])
+
+
+no_gradient(_rbf_backward)
 
 
 def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
@@ -143,4 +147,4 @@ def _backward(ctx, grad: Tensor, _):  # type: ignore[no-untyped-def]
     return None, None, None, None, dweights, None, None
 
 
-_rbf.register_autograd(_backward, setup_context=_remember)
+torch.library.register_autograd(_rbf, _backward, setup_context=_remember)

@@ -14,10 +14,11 @@ import math
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, fma, load, splat, store
 from polyfield.backends.sine import sine
 

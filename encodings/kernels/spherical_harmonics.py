@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import no_gradient, op
 
 MAX_DEGREE = 4
 
@@ -52,13 +53,16 @@ def spherical_harmonics(d: Float[Tensor, "n 3"], degree: int) -> Float[Tensor, "
     return _spherical_harmonics(d, degree)
 
 
-@torch.library.custom_op("polyfield::spherical_harmonics", mutates_args=(), device_types="cpu")
+@op("polyfield::spherical_harmonics", "cpu")
 def _spherical_harmonics(d: Tensor, degree: int) -> Tensor:
     from polyfield.encodings.kernels import spherical_harmonics_numba
 
     return spherical_harmonics_numba.forward(d, degree)
 
 
-@_spherical_harmonics.register_fake
+@torch.library.register_fake(_spherical_harmonics)
 def _(d: Tensor, degree: int) -> Tensor:
     return d.new_empty(d.shape[0], degree * degree)
+
+
+no_gradient(_spherical_harmonics)

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import no_gradient, op
 from polyfield.fields.kernels.mlp import on_gpu
 from polyfield.fields.networks.octaves import octaves as encode
 
@@ -59,16 +60,19 @@ def group(
     return order, torch.searchsorted(ranked, bounds)
 
 
-@torch.library.custom_op("polyfield::bank_group", mutates_args=(), device_types="cpu")
+@op("polyfield::bank_group", "cpu")
 def _group(network: Tensor, count: int) -> tuple[Tensor, Tensor]:
     from polyfield.fields.kernels import bank_numba
 
     return bank_numba.group(network, count)
 
 
-@_group.register_fake
+@torch.library.register_fake(_group)
 def _(network: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return torch.empty_like(network), network.new_empty(count + 1)
+
+
+no_gradient(_group)
 
 
 def reference(
@@ -125,7 +129,7 @@ def bank(
     return reference(x, extra, weights, offsets, widths, octaves)
 
 
-@torch.library.custom_op("polyfield::bank", mutates_args=())
+@op("polyfield::bank")
 def _bank(
     x: Tensor, extra: Tensor, weights: Tensor, offsets: Tensor, widths: list[int], octaves: int
 ) -> Tensor:
@@ -133,14 +137,14 @@ def _bank(
     return kernel.forward(x, extra, weights, offsets, widths, octaves)
 
 
-@_bank.register_fake
+@torch.library.register_fake(_bank)
 def _(
     x: Tensor, extra: Tensor, weights: Tensor, offsets: Tensor, widths: list[int], octaves: int
 ) -> Tensor:
     return x.new_empty(x.shape[0], widths[-1])
 
 
-@torch.library.custom_op("polyfield::bank_backward", mutates_args=())
+@op("polyfield::bank_backward")
 def _bank_backward(
     grad: Tensor,
     x: Tensor,
@@ -157,7 +161,7 @@ def _bank_backward(
     return kernel.backward(grad, x, extra, weights, offsets, widths, octaves, need_x, need_extra)
 
 
-@_bank_backward.register_fake
+@torch.library.register_fake(_bank_backward)
 def _(
     grad: Tensor,
     x: Tensor,
@@ -176,6 +180,9 @@ def _(
     )
 
 
+no_gradient(_bank_backward)
+
+
 def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
     x, extra, weights, offsets, ctx.widths, ctx.octaves = inputs
     ctx.save_for_backward(x, extra, weights, offsets)
@@ -189,4 +196,4 @@ def _backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
     return (dx if need_x else None), (dextra if need_extra else None), dw, None, None, None
 
 
-_bank.register_autograd(_backward, setup_context=_remember)
+torch.library.register_autograd(_bank, _backward, setup_context=_remember)

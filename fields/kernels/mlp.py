@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import op
 
 
 def size(widths: list[int], bias: bool) -> int:
@@ -75,17 +76,17 @@ def mlp(
     return reference(x, weights, widths, bias)
 
 
-@torch.library.custom_op("polyfield::mlp", mutates_args=())
+@op("polyfield::mlp")
 def _mlp(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor:
     return dispatch.kernel(__name__, x, weights).forward(x, weights, widths, bias)
 
 
-@_mlp.register_fake
+@torch.library.register_fake(_mlp)
 def _(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor:
     return x.new_empty(x.shape[0], widths[-1])
 
 
-@torch.library.custom_op("polyfield::mlp_backward", mutates_args=())
+@op("polyfield::mlp_backward")
 def _mlp_backward(
     grad: Tensor, x: Tensor, weights: Tensor, widths: list[int], bias: bool, need_x: bool
 ) -> tuple[Tensor, Tensor]:
@@ -94,7 +95,7 @@ def _mlp_backward(
     return kernel.backward(grad, x, weights, widths, bias, need_x)
 
 
-@_mlp_backward.register_fake
+@torch.library.register_fake(_mlp_backward)
 def _(
     grad: Tensor, x: Tensor, weights: Tensor, widths: list[int], bias: bool, need_x: bool
 ) -> tuple[Tensor, Tensor]:
@@ -119,7 +120,7 @@ def _backward_twice(ctx, along_x: Tensor, along_weights: Tensor):  # type: ignor
     return *found, None, None, None
 
 
-_mlp_backward.register_autograd(_backward_twice, setup_context=_remember_backward)
+torch.library.register_autograd(_mlp_backward, _backward_twice, setup_context=_remember_backward)
 
 
 def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
@@ -134,4 +135,4 @@ def _backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
     return (dx if need_x else None), dw, None, None
 
 
-_mlp.register_autograd(_backward, setup_context=_remember)
+torch.library.register_autograd(_mlp, _backward, setup_context=_remember)

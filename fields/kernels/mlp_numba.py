@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, load, store
 from polyfield.fields.kernels.gemm import product, product_add, product_mask, product_relu
 

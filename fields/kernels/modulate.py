@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import no_gradient, op
 
 EPS = 1e-5
 """Of the standardisation, as torch's."""
@@ -38,19 +39,19 @@ def modulate(
     return _modulate(h, gamma, beta, normalize)
 
 
-@torch.library.custom_op("polyfield::modulate", mutates_args=(), device_types="cpu")
+@op("polyfield::modulate", "cpu")
 def _modulate(h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool) -> Tensor:
     from polyfield.fields.kernels import modulate_numba
 
     return modulate_numba.forward(h, gamma, beta, normalize, EPS)
 
 
-@_modulate.register_fake
+@torch.library.register_fake(_modulate)
 def _(h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool) -> Tensor:
     return h.new_empty(h.shape)
 
 
-@torch.library.custom_op("polyfield::modulate_backward", mutates_args=(), device_types="cpu")
+@op("polyfield::modulate_backward", "cpu")
 def _modulate_backward(
     grad: Tensor, h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -60,11 +61,14 @@ def _modulate_backward(
     return modulate_numba.backward(grad, h, gamma, beta, normalize, EPS)
 
 
-@_modulate_backward.register_fake
+@torch.library.register_fake(_modulate_backward)
 def _(
     grad: Tensor, h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     return h.new_empty(h.shape), gamma.new_empty(gamma.shape), beta.new_empty(beta.shape)
+
+
+no_gradient(_modulate_backward)
 
 
 def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
@@ -76,4 +80,4 @@ def _backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
     return *_modulate_backward(grad, *ctx.saved_tensors, ctx.normalize), None
 
 
-_modulate.register_autograd(_backward, setup_context=_remember)
+torch.library.register_autograd(_modulate, _backward, setup_context=_remember)

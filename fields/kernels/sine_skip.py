@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import no_gradient, op
 
 
 def reference(h: Float[Tensor, "n c"], w: Float[Tensor, "c"]) -> Float[Tensor, "n c"]:
@@ -24,19 +25,19 @@ def sine_skip(h: Float[Tensor, "n c"], w: Float[Tensor, "c"]) -> Float[Tensor, "
     return _sine_skip(h, w)
 
 
-@torch.library.custom_op("polyfield::sine_skip", mutates_args=(), device_types="cpu")
+@op("polyfield::sine_skip", "cpu")
 def _sine_skip(h: Tensor, w: Tensor) -> Tensor:
     from polyfield.fields.kernels import sine_skip_numba
 
     return sine_skip_numba.forward(h, w)
 
 
-@_sine_skip.register_fake
+@torch.library.register_fake(_sine_skip)
 def _(h: Tensor, w: Tensor) -> Tensor:
     return torch.empty_like(h)
 
 
-@torch.library.custom_op("polyfield::sine_skip_backward", mutates_args=(), device_types="cpu")
+@op("polyfield::sine_skip_backward", "cpu")
 def _sine_skip_backward(grad: Tensor, h: Tensor, w: Tensor) -> Tensor:
     """Gradient of sum(grad * sine_skip(h)) in h."""
     from polyfield.fields.kernels import sine_skip_numba
@@ -44,9 +45,12 @@ def _sine_skip_backward(grad: Tensor, h: Tensor, w: Tensor) -> Tensor:
     return sine_skip_numba.backward(grad, h, w)
 
 
-@_sine_skip_backward.register_fake
+@torch.library.register_fake(_sine_skip_backward)
 def _(grad: Tensor, h: Tensor, w: Tensor) -> Tensor:
     return torch.empty_like(h)
+
+
+no_gradient(_sine_skip_backward)
 
 
 def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
@@ -57,4 +61,4 @@ def _backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
     return _sine_skip_backward(grad.contiguous(), *ctx.saved_tensors), None
 
 
-_sine_skip.register_autograd(_backward, setup_context=_remember)
+torch.library.register_autograd(_sine_skip, _backward, setup_context=_remember)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, fma, load, store
 from polyfield.backends.sine import cosine, sine
 

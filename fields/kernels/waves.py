@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import op
 
 Kind = Literal["sine", "damped", "finer"]
 TINY = 1e-30
@@ -39,19 +40,19 @@ def wave(z: Float[Tensor, "*n"], kind: Kind, w: float = 1.0) -> Float[Tensor, "*
     return _wave(z, kind, w)
 
 
-@torch.library.custom_op("polyfield::wave", mutates_args=(), device_types="cpu")
+@op("polyfield::wave", "cpu")
 def _wave(z: Tensor, kind: str, w: float) -> Tensor:
     from polyfield.fields.kernels import waves_numba
 
     return waves_numba.forward(z, kind, w, TINY)
 
 
-@_wave.register_fake
+@torch.library.register_fake(_wave)
 def _(z: Tensor, kind: str, w: float) -> Tensor:
     return z.new_empty(z.shape)
 
 
-@torch.library.custom_op("polyfield::wave_backward", mutates_args=(), device_types="cpu")
+@op("polyfield::wave_backward", "cpu")
 def _wave_backward(grad: Tensor, z: Tensor, kind: str, w: float) -> Tensor:
     """Gradient of sum(grad * wave(z)) in z."""
     from polyfield.fields.kernels import waves_numba
@@ -59,7 +60,7 @@ def _wave_backward(grad: Tensor, z: Tensor, kind: str, w: float) -> Tensor:
     return waves_numba.backward(grad, z, kind, w, TINY)
 
 
-@_wave_backward.register_fake
+@torch.library.register_fake(_wave_backward)
 def _(grad: Tensor, z: Tensor, kind: str, w: float) -> Tensor:
     return z.new_empty(z.shape)
 
@@ -89,5 +90,5 @@ def _backward_twice(ctx, along: Tensor):  # type: ignore[no-untyped-def]
     return *found, None, None
 
 
-_wave.register_autograd(_backward, setup_context=_remember)
-_wave_backward.register_autograd(_backward_twice, setup_context=_remember_backward)
+torch.library.register_autograd(_wave, _backward, setup_context=_remember)
+torch.library.register_autograd(_wave_backward, _backward_twice, setup_context=_remember_backward)

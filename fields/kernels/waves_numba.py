@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, fma, load, rectified, splat, sqrt, store
 from polyfield.backends.sine import cosine, sine
 

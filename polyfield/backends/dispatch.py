@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,17 +48,46 @@ def chosen() -> str:
             repr(value),
             "unset it or pick one",
         )
-    if value == "numba" and not _numba_found():
-        raise InputError(
-            "the numba package for POLYFIELD_BACKEND=numba", "none", "pip install numba"
+    reason = why_no_numba()
+    if value == "numba" and reason:
+        raise InputError("numba's compiler for POLYFIELD_BACKEND=numba", *reason)
+    if value == "auto" and reason and _numba_found():
+        warnings.warn(
+            f"the CPU kernels are off ({reason[0]}), training is many times slower; {reason[1]}",
+            RuntimeWarning,
+            stacklevel=2,
         )
-    if value == "triton" and not gpu.interpreting() and (reason := gpu.why_not(0)):
+    if value == "triton" and not gpu.interpreting() and (missing := gpu.why_not(0)):
         raise InputError(
             "a GPU that Triton kernels run on for POLYFIELD_BACKEND=triton",
-            reason,
+            missing,
             "unset it or mend that",
         )
     return value
+
+
+@cache
+def why_no_numba() -> tuple[str, str] | None:
+    """Why numba compiles nothing here, and how to mend that; None if it does."""
+    if not _numba_found():
+        return "none", "pip install numba"
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return f"NUMBA_DISABLE_JIT={os.environ['NUMBA_DISABLE_JIT']}", "unset it"
+    return None
+
+
+def most_threads() -> int | None:
+    """The most threads that numba's kernels may use: NUMBA_NUM_THREADS; None where it isn't set.
+
+    Raises:
+        InputError: it is no number above 0.
+    """
+    value = os.environ.get("NUMBA_NUM_THREADS", "")
+    if not value or why_no_numba() or current() == "reference":
+        return None
+    if not (value.isascii() and value.isdigit() and int(value) > 0):
+        raise InputError("NUMBA_NUM_THREADS to be a number above 0", repr(value), "unset it")
+    return int(value)
 
 
 def current() -> str:
@@ -87,7 +117,7 @@ def use_numba(*tensors: Tensor) -> bool:
     return (
         backend != "reference"
         and not (backend == "triton" and gpu.interpreting())
-        and _numba_found()
+        and why_no_numba() is None
         and all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors)
     )
 
@@ -176,8 +206,8 @@ def _optional_row(package: optional.Package) -> Backend:
 def report() -> list[Backend]:
     """The backends this machine could use, which are used, and why the others are not."""
     rows = [Backend("reference", True, "plain torch, any dtype and device")]
-    if not _numba_found():
-        rows.append(Backend("numba", False, "not installed; pip install numba"))
+    if reason := why_no_numba():
+        rows.append(Backend("numba", False, "; ".join(reason)))
     elif chosen() == "reference":
         rows.append(Backend("numba", False, "POLYFIELD_BACKEND=reference; unset it"))
     else:

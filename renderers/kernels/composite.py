@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.ops import no_gradient, op
 
 
 def ray_index(offsets: Int64[Tensor, "r1"], n: int) -> Int64[Tensor, "n"]:
@@ -72,20 +73,20 @@ def composite(
     return _composite(values, density, length, offsets)
 
 
-@torch.library.custom_op("polyfield::composite", mutates_args=())
+@op("polyfield::composite")
 def _composite(
     values: Tensor, density: Tensor, length: Tensor, offsets: Tensor
 ) -> tuple[Tensor, Tensor]:
     return dispatch.kernel(__name__, values, density).forward(values, density, length, offsets)
 
 
-@_composite.register_fake
+@torch.library.register_fake(_composite)
 def _(values: Tensor, density: Tensor, length: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
     rays = offsets.shape[0] - 1
     return values.new_empty(rays, values.shape[1]), values.new_empty(rays)
 
 
-@torch.library.custom_op("polyfield::composite_backward", mutates_args=())
+@op("polyfield::composite_backward")
 def _composite_backward(
     grad: Tensor,
     grad_opacity: Tensor,
@@ -99,7 +100,7 @@ def _composite_backward(
     return kernel.backward(grad, grad_opacity, values, density, length, offsets)
 
 
-@_composite_backward.register_fake
+@torch.library.register_fake(_composite_backward)
 def _(
     grad: Tensor,
     grad_opacity: Tensor,
@@ -109,6 +110,9 @@ def _(
     offsets: Tensor,
 ) -> tuple[Tensor, Tensor]:
     return torch.empty_like(values), torch.empty_like(density)
+
+
+no_gradient(_composite_backward)
 
 
 def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
@@ -122,4 +126,4 @@ def _backward(ctx, grad: Tensor, grad_opacity: Tensor):  # type: ignore[no-untyp
     return dvalues, ddensity, None, None
 
 
-_composite.register_autograd(_backward, setup_context=_remember)
+torch.library.register_autograd(_composite, _backward, setup_context=_remember)

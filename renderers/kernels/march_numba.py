@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.jit import njit
 from polyfield.encodings.domain import Domain
 from polyfield.renderers.kernels.march import BLOCK, EDGE, Cells, Lattice
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +15,25 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from polyfield.devices import move
-from polyfield.errors import InputError
+from polyfield.errors import InputError, shown
+from polyfield.memory import SHARE, as_size, check_memory, free_memory
 from polyfield.scenes.base import ColorSpace, ReadOptions, Signal
 from polyfield.scenes.color import block_mean, to_float
 from polyfield.scenes.demo.image import demo_picture
-from polyfield.scenes.images import read_image
+from polyfield.scenes.image_info import ImageInfo
+from polyfield.scenes.images import check_decoded, read_info, read_upright
 
 DEMO = "demo"
 """What stands for the built-in picture where a file is asked for."""
 DTYPES = ("uint8", "uint16", "float16", "float32")
+BRIGHTEST = 1e12
+"""Largest float pixel: squares of more, added up, leave float32."""
+PER_PIXEL, PER_VALUE = 40, 24
+"""Bytes that training and measuring take for a pixel and for each of its values."""
+BOMB, SUSPICIOUS = 1 << 30, 5000
+"""A picture that takes more bytes than BOMB, and SUSPICIOUS times those of its file, is refused."""
+LARGEST_DOWNSCALE = 1000
+"""Largest that a message proposes."""
 
 
 class Picture(Signal):
@@ -125,7 +136,10 @@ def _completed(pixels: Float[Tensor, "h w c"], known: Bool[Tensor, "h w"]) -> Te
 
 @dataclass(frozen=True)
 class PictureFile:
-    """One picture: PNG of 8 or 16 bits, JPEG, float EXR; grey or colour, with or without alpha."""
+    """One picture: PNG of 8 or 16 bits, JPEG, float EXR ...; grey or colour, with alpha or not.
+
+    An EXIF orientation is applied. That, and what of the file is not read, is told by a warning.
+    """
 
     def build(self, source: str | os.PathLike[str] | np.ndarray, options: ReadOptions) -> Picture:
         """Read a picture.
@@ -136,20 +150,19 @@ class PictureFile:
             options: `downscale` applies; the rest is for posed views.
 
         Raises:
-            InputError: no such file, not a picture, NaN or infinity in it, smaller than the
-                downscale, or an array of another shape or type.
+            InputError: no such file, not a picture, larger than the memory, smaller than the
+                downscale, floats that can't be learned or measured (NaN, infinity, above
+                `BRIGHTEST`, none above 0), or an array of another shape or type.
         """
         if isinstance(source, np.ndarray):
             name, array = "array", _checked(source)
         elif str(source) == DEMO:
             name, array = DEMO, demo_picture()
         else:
-            name, array = Path(source).stem, read_image(source)
+            name, array = Path(source).stem, _read(source, options.downscale)
         floating = array.dtype.kind == "f"
-        if floating and not np.isfinite(array).all():
-            raise InputError(
-                f"finite pixels in the picture {name}", "NaN or infinity", "export it again"
-            )
+        if floating:
+            _check_floats(name, array)
         factor = options.downscale
         if min(array.shape[:2]) < factor:
             raise InputError(
@@ -158,6 +171,58 @@ class PictureFile:
                 "choose a smaller downscale",
             )
         return Picture(name, block_mean(array, factor, associated=floating))
+
+
+def _read(source: str | os.PathLike[str], downscale: int) -> np.ndarray:
+    """A picture file, upright; warns of what a user may not expect."""
+    _check_room(source, read_info(source), downscale)
+    array, info = read_upright(source)
+    for note in info.notes:
+        warnings.warn(note, stacklevel=3)
+    if info.orientation != 1:
+        text = f"{shown(source)} is turned as its EXIF orientation {info.orientation} says"
+        warnings.warn(text, stacklevel=3)
+    return array
+
+
+def _check_room(source: str | os.PathLike[str], info: ImageInfo, downscale: int) -> None:
+    """Raise, before anything is decoded, where the picture and its training don't fit."""
+    check_decoded(source, info)
+    need, stored = needed(info, downscale), max(os.path.getsize(source), 1)
+    most = max(BOMB, SUSPICIOUS * stored)
+    room = min(most, int(SHARE * free_memory()))
+    larger = range(downscale + 1, min(info.width, info.height, LARGEST_DOWNSCALE) + 1)
+    fits = next((n for n in larger if needed(info, n) <= room), None)
+    mend = f"add --downscale {fits}" if fits else "shrink it with another program"
+    size = f"{info.width}x{info.height} pixels"
+    if need > most:
+        allowed = f"at most {as_size(most)} of memory for the {as_size(stored)} of {shown(source)}"
+        raise InputError(allowed, f"{size}, {as_size(need)} to read and train on", mend)
+    check_memory(f"{size} of {shown(source)}", need, mend)
+
+
+def needed(info: ImageInfo, downscale: int) -> int:
+    """About how many bytes it takes to read a picture and to train on it."""
+    shrinking = downscale > 1 and info.has_alpha and not info.is_float
+    reading = info.decoded + (8 * info.width * info.height * info.channels if shrinking else 0)
+    pixels = (info.width // downscale) * (info.height // downscale)
+    return reading + pixels * (PER_PIXEL + PER_VALUE * info.channels)
+
+
+def _check_floats(name: str, array: np.ndarray) -> None:
+    """Raise where no training can work or no score can exist."""
+    shown_name = f"the picture {shown(name)}"
+    low, high = float(array.min()), float(array.max())  # NaN stays NaN
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InputError(f"finite pixels in {shown_name}", "NaN or infinity", "export it again")
+    if max(-low, high) > BRIGHTEST:
+        got = f"{low if -low > high else high:g}"
+        raise InputError(f"pixels of at most {BRIGHTEST:g} in {shown_name}", got, "scale it down")
+    has_alpha = array.shape[2] in (2, 4)
+    color = array[..., :-1] if has_alpha else array
+    if float(color.max()) <= 0 and (not has_alpha or float(array[..., -1].min()) >= 1):
+        got = f"{low:g} to {float(color.max()):g}"
+        raise InputError(f"some light, a pixel above 0, in {shown_name}", got, "check the export")
 
 
 def _checked(array: np.ndarray) -> np.ndarray:

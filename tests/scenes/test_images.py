@@ -1,15 +1,18 @@
 """Picture files: every type there and back, and files that only look like pictures."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from polyfield.errors import InputError
-from polyfield.scenes import images
-from polyfield.scenes.images import read_image, read_info, write_image
+from polyfield import memory
+from polyfield.errors import LONGEST, InputError
+from polyfield.quiet import quiet_stderr
+from polyfield.scenes import png
+from polyfield.scenes.images import read_image, read_info, read_upright, write_image
 
 
 def noise(dtype: str, channels: int, size: tuple[int, int] = (5, 7)) -> np.ndarray:
@@ -84,7 +87,158 @@ def test_an_exif_orientation_is_not_applied(tmp_path):
     exif[0x0112] = 6  # turn by 90 degrees
     Image.new("RGB", (8, 4)).save(tmp_path / "a.jpg", exif=exif)
     assert read_image(tmp_path / "a.jpg").shape == (4, 8, 3)
-    assert read_info(tmp_path / "a.jpg").width == 8
+    info = read_info(tmp_path / "a.jpg")
+    assert info.width == 8 and info.orientation == 6
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tif"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_upright_is_what_viewers_show(tmp_path, ending, orientation):
+    file = tmp_path / f"a.{ending}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(noise("uint8", 3, (16, 24)))
+    image.save(file, exif=exif)
+    with Image.open(file) as stored:
+        right = np.asarray(ImageOps.exif_transpose(stored))
+    found, info = read_upright(file)
+    assert info.orientation == orientation and np.array_equal(found, right)
+
+
+@pytest.mark.parametrize("value", [0, 9, 300])
+def test_an_orientation_that_means_nothing_is_none(tmp_path, value):
+    exif = Image.Exif()
+    exif[0x0112] = value
+    for name in ("a.jpg", "a.png"):
+        Image.new("RGB", (8, 4)).save(tmp_path / name, exif=exif)
+        assert read_info(tmp_path / name).orientation == 1
+
+
+def test_damaged_exif_is_no_damage_to_the_picture(tmp_path):
+    for name in ("a.jpg", "a.png"):
+        Image.new("RGB", (8, 4)).save(tmp_path / name, exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+        assert read_info(tmp_path / name).orientation == 1
+        assert read_image(tmp_path / name).shape == (4, 8, 3)
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp", "png", "avif"])
+def test_several_pictures_in_a_file_are_refused(tmp_path, ending):
+    first, second = (Image.fromarray(noise("uint8", c, (8, 8))).convert("RGB") for c in (3, 4))
+    file = tmp_path / f"a.{ending}"
+    first.save(file, save_all=True, append_images=[second], duration=100)
+    for read in (read_info, read_image):
+        with pytest.raises(InputError, match="one picture in .*animation"):
+            read(file)
+
+
+def test_a_photograph_with_others_behind_it_is_read_and_said(tmp_path):
+    first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second])
+    assert read_image(tmp_path / "a.jpg")[0, 0, 0] > 200
+    (note,) = read_info(tmp_path / "a.jpg").notes
+    assert "the first is read" in note
+
+
+def test_a_transparent_colour_becomes_alpha(tmp_path):
+    image = Image.new("L", (3, 2), 7)
+    image.putpixel((1, 0), 9)
+    image.save(tmp_path / "a.gif", transparency=9)
+    found = read_image(tmp_path / "a.gif")
+    assert found.shape[2] in (2, 4) and found[0, 0, -1] == 255 and found[0, 1, -1] == 0
+    assert read_info(tmp_path / "a.gif").has_alpha
+
+
+def test_one_bit_is_black_and_white(tmp_path):
+    Image.new("1", (3, 2), 1).save(tmp_path / "a.png")
+    Image.new("1", (3, 2), 1).save(tmp_path / "a.bmp")
+    for name in ("a.png", "a.bmp"):
+        assert np.array_equal(read_image(tmp_path / name), np.full((2, 3, 1), 255, np.uint8))
+
+
+def test_sixteen_bits_of_netpbm_are_not_cut(tmp_path):
+    (tmp_path / "a.ppm").write_bytes(b"P6 # by hand\n2 1\n65535\n" + bytes(12))
+    with pytest.raises(InputError, match="up to 65535"):
+        read_image(tmp_path / "a.ppm")
+    (tmp_path / "a.ppm").write_bytes(b"P6 2 1 255 " + bytes(range(6)))
+    assert read_image(tmp_path / "a.ppm").tolist() == [[[0, 1, 2], [3, 4, 5]]]
+
+
+def test_cmyk_says_that_it_is_converted(tmp_path):
+    Image.new("CMYK", (4, 3)).save(tmp_path / "a.jpg")
+    assert "CMYK" in read_info(tmp_path / "a.jpg").notes[0]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.eps"])
+def test_postscript_reaches_no_other_program(tmp_path, monkeypatch, name):
+    spy = tmp_path / "gs"
+    spy.write_text(f"#!/bin/sh\ntouch {tmp_path}/called\n")
+    spy.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / name).write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    )
+    for read in (read_info, read_image):
+        with pytest.raises(InputError, match="isn't a picture"):
+            read(tmp_path / name)
+    assert not (tmp_path / "called").exists()
+
+
+def test_a_fifo_named_like_a_picture_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    for read in (read_info, read_image):
+        with pytest.raises(InputError, match="FIFO"):
+            read(tmp_path / "a.png")
+
+
+def test_a_picture_larger_than_the_memory_is_told_before_reading(tmp_path, monkeypatch):
+    Image.new("1", (9000, 12_000)).save(tmp_path / "a.png")  # decoded to 8 bits
+    monkeypatch.setattr(memory, "free_memory", lambda: 100_000_000)
+    with pytest.raises(InputError, match="108 MB needed, 90 MB free"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_bomb_is_refused_from_its_header(tmp_path):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "a.png")  # 400 MB of zeros in 50 kB
+    (tmp_path / "a.ppm").write_bytes(b"P6 60000 60000 255 " + bytes(99))
+    for name in ("a.png", "a.ppm"):
+        with pytest.raises(InputError, match="at most 268 MB of memory for the"):
+            read_image(tmp_path / name)
+
+
+def test_an_escape_sequence_in_a_name_is_shown(tmp_path):
+    file = tmp_path / "a\x1b[2J.png"
+    file.write_bytes(b"no picture")
+    with pytest.raises(InputError) as caught:
+        read_image(file)
+    assert r"a\x1b[2J.png" in str(caught.value) and len(str(caught.value)) <= LONGEST
+
+
+def test_what_libpng_says_is_kept_out(tmp_path, capfd):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", icc_profile=b"no profile at all" * 9)
+    assert read_image(tmp_path / "a.png").shape == (8, 8, 3)
+    assert capfd.readouterr() == ("", "")
+    os.write(2, b"later")
+    assert capfd.readouterr().err == "later"
+
+
+def test_a_closed_stderr_is_no_fault(capfd):
+    saved = os.dup(2)
+    os.close(2)
+    try:
+        with quiet_stderr():
+            pass
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def test_quiet_inside_quiet_ends_once(capfd):
+    with quiet_stderr():
+        with quiet_stderr():
+            os.write(2, b"lost")
+        os.write(2, b"lost")
+    os.write(2, b"kept")
+    assert capfd.readouterr().err == "kept"
 
 
 def damaged(kind: str) -> bytes:
@@ -161,7 +315,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         path.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(images, "_write_png", fail)
+    monkeypatch.setattr(png, "write_png", fail)
     with pytest.raises(OSError, match="disk full"):
         write_image(file, noise("uint8", 1))
     assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]

@@ -6,6 +6,7 @@ import torch
 
 from polyfield.scenes.images import read_image
 from polyfield.training import figures
+from polyfield.training.scores import PSNR
 
 
 def test_a_preview_shows_target_prediction_and_error(tmp_path: Path) -> None:
@@ -33,5 +34,5 @@ def test_a_preview_of_any_size_is_made(tmp_path: Path, size: tuple[int, int, int
 
 def test_a_curve_is_made_of_any_history(tmp_path: Path) -> None:
     for history in ([], [[0.1, 0.5, 12.0]], [[0.1, float("nan"), float("nan")], [0.2, 0.0, 3.0]]):
-        figures.write_curve(tmp_path / "curve.png", history, measured=20.0)
+        figures.write_curve(tmp_path / "curve.png", history, PSNR, measured=20.0)
         assert read_image(tmp_path / "curve.png").shape[0] > 100

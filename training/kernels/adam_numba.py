@@ -6,10 +6,11 @@ One pass over the five arrays, a vector at a time, untouched vectors not even re
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
 
 from polyfield.backends import dispatch
+from polyfield.backends.jit import njit
 from polyfield.backends.simd import (
     LANES,
     any_nonzero,

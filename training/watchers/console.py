@@ -9,6 +9,7 @@ from types import TracebackType
 from rich.live import Live
 from rich.text import Text
 
+from polyfield import terminal
 from polyfield.training.loop import Progress
 from polyfield.training.scores import Metric
 
@@ -21,13 +22,16 @@ LIVE_SECONDS = 0.2
 class Reporter:
     """Prints to stdout; stderr is for errors alone. Use it as a context.
 
+    What can't be printed, because stdout is closed, full or a pipe without a reader, is lost; work
+    goes on.
+
     Args:
         quiet: Print nothing but warnings.
     """
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._terminal = sys.stdout.isatty() and not quiet
+        self._terminal = terminal.is_terminal(sys.stdout) and not quiet
         self._live: Live | None = None
         self._every = LIVE_SECONDS if self._terminal else PLAIN_SECONDS
         self._next = time.monotonic() + self._every
@@ -48,12 +52,12 @@ class Reporter:
         """Print a line, unless quiet."""
         if not self._quiet:
             self._close()
-            print(line, flush=True)
+            terminal.say(terminal.shown(line), sys.stdout)
 
     def warn(self, line: str) -> None:
         """Print a warning, quiet or not."""
         self._close()
-        print(f"polyfield: warning: {line}", flush=True)
+        terminal.say(f"polyfield: warning: {terminal.one_line(line)}", sys.stdout)
 
     def step(self, progress: Progress, metric: Metric) -> None:
         """Show where training is, when it is time for that. Cheap at every step."""
@@ -73,19 +77,33 @@ class Reporter:
         return True
 
     def _show(self, line: str) -> None:
+        line = terminal.shown(line)
         if not self._terminal:
-            print(line, flush=True)
+            terminal.say(line, sys.stdout)
             return
-        if self._live is None:
-            self._live = Live(auto_refresh=False, transient=True)
-            self._live.start()
-        self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+        try:
+            if self._live is None:
+                self._live = Live(auto_refresh=False, transient=True)
+                self._live.start()
+            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+        except (OSError, ValueError):
+            self._give_up()
 
     def _close(self) -> None:
         """Take the live line away, so that the next line stands in its place."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        live, self._live = self._live, None
+        if live is not None:
+            try:
+                live.stop()
+            except (OSError, ValueError):
+                self._give_up()
+
+    def _give_up(self) -> None:
+        """The terminal is gone: no live line any more."""
+        self._terminal = False
+        self._close()
+        if sys.stdout is not None:
+            terminal.lose(sys.stdout)
 
 
 class _Rate:

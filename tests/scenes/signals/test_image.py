@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.demo.image import SIZE, demo_picture
 from polyfield.scenes.images import write_image
-from polyfield.scenes.signals.image import PictureFile
+from polyfield.scenes.signals import image
+from polyfield.scenes.signals.image import BRIGHTEST, PictureFile
 
 OPTIONS = ReadOptions()
 
@@ -86,6 +88,78 @@ def test_a_grey_array_without_channels():
 def test_arrays_that_are_no_picture(array, message):
     with pytest.raises(InputError, match=message):
         build(array)
+
+
+def light(value: float, alpha: float | None = None) -> np.ndarray:
+    array = np.full((4, 4, 3 if alpha is None else 4), value, np.float32)
+    if alpha is not None:
+        array[..., 3] = alpha
+    return array
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (light(np.inf), "finite"),
+        (light(-np.inf), "finite"),
+        (light(1e38), "at most 1e\\+12 .*got 1e\\+38"),
+        (light(-1e38), "got -1e\\+38"),
+        (light(-2), "above 0"),
+        (light(0), "above 0"),
+        (light(-2, 1), "above 0"),
+    ],
+)
+def test_light_that_has_no_score(array, message):
+    with pytest.raises(InputError, match=message):
+        build(array)
+
+
+def test_light_that_has_a_score():
+    array = light(-1)
+    array[0, 0] = 1e-30
+    assert build(array).pixels.min() == -1
+    assert build(light(BRIGHTEST)).pixels.max() == BRIGHTEST
+    assert build(light(0, 0.5)).channels == 4  # the background shines through
+    assert build(np.zeros((4, 4, 3), np.uint8)).pixels.max() == 0
+
+
+def test_an_orientation_is_applied_and_said(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(ramp()).save(tmp_path / "a.png", exif=exif)
+    with pytest.warns(UserWarning, match=r"a\.png is turned as its EXIF orientation 6 says"):
+        picture = build(tmp_path / "a.png")
+    assert (picture.height, picture.width) == (5, 3)
+    right = np.rot90(ramp(), -1) / np.float32(255)
+    assert torch.equal(picture.pixels, torch.from_numpy(right.copy()))
+
+
+def test_what_is_not_read_is_said(tmp_path):
+    first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[second])
+    with pytest.warns(UserWarning, match="the first is read"):
+        build(tmp_path / "a.jpg")
+
+
+def test_a_picture_larger_than_the_memory_names_a_downscale_that_fits(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    noise = generator.integers(0, 256, (1000, 1000, 3), dtype=np.uint8)
+    write_image(tmp_path / "a.png", noise)
+    monkeypatch.setattr(image, "free_memory", lambda: 50_000_000)
+    monkeypatch.setattr("polyfield.memory.free_memory", lambda: 50_000_000)
+    with pytest.raises(InputError, match="1000x1000 pixels .*115 MB needed.* --downscale 2$"):
+        build(tmp_path / "a.png")
+    assert build(tmp_path / "a.png", downscale=2).width == 500
+
+
+def test_a_bomb_of_pixels_is_refused_from_its_header(tmp_path):
+    # 144 million pixels in 20 kB, each of one bit.
+    Image.new("1", (12_000, 12_000)).save(tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size < 100_000
+    with pytest.raises(
+        InputError, match="at most 1.07 GB of memory for the 17.6 kB of.* --downscale 4$"
+    ):
+        build(tmp_path / "a.png")
 
 
 def test_a_missing_file(tmp_path):

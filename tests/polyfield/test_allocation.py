@@ -6,13 +6,13 @@ import torch
 from torch import nn
 
 from polyfield import memory
+from polyfield.allocation import within_memory
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.sape import Sape
 from polyfield.errors import InputError
 from polyfield.fields.networks.mlp import Perceptron
 from polyfield.fields.networks.relu import Relu
 from polyfield.fields.networks.siren import Siren
-from polyfield.memory import within_memory
 
 
 @pytest.fixture(autouse=True)

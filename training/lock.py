@@ -1,0 +1,50 @@
+"""One process a run: a lock on its folder that a dead process does not keep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from polyfield.errors import InputError
+
+NAME = ".lock"
+"""File in a run's folder, there while it is trained."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder inside the block.
+
+    The system lets go of it when the process ends, however it ends. Where there are no such locks
+    (Windows), nothing is held.
+
+    Raises:
+        InputError: another process holds it.
+        OSError: the folder can't be written.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    path = folder / NAME
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read(32).strip()
+            words = f"process {owner}" if owner.isdecimal() else "another process"
+            raise InputError(
+                "a run that nobody is training", f"{folder}, which {words} is", "wait for it to end"
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
