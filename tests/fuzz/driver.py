@@ -145,7 +145,7 @@ class Worker:
                 why = "hang: it computes"
             elif now - moved > BLOCKED and _waits(process.pid):
                 why = "hang: it waits"
-            elif now - began > LONGEST:
+            elif now - began > max(LONGEST, 2 * limit):
                 why = "hang: too long"
             if why:
                 self.stop()

@@ -23,6 +23,9 @@ SMALL = {"scene": SCENE, "image": IMAGE, "sound": SOUND}
 """Flags that make the preset hash of a kind as small as it goes."""
 ONE = ("--steps", "1", "--threads", "1", "--device", "cpu")
 
+PATIENCE = 600.0
+"""Seconds of CPU of a first fit, whose kernels are compiled."""
+
 
 def pose(angle: float) -> list[list[float]]:
     """A camera on a ring of radius 4 that looks at the origin; OpenGL axes."""
@@ -101,6 +104,7 @@ def plant(worker: Worker) -> Seeds:
         SystemExit: a good command fails, which makes all else useless.
     """
     runs, half, seconds, commands = {}, {}, {}, {}
+    worker.limits["seed"] = PATIENCE
     for kind, (words, files) in _commands().items():
         command = (*words, *ONE, "--out", "run")
         case = Case("seed", command, files)
@@ -110,6 +114,8 @@ def plant(worker: Worker) -> Seeds:
             raise SystemExit(f"a good fit of a {kind} fails: {result.stderr.decode()}{result.end}")
         found = _files(worker.folder)
         runs[kind] = found
+        # What else is compiled for the first time, so that it is no hang later.
+        worker.run(Case("seed", ("distill", "run", "--to", "dense", "--out", "o", *ONE), found))
         half[kind] = {name: e for name, e in found.items() if name != "run/metrics.json"}
         seconds[kind], commands[kind] = result.seconds, command
     return Seeds(runs, half, seconds, commands, _flags(worker))

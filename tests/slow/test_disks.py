@@ -27,8 +27,7 @@ SCENE = (
 
 
 def _run(*words: object, before: Callable[[], None] | None = None) -> tuple[int, str, str]:
-    code = "import sys; from polyfield.apps.cli import run; sys.exit(run(sys.argv[1:]))"
-    command = [sys.executable, "-P", "-c", code, *map(str, words)]
+    command = [sys.executable, "-P", "-m", "polyfield", *map(str, words)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, preexec_fn=before, timeout=300
     )
@@ -87,10 +86,11 @@ def test_a_model_is_not_harmed_by_a_disk_that_fills_up(tmp_path: Path) -> None:
         out = disk / "run"
         assert _run("fit", "image", "demo", "--out", out, *SMALL)[0] == 0
         before = {p.name: p.read_bytes() for p in out.iterdir() if p.is_file()}
-        with open(disk / "ballast", "wb") as file, contextlib.suppress(OSError):
+        ballast = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT)
+        with contextlib.suppress(OSError):
             while True:
-                file.write(bytes(4096))
-                file.flush()
+                os.write(ballast, bytes(4096))
+        os.close(ballast)
         for words in (
             ("evaluate", out),
             ("render", out, "--out", disk / "x.png"),
@@ -153,14 +153,13 @@ def test_data_that_is_gone_when_it_is_evaluated(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
-    code = "import sys; from polyfield.apps.cli import run; sys.exit(run(sys.argv[1:]))"
     bash = shutil.which("bash")
     if bash is None:
         pytest.skip("no bash")
     run = tmp_path / "run"
     fit = f"fit image demo --out {run} {' '.join(SMALL)}"
     for words in ("info", fit, f"info {run} --json"):
-        line = f'{sys.executable} -P -c "{code}" {words} | head -n 1'
+        line = f"{sys.executable} -P -m polyfield {words} | head -n 1"
         done = subprocess.run([bash, "-c", line], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "") and done.stdout, words
     assert (run / "metrics.json").is_file()

@@ -31,14 +31,12 @@ SMALL = {
         "--sampler.points", "64", "--objective.samples", "512",
     ),
 }  # fmt: skip
-KILLS = 5
+KILLS = 4
 """Of each fit; then it may finish."""
 
 
 def _command(kind: str, out: Path) -> list[str]:
-    verb = [sys.executable, "-m", "polyfield.apps.cli"]
-    code = "import sys; from polyfield.apps.cli import run; sys.exit(run(sys.argv[1:]))"
-    verb = [sys.executable, "-P", "-c", code]
+    verb = [sys.executable, "-P", "-m", "polyfield"]
     # So often that many a kill falls into the writing of a checkpoint.
     every = ("--checkpoint-every", "0.01", "--threads", "1", "--device", "cpu")
     return [*verb, "fit", kind, "demo", "--out", str(out), *SMALL[kind], *every]
@@ -71,7 +69,7 @@ def _killed(command: list[str], out: Path, chance: random.Random) -> bool:
     return at_work
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0])
 @pytest.mark.parametrize("kind", SMALL)
 def test_a_fit_killed_again_and_again_ends_as_one_that_was_not(
     kind: str, seed: int, tmp_path: Path
