@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PACKAGES := encodings fields scenes renderers training apps
 SOURCES := polyfield $(PACKAGES) tests
 
-.PHONY: demo test bench lint types contracts clean
+.PHONY: demo test test-slow bench lint types contracts clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp
@@ -27,6 +27,9 @@ demo: .venv/demo.stamp
 
 test: .venv/test.stamp lint types contracts
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+test-slow: .venv/test.stamp
+	$(BIN)/python -m pytest -q -m slow
 
 bench: .venv/demo.stamp
 	$(BIN)/polyfield bench

@@ -158,9 +158,10 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            _warn_once(f"{record.name}: {record.getMessage()}")
-        except Exception:
-            self.handleError(record)
+            text = record.getMessage()
+        except Exception:  # Its arguments don't fit its text.
+            text = str(record.msg)
+        _warn_once(f"{record.name}: {text}")
 
 
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:
@@ -190,6 +191,10 @@ def _failed(error: BaseException) -> int:
         error, "polyfield.training.loop", "FitError"
     ):
         return _ended(1, f"error: {text}")
+    if isinstance(error, UnicodeEncodeError) and "surrogate" in error.reason:
+        wanted = "names in UTF-8, here and on disk"
+        mend = "rename it; if it is UTF-8, set PYTHONUTF8=1"
+        return _ended(2, f"error: expected {wanted}; got {error.object!r}; {mend}")
     expected, got, mend = "the command to work", _named(error), "set POLYFIELD_DEBUG=1 to see where"
     if isinstance(error, MemoryError) or _is(error, "torch", "OutOfMemoryError"):
         expected, mend = "enough memory", "ask for less (--downscale, --size), or free some"
