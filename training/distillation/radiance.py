@@ -89,12 +89,12 @@ def radiance_lesson(
     loss = PointLoss(
         method.loss, clamp=clamp, stages=stages if method.stages and not cells else (0.0, 0.0)
     )
-    rays = PoseDistillation(loss, samples=round(BATCH * samples), lend=not method.all_samples)
+    rays = PoseDistillation(loss, samples=round(BATCH * samples), all_samples=method.all_samples)
     objective: Objective
     if isinstance(method, KiloNerf):
         objective = CellDistillation(samples).build(*pair, sampler, seed)
         if method.stages:
-            # What the teacher renders comes where KiloNeRF has photographs.
+            # What the teacher renders comes where KiloNeRF has images.
             then = replace(rays, placed=True).build(*pair, sampler, cameras, seed)
             objective = Staged([(stages[1], objective), (1.0, then)])
         return Training(student.field, objective, rates)
