@@ -35,7 +35,7 @@ ROWS = 10
 @torch.no_grad()
 def dense(model: RadianceModel, rays: Rays) -> Tensor:
     """Colours by every sample of every ray."""
-    sampler, parts = Uniform(DENSE).build(domain(model.world.bounds, False)), []
+    sampler, parts = Uniform(DENSE).build(domain(model.info.bounds, False)), []
     for at in range(0, len(rays), 200):
         part = rays[slice(at, at + 200)]
         intervals = sampler(part, model.field.density)

@@ -15,13 +15,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from polyfield.apps.choices import task_of
 from polyfield.apps.distill_report import worst_tenth
-from polyfield.apps.evaluate import compared
-from polyfield.config import from_tree
+from polyfield.apps.tasks.scene_scores import compared
 from polyfield.files import read_json, write_json
 from polyfield.renderers.model import RadianceModel
 from polyfield.scenes import open_capture
-from polyfield.scenes.base import ReadOptions, Scene
+from polyfield.scenes.base import Scene
 from polyfield.training.run import Run, load
 from polyfield.training.scores import psnr
 
@@ -52,8 +52,7 @@ def measure(run: Path, scene: Scene, theirs: list[Tensor]) -> None:
 @torch.no_grad()
 def main(data: str, teacher: Path, students: list[Path]) -> None:
     """Print the table."""
-    read = from_tree(ReadOptions, Run(teacher).config()["read"], "read")
-    scene = open_capture(data, read).scene("test")
+    scene = open_capture(data, task_of(Run(teacher)).read).scene("test")
     missing = [run for run in students if not (run / "views.json").is_file()]
     theirs: list[Tensor] = []
     if missing:
