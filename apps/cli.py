@@ -40,7 +40,7 @@ OF_A_KIND = ("fit", "compare")
 _STOPS = {129: "a hang-up (SIGHUP)", 143: "SIGTERM"}
 """Exit codes of signals that end a command, and what to call them."""
 
-_MENDS = {
+_HINTS = {
     errno.ENOSPC: "free some space, or write elsewhere",
     errno.EDQUOT: "free some space, or write elsewhere",
     errno.EROFS: "write to a folder that is not read-only",
@@ -158,9 +158,10 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            _warn_once(f"{record.name}: {record.getMessage()}")
-        except Exception:
-            self.handleError(record)
+            text = record.getMessage()
+        except Exception:  # Its arguments don't fit its text.
+            text = str(record.msg)
+        _warn_once(f"{record.name}: {text}")
 
 
 def _thread_failed(failed: threading.ExceptHookArgs) -> None:
@@ -190,17 +191,21 @@ def _failed(error: BaseException) -> int:
         error, "polyfield.training.loop", "FitError"
     ):
         return _ended(1, f"error: {text}")
-    expected, got, mend = "the command to work", _named(error), "set POLYFIELD_DEBUG=1 to see where"
+    if isinstance(error, UnicodeEncodeError) and "surrogate" in error.reason:
+        wanted = "names in UTF-8, here and on disk"
+        hint = "rename it; if it is UTF-8, set PYTHONUTF8=1"
+        return _ended(2, f"error: expected {wanted}; got {error.object!r}; {hint}")
+    expected, got, hint = "the command to work", _named(error), "set POLYFIELD_DEBUG=1 to see where"
     if isinstance(error, MemoryError) or _is(error, "torch", "OutOfMemoryError"):
-        expected, mend = "enough memory", "ask for less (--downscale, --size), or free some"
+        expected, hint = "enough memory", "ask for less (--downscale, --size), or free some"
     elif isinstance(error, RuntimeError) and "can't allocate memory" in text:  # As torch says it.
-        expected, mend = "enough memory", "ask for less (--downscale, --size), or free some"
+        expected, hint = "enough memory", "ask for less (--downscale, --size), or free some"
     elif isinstance(error, RecursionError):
         expected, got = "input that is not nested so deep", "RecursionError"
     elif isinstance(error, OSError) and error.errno is not None:
         expected, got = "the system to do what it was asked", _refusal(error)
-        mend = _MENDS.get(error.errno, mend)
-    return _ended(1, f"error: expected {expected}; got {got}; {mend}")
+        hint = _HINTS.get(error.errno, hint)
+    return _ended(1, f"error: expected {expected}; got {got}; {hint}")
 
 
 def _named(error: BaseException) -> str:
@@ -269,8 +274,8 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def _unknown(word: str, names: Sequence[str], ask: str) -> int:
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    mend = f"did you mean {ask} {near[0]}?" if near else f"run `{ask} --help`"
-    return _ended(2, f"error: expected one of {', '.join(names)}; got {word!r}; {mend}")
+    hint = f"did you mean {ask} {near[0]}?" if near else f"run `{ask} --help`"
+    return _ended(2, f"error: expected one of {', '.join(names)}; got {word!r}; {hint}")
 
 
 def _help(verb: str) -> str:

@@ -62,7 +62,7 @@ def compare(
         kind: Of the data.
         data: A path, or "demo".
         presets: Names and YAML files.
-        out: Folder of the table, the pictures and the runs.
+        out: Folder of the table, the images and the runs.
         base: A task whose options of reading are used for all; None for the defaults.
         seconds: Training time of each; 60 where neither this nor `steps` is given.
         steps: Training steps of each, instead of `seconds`.
@@ -151,7 +151,7 @@ class CompareFlags:
     """Fit the same data with several presets, the same budget for each."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder of the table, the pictures and the runs."""
+    """Folder of the table, the images and the runs."""
     presets: str = DEFAULT_PRESET
     """What to compare: names and YAML files, with commas between."""
     seconds: Seconds | None = None

@@ -77,7 +77,7 @@ def _finish(axes: Any, across: str, up: str) -> None:
 
 
 def write_sheet(path: Path, crops: Sequence[Crop]) -> None:
-    """A contact sheet: the target, then every preset, the same part of the picture enlarged."""
+    """A contact sheet: the target, then every preset, the same part of the image enlarged."""
     from PIL import Image, ImageDraw
 
     top, left = _liveliest(crops[0].target)

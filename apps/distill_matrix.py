@@ -1,4 +1,4 @@
-"""`polyfield distill --matrix`: every preset into every other, as a table and a picture."""
+"""`polyfield distill --matrix`: every preset into every other, as a table and an image."""
 
 from __future__ import annotations
 

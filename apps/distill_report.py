@@ -1,4 +1,4 @@
-"""The report of a distillation: report.json, report.md and a picture of the curves."""
+"""The report of a distillation: report.json, report.md and an image of the curves."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ class FitFlags:
     out: Annotated[Path | None, tyro.conf.arg(metavar="RUN")] = None
     """Folder of the run; must be new, or give --resume or --overwrite. Default runs/NAME-PRESET."""
     seconds: Seconds | None = None
-    """Training time; compiling, checkpoints, evaluation and pictures don't count. Default 60."""
+    """Training time; compiling, checkpoints, evaluation and images don't count. Default 60."""
     steps: Steps | None = None
     """Number of training steps, instead of --seconds."""
     preset: str = DEFAULT_PRESET

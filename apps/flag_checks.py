@@ -173,8 +173,8 @@ def check_words(flags: Iterable[Flag], line: Line, verb: str) -> None:
             words = words[count:]
     if words:
         names = [flag.name for flag in flags if not flag.positional]
-        mend = nearest(f"--{words[0]}", names, ask) if f"--{words[0]}" in names else ask
-        raise InputError(f"no more words for polyfield {verb}", repr(short(words[0])), mend)
+        hint = nearest(f"--{words[0]}", names, ask) if f"--{words[0]}" in names else ask
+        raise InputError(f"no more words for polyfield {verb}", repr(short(words[0])), hint)
     for flag in flags:
         if flag.required and not flag.positional and flag.name not in line.given:
             value = flag.metavar or f"with {spoken(flag.kind)}"
@@ -217,15 +217,15 @@ def _check(flag: Flag, values: list[str], equals: bool, rest: Sequence[str], ver
     """
     if flag.switch:
         if values:
-            mend = f"write {flag.name} alone, or leave it out"
-            raise InputError(f"no value for {flag.name}", short(values[0]) or "''", mend)
+            hint = f"write {flag.name} alone, or leave it out"
+            raise InputError(f"no value for {flag.name}", short(values[0]) or "''", hint)
         return
     if not values and None not in counts(flag.kind):
-        mend = f"add what is missing after {flag.name}"
+        hint = f"add what is missing after {flag.name}"
         if rest and is_flag(rest[0]) and not rest[0].startswith("--"):
-            mend = f"write {flag.name}={short(rest[0], 30)} if that is meant"
+            hint = f"write {flag.name}={short(rest[0], 30)} if that is meant"
         value = "a value" if set(counts(flag.kind)) == {1} else spoken(flag.kind)
-        raise InputError(f"{value} for {flag.name}", "none", mend)
+        raise InputError(f"{value} for {flag.name}", "none", hint)
     if values or not equals:
         _check_kind(flag, values, verb)
 
@@ -234,11 +234,11 @@ def _check_kind(flag: Flag, values: list[str], verb: str) -> None:
     if fits(flag.kind, values):
         return
     got = short(" ".join(values)) or "''"
-    mend = f"see `polyfield {verb} --help`"
+    hint = f"see `polyfield {verb} --help`"
     number = whole(values[0]) if options(flag.kind)[0] is int and len(values) == 1 else None
     if number is not None:
-        mend = f"write {number}"
-    raise InputError(f"{spoken(flag.kind)} for {flag.name}", got, mend)
+        hint = f"write {number}"
+    raise InputError(f"{spoken(flag.kind)} for {flag.name}", got, hint)
 
 
 def _unknown(typed: str, names: list[str], verb: str) -> InputError:
@@ -246,5 +246,5 @@ def _unknown(typed: str, names: list[str], verb: str) -> InputError:
     name = _dashed(typed.lstrip("-"))[:100]
     ends = [flag for flag in names if flag.endswith(f".{name}")]
     ask = f"see `polyfield {verb} --help`"
-    mend = f"did you mean {ends[0]}?" if len(ends) == 1 else nearest(f"--{name}", names, ask)
-    return InputError(f"a flag of polyfield {verb}", short(typed), mend)
+    hint = f"did you mean {ends[0]}?" if len(ends) == 1 else nearest(f"--{name}", names, ask)
+    return InputError(f"a flag of polyfield {verb}", short(typed), hint)

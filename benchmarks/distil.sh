@@ -1,5 +1,5 @@
 #!/bin/sh
-# The distillations behind benchmarks/README.md, one claim at a time:
+# The distillations behind benchmarks/distillation.md, one claim at a time:
 #     sh benchmarks/distil.sh CLAIM DATA OUT
 # CLAIM is teacher (first), mlp-600, mlp-120, scratch, mlp-300, grids, grids-20, grids-finetune,
 # kilo, frames, al, al-levels, ablations or matrix; DATA is a capture. Each student's report.json

@@ -1,10 +1,10 @@
-"""Cut pictures for, and gather the tables of, benchmarks/family.sh.
+"""Cut images for, and gather the tables of, benchmarks/family.sh.
 
-python benchmarks/family.py crop SIZE FOLDER OUT    # the centre of every picture of a folder
+python benchmarks/family.py crop SIZE FOLDER OUT    # the centre of every image of a folder
 python benchmarks/family.py svd RANK FOLDER         # PSNR of the truncated SVD of each channel
 python benchmarks/family.py gather OUT FILE.json    # all compare.json below OUT in one file
-python benchmarks/family.py table FILE.json         # that file as Markdown, means over the pictures
-python benchmarks/family.py claims FILE.json        # differences of presets, picture by picture
+python benchmarks/family.py table FILE.json         # that file as Markdown, means over the images
+python benchmarks/family.py claims FILE.json        # differences of presets, image by image
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def svd(rank: int, folder: Path) -> None:
 
 
 def gather(out: Path, target: Path) -> None:
-    """One file: claim -> picture -> preset -> seed -> figures."""
+    """One file: claim -> image -> preset -> seed -> figures."""
     found: dict[str, Any] = {}
     for path in sorted(out.glob("**/compare.json")):
         place = found
@@ -65,9 +65,9 @@ def gather(out: Path, target: Path) -> None:
 
 
 def table(file: Path) -> None:
-    """Print each claim's presets with their means over pictures and seeds."""
+    """Print each claim's presets with their means over images and seeds."""
     for claim, pictures in json.loads(file.read_text()).items():
-        # Scenes have presets where pictures have names.
+        # Scenes have presets where images have names.
         if not any(name.startswith("psnr") for runs in _runs(pictures) for name in runs[1]):
             continue
         rows: dict[str, list[dict[str, float]]] = {}
@@ -104,7 +104,7 @@ PAIRS = {
 def claims(file: Path) -> None:
     """Print how much better each preset is than its baseline, and how far sigma moves SAPE."""
     tree = json.loads(file.read_text())
-    print("| claim | difference, dB | mean | pictures |")
+    print("| claim | difference, dB | mean | images |")
     print("|---|---|---:|---|")
     for claim, pairs in PAIRS.items():
         pictures = tree.get(claim, {})

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The comparisons behind benchmarks/README.md, one claim at a time:
+# The comparisons behind benchmarks/family.md, one claim at a time:
 #     sh benchmarks/family.sh CLAIM DATA OUT
 # CLAIM is a word of the list below; DATA is a folder of pictures, or for scenes a capture. Every
 # DIR/compare.json is {"rows": [...]}; benchmarks/family.py gathers them. A run that was cut off goes on

@@ -3,7 +3,7 @@
 python benchmarks/frames.py BANK_RUN MLP_RUN    # grid, step and early stop of the second
 
 Then the same against dense samples: 384 on each ray, none left out, as KiloNeRF's teacher renders;
-and how much a student's picture changes without its grid, where it never learned anything.
+and how much a student's image changes without its grid, where it never learned anything.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from polyfield.training.scores import psnr
 TURNS = 5
 DENSE = 384
 ROWS = 10
-"""Rows of pixels that the dense picture is measured on; it takes minutes."""
+"""Rows of pixels that the dense image is measured on; it takes minutes."""
 
 
 @torch.no_grad()
 def dense(model: RadianceModel, rays: Rays) -> Tensor:
     """Colours by every sample of every ray."""
-    sampler, parts = Uniform(DENSE).build(domain(model.world.bounds, False)), []
+    sampler, parts = Uniform(DENSE).build(domain(model.info.bounds, False)), []
     for at in range(0, len(rays), 200):
         part = rays[slice(at, at + 200)]
         intervals = sampler(part, model.field.density)
@@ -72,7 +72,7 @@ def main(bank_run: str, mlp_run: str) -> None:
     for name, model, bare in (("8x256", mlp, seen), ("bank", bank, dense(bank, middle))):
         inside = model.render_rays(middle).color.clamp(0, 1)
         samples = len(model.renderer.sampler(middle, model.field.density)) / len(middle)
-        print(f"{name}: its grid leaves {samples:.1f} samples a ray; without it the picture is "
+        print(f"{name}: its grid leaves {samples:.1f} samples a ray; without it the image is "
               f"{psnr(bare, inside):.1f} dB off")  # fmt: skip
 
 

@@ -1,9 +1,9 @@
-"""Students view by view: against the photographs and against their teacher, the worst tenth apart.
+"""Students view by view: against the images and against their teacher, the worst tenth apart.
 
 python benchmarks/worst_views.py DATA TEACHER_RUN STUDENT_RUN ...
 
 The worst tenth is each student's own. Views that the teacher itself gets wrong are the worst
-against the photographs whatever the student does, so the two tenths are of different views.
+against the images whatever the student does, so the two tenths are of different views.
 STUDENT_RUN/views.json keeps what was measured; distil.py gathers it.
 """
 
@@ -15,17 +15,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from polyfield.apps.choices import task_of
 from polyfield.apps.distill_report import worst_tenth
-from polyfield.apps.evaluate import compared
-from polyfield.config import from_tree
+from polyfield.apps.tasks.scene_scores import compared
 from polyfield.files import read_json, write_json
 from polyfield.renderers.model import RadianceModel
 from polyfield.scenes import open_capture
-from polyfield.scenes.base import ReadOptions, Scene
+from polyfield.scenes.base import Scene
 from polyfield.training.run import Run, load
 from polyfield.training.scores import psnr
 
-KINDS = ("photographs", "teacher")
+KINDS = ("images", "teacher")
 
 
 def model_of(path: Path) -> RadianceModel:
@@ -36,7 +36,7 @@ def model_of(path: Path) -> RadianceModel:
 
 
 def measure(run: Path, scene: Scene, theirs: list[Tensor]) -> None:
-    """Write views.json: PSNR against each photograph and against the teacher's picture of it."""
+    """Write views.json: PSNR against each image and against the teacher's image of it."""
     model, views = model_of(run), {}
     for index, other in enumerate(theirs):
         ours, photograph = compared(model, scene, index)
@@ -52,14 +52,13 @@ def measure(run: Path, scene: Scene, theirs: list[Tensor]) -> None:
 @torch.no_grad()
 def main(data: str, teacher: Path, students: list[Path]) -> None:
     """Print the table."""
-    read = from_tree(ReadOptions, Run(teacher).config()["read"], "read")
-    scene = open_capture(data, read).scene("test")
+    scene = open_capture(data, task_of(Run(teacher)).read).scene("test")
     missing = [run for run in students if not (run / "views.json").is_file()]
     theirs: list[Tensor] = []
     if missing:
         model = model_of(teacher)
         theirs = [compared(model, scene, index)[0] for index in range(len(scene))]
-    print("| student | seconds | photographs | worst tenth | teacher | worst tenth |")
+    print("| student | seconds | images | worst tenth | teacher | worst tenth |")
     print("|---|---:|---:|---:|---:|---:|")
     for run in students:
         if run in missing:

@@ -17,20 +17,20 @@ class Encoding(nn.Module, ABC):
 
     in_dim: int
     out_dim: int
-    observes = False
-    """Whether `observe` does anything: errors are worked out only then."""
+    takes_errors = False
+    """Whether `update_error` does anything: errors are worked out only then."""
     exact_gradient: Literal["both", "parameters"] = "both"
     """What the gradient is exact in; "parameters" where masks or normalisers carry none to x."""
     ordered = False
     """Whether channels go from low to high frequencies, or from coarse to fine."""
-    places = False
-    """Whether `place` does anything."""
+    takes_points = False
+    """Whether `init_from_points` does anything."""
 
     @abstractmethod
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
         """Features of x in [0,1]^d; c = out_dim."""
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """Features [n, k] that it has on its way, shallow ones first; the last are `forward`'s."""
         return (self(x),)
 
@@ -41,10 +41,10 @@ class Encoding(nn.Module, ABC):
     def set_progress(self, t: float) -> None:  # noqa: B027
         """Told the progress of training, t in [0,1], before each step."""
 
-    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:  # noqa: B027
+    def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:  # noqa: B027
         """Told the error of each sample after a step."""
 
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:  # noqa: B027
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:  # noqa: B027
         """Told once where the detail is: points of [0,1]^d and how much each matters, >= 0.
 
         For encodings whose kernels lie where the data needs them.

@@ -86,7 +86,7 @@ class BasisGridEncoding(Encoding):
         u = (tiled - tiled.detach().floor()) * 2 - 1
         grids = list(self.grids)
         if self.in_dim == 1:
-            # Torch has no grid of one axis: the only row of a picture.
+            # Torch has no grid of one axis: the only row of an image.
             u, grids = torch.cat([u, torch.zeros_like(u)], -1), [g[:, None] for g in grids]
         # grid_sample wants [1, (1,) 1, n, d] and gives [1, c, (1,) 1, n].
         axes = u.shape[-1]

@@ -69,8 +69,8 @@ class CompositeEncoding(Encoding):
         self.in_dim, self.out_dim = in_dim, sum(e.out_dim for e in encodings)
         self.encodings = nn.ModuleList(encodings)
         self._parts = list(zip(encodings, columns, strict=True))
-        self.observes = any(e.observes for e in encodings)
-        self.places = any(e.places for e in encodings)
+        self.takes_errors = any(e.takes_errors for e in encodings)
+        self.takes_points = any(e.takes_points for e in encodings)
         exact = all(e.exact_gradient == "both" for e in encodings)
         self.exact_gradient = "both" if exact else "parameters"
 
@@ -87,12 +87,12 @@ class CompositeEncoding(Encoding):
         for encoding, _ in self._parts:
             encoding.set_progress(t)
 
-    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
+    def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Hand on, each part with its coordinates."""
         for encoding, columns in self._parts:
-            encoding.observe(x[:, columns], error)
+            encoding.update_error(x[:, columns], error)
 
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
         """Hand on, each part with its coordinates."""
         for encoding, columns in self._parts:
-            encoding.place(x[:, columns], weight)
+            encoding.init_from_points(x[:, columns], weight)

@@ -102,7 +102,7 @@ class HashGridEncoding(Encoding):
         )
         return values.view(*x.shape[:-1], self.out_dim)
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """The coarser third of the levels, two thirds, all of them."""
         values, levels = self(x), len(self.levels.scales)
         counts = dict.fromkeys(max(1, levels * part // 3) for part in (1, 2, 3))

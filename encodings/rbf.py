@@ -71,7 +71,7 @@ class RbfEncoding(Encoding):
 
     # The normaliser and the choice of neighbours carry no gradient to x.
     exact_gradient = "parameters"
-    places = True
+    takes_points = True
     centres: Float[Tensor, "M d"]
     shapes: Float[Tensor, "M s"]
     multipliers: Float[Tensor, "m"]
@@ -118,7 +118,7 @@ class RbfEncoding(Encoding):
         return features.view(*x.shape[:-1], self.out_dim)
 
     @torch.no_grad()
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
         """Lay the kernels by weighted k-means and freeze them.
 
         Any number of points will do: kernels beyond it are copies of points, moved a little.

@@ -71,7 +71,7 @@ class Sape:
 class SapeEncoding(Encoding):
     """Channels: p, then those of the inner encoding, masked."""
 
-    observes = True
+    takes_errors = True
     # The mask carries no gradient in x.
     exact_gradient = "parameters"
     count: Int[Tensor, "cells"]
@@ -89,7 +89,7 @@ class SapeEncoding(Encoding):
         self.inner, self.blocks, self.resolution = inner, blocks, resolution
         self.eps, self.ramp = eps, ramp
         self.in_dim, self.out_dim = inner.in_dim, inner.in_dim + inner.out_dim
-        self.places = inner.places
+        self.takes_points = inner.takes_points
         cells = resolution**self.in_dim
         self.blur = 5 if cells > 100 else 3
         # In a cell still in progress, count is `revealed`: it has all blocks there are.
@@ -151,9 +151,9 @@ class SapeEncoding(Encoding):
         return torch.stack(cells, 1), torch.stack(weights, 1).to(self.mask.dtype)
 
     @torch.no_grad()
-    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
+    def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Add the errors to the cells around the samples."""
-        self.inner.observe(x, error)
+        self.inner.update_error(x, error)
         if self._done == self.blocks:
             return
         cells, weights = self._corners(x)
@@ -198,9 +198,9 @@ class SapeEncoding(Encoding):
             grid = POOL[self.in_dim - 1](grid, kernel, stride=1)
         return grid.reshape(-1)
 
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
         """Hand on to the inner encoding."""
-        self.inner.place(x, weight)
+        self.inner.init_from_points(x, weight)
 
     def shown(self) -> Float[Tensor, "cells"]:
         """Share of the features that each cell lets in."""

@@ -96,7 +96,7 @@ class TcnnHashGridEncoding(Encoding):
         values = self.native(flat).float() if len(flat) else flat.new_zeros(0, self.out_dim)
         return values.view(*x.shape[:-1], self.out_dim)
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """The coarser third of the levels, two thirds, all of them."""
         values, levels = self(x), len(self.levels.scales)
         counts = dict.fromkeys(max(1, levels * part // 3) for part in (1, 2, 3))

@@ -61,26 +61,26 @@ class Field(nn.Module, ABC):
     """
 
     domain: Domain
-    observes = False
-    """Whether `observe` does anything: errors are worked out only then."""
-    places = False
-    """Whether `place` does anything."""
+    takes_errors = False
+    """Whether `update_error` does anything: errors are worked out only then."""
+    takes_points = False
+    """Whether `init_from_points` does anything."""
 
     @abstractmethod
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """Parameters by group ("table", "network", ...); FitConfig has a learning rate for each."""
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """Intermediate features [n, k] at world points, shallow ones first: for auxiliary heads."""
         return ()
 
     def set_progress(self, t: float) -> None:  # noqa: B027
         """Told the progress of training, t in [0,1], before each step."""
 
-    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:  # noqa: B027
+    def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:  # noqa: B027
         """Told the error of each sample after a step."""
 
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:  # noqa: B027
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:  # noqa: B027
         """Told once where the detail is: world points and how much each matters, >= 0."""
 
     def size(self) -> Size:
@@ -90,7 +90,7 @@ class Field(nn.Module, ABC):
 
 
 class SignalField(Field):
-    """Values at points, for example the colours of a picture."""
+    """Values at points, for example the colours of an image."""
 
     out_dim: int
     prefers_grid = False

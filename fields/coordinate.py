@@ -28,7 +28,7 @@ class Coordinate:
     network: Annotated[NetworkConfig, TAGGED] = field(default_factory=Perceptron)
     """Features to values."""
     output: Literal["linear", "sigmoid"] = "linear"
-    """After the last layer; pictures of Tancik et al. and of CAM end in a sigmoid."""
+    """After the last layer; images of Tancik et al. and of CAM end in a sigmoid."""
 
     def build(self, domain: Domain, out_dim: int) -> CoordinateField:
         """The module for values of out_dim channels."""
@@ -48,7 +48,7 @@ class CoordinateField(SignalField):
         self.squash = squash
         self.domain, self.encoding, self.network = domain, encoding, network
         self.out_dim = network.out_dim
-        self.observes, self.places = encoding.observes, encoding.places
+        self.takes_errors, self.takes_points = encoding.takes_errors, encoding.takes_points
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """The encoding's tables, and everything else."""
@@ -65,10 +65,10 @@ class CoordinateField(SignalField):
         """Hand on to the encoding."""
         self.encoding.set_progress(t)
 
-    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
+    def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Hand on to the encoding."""
-        self.encoding.observe(self.domain(x), error)
+        self.encoding.update_error(self.domain(x), error)
 
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
         """Hand on to the encoding."""
-        self.encoding.place(self.domain(x), weight)
+        self.encoding.init_from_points(self.domain(x), weight)

@@ -69,8 +69,9 @@ class DeepEncoding(Encoding):
 
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
         """Features of x."""
-        return self.stages(x.reshape(-1, self.in_dim))[-1].view(*x.shape[:-1], self.out_dim)
+        last = self.intermediate_features(x.reshape(-1, self.in_dim))[-1]
+        return last.view(*x.shape[:-1], self.out_dim)
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """The trunk before its skip and at its end."""
-        return self.trunk.stages(octaves(x * 2 - 1, self.count))
+        return self.trunk.intermediate_features(octaves(x * 2 - 1, self.count))

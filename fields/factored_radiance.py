@@ -123,7 +123,7 @@ class FactoredRadianceField(RadianceField):
         density = functional.softplus(raw) * (self.config.scale / self.domain.length)
         return RadianceSample(density, rgb, self._log(raw), feature)
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """The factors of the density, then those of the colour."""
         v = self.domain(x)
         return self.density_factors(v), self.color_factors(v)

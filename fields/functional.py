@@ -3,7 +3,7 @@
 On a grid the networks run on the axes alone, m_1 + ... + m_d points, and one contraction gives all
 m_1 ... m_d values. Scattered points cost d evaluations each: there the method wins nothing.
 
-Source: f-inr.github.io and its demonstration (CP of pictures); the layouts of train and Tucker are
+Source: f-inr.github.io and its demonstration (CP of images); the layouts of train and Tucker are
 not released, ours and all symbols are in contractions.py. On initial values see `_balance`.
 """
 
@@ -98,8 +98,8 @@ class FunctionalField(SignalField):
         # Plain lists beside the registered ones: a ModuleList forgets what its members can do.
         self._encodings, self._networks = list(encodings), list(networks)
         self.encodings, self.networks = nn.ModuleList(encodings), nn.ModuleList(networks)
-        self.observes = any(encoding.observes for encoding in encodings)
-        self.places = any(encoding.places for encoding in encodings)
+        self.takes_errors = any(encoding.takes_errors for encoding in encodings)
+        self.takes_points = any(encoding.takes_points for encoding in encodings)
         self.register_buffer("gains", torch.ones(domain.dim))
         self._balance()
 
@@ -144,14 +144,14 @@ class FunctionalField(SignalField):
         for encoding in self._encodings:
             encoding.set_progress(t)
 
-    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
+    def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Hand on to the encodings, to each its axis."""
         u = self.domain(x)
         for axis, encoding in enumerate(self._encodings):
-            encoding.observe(u[:, axis, None], error)
+            encoding.update_error(u[:, axis, None], error)
 
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
         """Hand on to the encodings, to each its axis."""
         u = self.domain(x)
         for axis, encoding in enumerate(self._encodings):
-            encoding.place(u[:, axis, None], weight)
+            encoding.init_from_points(u[:, axis, None], weight)

@@ -53,7 +53,7 @@ class KernelRadianceField(RadianceField):
     ) -> None:
         super().__init__()
         self.domain, self.position, self.kernels, self.bands = domain, position, kernels, bands
-        self.observes, self.places = position.observes, position.places
+        self.takes_errors, self.takes_points = position.takes_errors, position.takes_points
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """The encoding's tables, and everything else."""
@@ -77,18 +77,18 @@ class KernelRadianceField(RadianceField):
         density = truncated_exp(v[..., 0]) / self.domain.length
         return RadianceSample(density, torch.sigmoid(color), v[..., 0], v[..., 1:])
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """What the position encoding has on its way."""
-        return self.position.stages(self.domain(x))
+        return self.position.intermediate_features(self.domain(x))
 
     def set_progress(self, t: float) -> None:
         """Hand on to the encoding."""
         self.position.set_progress(t)
 
-    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
+    def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Hand on to the encoding."""
-        self.position.observe(self.domain(x), error)
+        self.position.update_error(self.domain(x), error)
 
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
         """Hand on to the encoding."""
-        self.position.place(self.domain(x), weight)
+        self.position.init_from_points(self.domain(x), weight)

@@ -10,7 +10,7 @@ the direction; pe octaves without pi. Each of the N networks is
 with 6,212 values as published. Cells don't overlap and nothing is interpolated across their faces.
 
 The released code adds 1e-6 times the norm of the layers behind the direction to the loss, and its
-Adam moves all networks at every step; here the loss is the picture's alone, and a step leaves alone
+Adam moves all networks at every step; here the loss is the image's alone, and a step leaves alone
 the networks that no ray met.
 """
 
@@ -157,7 +157,7 @@ class KiloField(RadianceField):
         feature = _Back.apply(h[:, :-1], order).view(*shape, h.shape[-1] - 1)
         return RadianceSample(density, rows[:, :3].view(x.shape), log_density(a * 2), feature)
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """G of each point's network."""
         _, g = self.geometry(x)
         assert g is not None

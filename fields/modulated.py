@@ -69,7 +69,7 @@ def lookup(
     if not places.shape[1]:
         return places.new_zeros(*grids.shape[:2], 0)
     if k == 1:
-        # Torch has no grid of one axis: the only row of a picture.
+        # Torch has no grid of one axis: the only row of an image.
         places, grids = torch.cat([torch.zeros_like(places), places], -1), grids.unsqueeze(2)
     # It names the last axis first.
     places = places.flip(-1) * 2 - 1
@@ -87,7 +87,7 @@ class ModulatedField(SignalField):
     def __init__(self, config: Modulated, domain: Domain, encoding: Encoding, out_dim: int) -> None:
         super().__init__()
         self.domain, self.encoding, self.out_dim = domain, encoding, out_dim
-        self.observes, self.places = encoding.observes, encoding.places
+        self.takes_errors, self.takes_points = encoding.takes_errors, encoding.takes_points
         self.columns, self.normalize = list(config.columns), config.normalize
         self.activation, self.output = config.activation, config.output
         widths = [encoding.out_dim, *[config.hidden] * config.layers]
@@ -124,10 +124,10 @@ class ModulatedField(SignalField):
         """Hand on to the encoding."""
         self.encoding.set_progress(t)
 
-    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
+    def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Hand on to the encoding."""
-        self.encoding.observe(self.domain(x), error)
+        self.encoding.update_error(self.domain(x), error)
 
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
         """Hand on to the encoding."""
-        self.encoding.place(self.domain(x), weight)
+        self.encoding.init_from_points(self.domain(x), weight)

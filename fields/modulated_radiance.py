@@ -89,7 +89,7 @@ class ModulatedRadianceField(RadianceField):
     ) -> None:
         super().__init__()
         self.domain, self.position, self.direction = domain, position, direction
-        self.observes, self.places = position.observes, position.places
+        self.takes_errors, self.takes_points = position.takes_errors, position.takes_points
         self.skip = config.skip
         width, seen = config.hidden, position.out_dim
         self.trunk = nn.ModuleList(
@@ -151,7 +151,7 @@ class ModulatedRadianceField(RadianceField):
         feature = feature.view(*x.shape[:-1], feature.shape[-1])
         return RadianceSample(density, rgb.view(x.shape), s, feature)
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """The trunk's outputs."""
         return (self._trunk(x),)
 
@@ -171,10 +171,10 @@ class ModulatedRadianceField(RadianceField):
         self.position.set_progress(t)
         self.direction.set_progress(t)
 
-    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
+    def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Hand on to the position encoding."""
-        self.position.observe(self.domain(x), error)
+        self.position.update_error(self.domain(x), error)
 
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
         """Hand on to the position encoding."""
-        self.position.place(self.domain(x), weight)
+        self.position.init_from_points(self.domain(x), weight)

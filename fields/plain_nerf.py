@@ -95,7 +95,8 @@ class PlainNerfField(RadianceField):
             feature.view(*shape, feature.shape[-1]),
         )
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """The trunk before its skip and at its end."""
-        before, end = self.trunk.stages(octaves(self.domain(x) * 2 - 1, self.config.octaves))
+        seen = octaves(self.domain(x) * 2 - 1, self.config.octaves)
+        before, end = self.trunk.intermediate_features(seen)
         return before, end.relu()

@@ -59,7 +59,7 @@ class RadianceMLPField(RadianceField):
         super().__init__()
         self.domain, self.position, self.direction = domain, position, direction
         self.density_network, self.color_network = density, color
-        self.observes, self.places = position.observes, position.places
+        self.takes_errors, self.takes_points = position.takes_errors, position.takes_points
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """The encodings' tables, and everything else."""
@@ -82,9 +82,9 @@ class RadianceMLPField(RadianceField):
         density = truncated_exp(v[..., 0]) / self.domain.length
         return RadianceSample(density, rgb, v[..., 0], v)
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """What the position encoding has on its way, and the feature v."""
-        *shallow, last = self.position.stages(self.domain(x))
+        *shallow, last = self.position.intermediate_features(self.domain(x))
         return *shallow, last, self.density_network(last)
 
     def set_progress(self, t: float) -> None:
@@ -92,10 +92,10 @@ class RadianceMLPField(RadianceField):
         self.position.set_progress(t)
         self.direction.set_progress(t)
 
-    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
+    def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Hand on to the position encoding."""
-        self.position.observe(self.domain(x), error)
+        self.position.update_error(self.domain(x), error)
 
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
         """Hand on to the position encoding."""
-        self.position.place(self.domain(x), weight)
+        self.position.init_from_points(self.domain(x), weight)

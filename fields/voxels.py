@@ -133,7 +133,7 @@ class VoxelField(RadianceField):
         density = self.density(x)
         return RadianceSample(density, clip(rgb, 0, 1), self._log(density))
 
-    def stages(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """Density and harmonics of each grid that counts so far, coarse ones first."""
         v = self.domain(x)
         grids = zip(self.density_grids, self._density, self.color_grids, self._color, strict=True)

@@ -39,8 +39,8 @@ def resolve(name: str) -> torch.device:
     if backend == "numba":
         raise InputError("--device cpu with POLYFIELD_BACKEND=numba", name, "change one of them")
     if not torch.cuda.is_available():
-        got, _, mend = (gpu.why_not(0) or "none").partition("; ")
-        raise InputError(f"a CUDA device for --device {name}", got, f"{mend}, or use --device cpu")
+        got, _, hint = (gpu.why_not(0) or "none").partition("; ")
+        raise InputError(f"a CUDA device for --device {name}", got, f"{hint}, or use --device cpu")
     index, count = int(found[1] or torch.cuda.current_device()), torch.cuda.device_count()
     if index >= count:
         there = ", ".join(f"cuda:{i}" for i in range(count))

@@ -1,4 +1,4 @@
-"""Environment variables that threads and memory of a process of ours want.
+"""Environment variables that threads, memory and compilers of a process of ours want.
 
 They are read when torch and numba load, so they are set before, and only by a process that is ours:
 the command line. A Python program that imports polyfield keeps its environment as it is; where it
@@ -17,11 +17,18 @@ HELPFUL = {
     # Fresh arrays of megabytes come in huge pages where Linux offers them: faster to touch and to
     # read at random.
     "THP_MEM_ALLOC_ENABLE": "1",
+    # Triton 3.9 warns until it is told whether products and sums may be fused: they may. Who uses
+    # a GPU from Python gets this one set too, at the first use.
+    "TRITON_DEFAULT_FP_FUSION": "1",
 }
 """Name -> value."""
 
 
-def prepare() -> None:
-    """Set what is helpful and not set yet. Call it before torch or numba is imported."""
-    for name, value in HELPFUL.items():
-        os.environ.setdefault(name, value)
+def prepare(*names: str) -> None:
+    """Set what is helpful and not set yet. Call it before torch or numba is imported.
+
+    Args:
+        names: Of HELPFUL; all of them if there are none.
+    """
+    for name in names or HELPFUL:
+        os.environ.setdefault(name, HELPFUL[name])

@@ -24,8 +24,8 @@ class InputError(ValueError):
     characters, escape sequences and line breaks of file names shown as `\x1b`, `\n`.
     """
 
-    def __init__(self, expected: str, got: str, mend: str) -> None:
-        parts = _fitted([visible(part) for part in (expected, got, mend)])
+    def __init__(self, expected: str, got: str, hint: str) -> None:
+        parts = _fitted([visible(part) for part in (expected, got, hint)])
         super().__init__("expected {}; got {}; {}".format(*parts))
 
 
@@ -49,8 +49,8 @@ class WriteError(OSError):
         reason = error.strerror or str(error)
         super().__init__(error.errno, reason)
         self.path = os.fspath(path)
-        mend = _WRITE_MENDS.get(error.errno or 0, "choose a folder that can be written")
-        parts = _fitted([f"to write {shown(path)}", visible(reason).lower(), mend])
+        hint = _WRITE_HINTS.get(error.errno or 0, "choose a folder that can be written")
+        parts = _fitted([f"to write {shown(path)}", visible(reason).lower(), hint])
         self._line = "expected {}; got {}; {}".format(*parts)
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class WriteError(OSError):
 
 
 _ROOM = "make room on that disk, or write to another"
-_WRITE_MENDS = {
+_WRITE_HINTS = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
     errno.EFBIG: "raise the limit on file sizes, or write to another disk",

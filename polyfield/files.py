@@ -237,10 +237,10 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _refused(path: AnyPath, what: str, error: OSError | ValueError) -> InputError:
-    mend = "check the path"
+    hint = "check the path"
     if isinstance(error, PermissionError):
-        mend = "check who may read it"
-    return InputError(f"{what} at {shown(path)}", one_line(_as_os_error(error)).lower(), mend)
+        hint = "check who may read it"
+    return InputError(f"{what} at {shown(path)}", one_line(_as_os_error(error)).lower(), hint)
 
 
 def _as_os_error(error: OSError | ValueError) -> OSError:

@@ -20,13 +20,13 @@ def free_memory() -> int:
     return min((max(size, 0) for size in found if size is not None), default=1 << 62)
 
 
-def check_memory(what: str, need: int, mend: str) -> None:
+def check_memory(what: str, need: int, hint: str) -> None:
     """Raise unless so much memory is free.
 
     Args:
-        what: what needs it, for the message: "a picture of 60000x60000 pixels (a.png)".
+        what: what needs it, for the message: "an image of 60000x60000 pixels (a.png)".
         need: bytes.
-        mend: what a user can do, for instance "add --downscale 4".
+        hint: what a user can do, for instance "add --downscale 4".
 
     Raises:
         InputError: less than `need` is free.
@@ -36,7 +36,7 @@ def check_memory(what: str, need: int, mend: str) -> None:
     free = int(SHARE * free_memory())
     if need > free:
         expected = f"memory for {what}"
-        raise InputError(expected, f"{as_size(need)} needed, {as_size(free)} free", mend)
+        raise InputError(expected, f"{as_size(need)} needed, {as_size(free)} free", hint)
 
 
 def as_size(count: int) -> str:

@@ -111,8 +111,8 @@ def check(config: Any, where: str = "", names: Mapping[str, str] | None = None) 
     place = "" if called == name else f" at {short(called, 80)}"
     default = fault.field.default
     usable = isinstance(default, (int, float)) and not isinstance(default, bool)
-    mend = f"for instance {default}" if usable else f"change {short(called, 80)}"
-    raise InputError(f"{name} {fault.wanted}{place}", fault.got, mend)
+    hint = f"for instance {default}" if usable else f"change {short(called, 80)}"
+    raise InputError(f"{name} {fault.wanted}{place}", fault.got, hint)
 
 
 @dataclass(frozen=True)

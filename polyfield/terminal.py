@@ -12,7 +12,10 @@ LONGEST = 300
 _TAIL = 90
 """Of them at its end, where it says how to mend it."""
 
-_lost: set[TextIO] = set()
+Stream = TextIO | io.TextIOBase
+"""What can be written to: Python's own streams, and what a library puts in their place."""
+
+_lost: set[Stream] = set()
 """Streams on which a line that could be spared was lost."""
 
 
@@ -32,7 +35,7 @@ def one_line(text: str) -> str:
     return line[: LONGEST - _TAIL - len(gap)] + gap + line[-_TAIL:]
 
 
-def say(line: str, stream: TextIO | None) -> None:
+def say(line: str, stream: Stream | None) -> None:
     """Write a line that work doesn't depend on: if it can't be written, it is lost.
 
     Args:
@@ -52,12 +55,12 @@ def say(line: str, stream: TextIO | None) -> None:
         lose(stream)
 
 
-def lose(stream: TextIO) -> None:
+def lose(stream: Stream) -> None:
     """Note that a line that could be spared was lost: `settle` then is silent about the stream."""
     _lost.add(stream)
 
 
-def is_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: Stream | None) -> bool:
     """Whether somebody may be looking at a stream."""
     try:
         return stream is not None and stream.isatty()
@@ -121,12 +124,12 @@ class Output(io.TextIOWrapper):
             raise
 
 
-def caused(stream: TextIO, error: BaseException) -> bool:
+def caused(stream: Stream, error: BaseException) -> bool:
     """Whether an error comes from printing."""
     return isinstance(stream, Output) and stream.error is error
 
 
-def settle(stream: TextIO) -> OSError | None:
+def settle(stream: Stream) -> OSError | None:
     """Write out what a stream of a process of ours still holds; where that fails, it goes nowhere.
 
     Call it before the process ends, because Python itself would complain and change the exit code.

@@ -1,4 +1,4 @@
-"""False colours: values, and above all depth, as pictures."""
+"""False colours: values, and above all depth, as images."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform
-from polyfield.renderers.volume import Pixels
+from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.base import ColorSpace
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.rays import Rays
@@ -134,7 +134,7 @@ class RadianceModel(Model):
         """Density and colour."""
         return self.field(x, directions)
 
-    def render(self, camera: Camera, background: Float[Tensor, "3"] | None = None) -> Pixels:
+    def render(self, camera: Camera, background: Float[Tensor, "3"] | None = None) -> RenderOutput:
         """What a camera sees.
 
         Color [h, w, 3] over the background (the model's own if None), opacity, depth [h, w]: on
@@ -143,11 +143,11 @@ class RadianceModel(Model):
         eye = Cameras.stack([camera], origin=self.origin).to(self.device)
         return self.render_rays(eye.view(0), background)
 
-    def render_rays(self, rays: Rays, background: Float[Tensor, "3"] | None = None) -> Pixels:
+    def render_rays(self, rays: Rays, background: Float[Tensor, "3"] | None = None) -> RenderOutput:
         """What rays of any shape and device see, over the background; on the CPU."""
         seen = self.renderer.picture(self.field, rays.to(self.device)).cpu()
         behind = self.background if background is None else background.cpu()
-        return Pixels(seen.over(behind), seen.opacity, seen.depth)
+        return RenderOutput(seen.over(behind), seen.opacity, seen.depth)
 
     def describe(self) -> dict[str, Any]:
         """The metadata of the model file."""

@@ -23,7 +23,7 @@ from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import entry
 from polyfield.renderers.samplers import Density, Handover, Sampler, cell_of
-from polyfield.renderers.volume import Pixels, points
+from polyfield.renderers.volume import RenderOutput, points
 from polyfield.scenes.rays import Rays
 
 CHUNK = 1 << 17
@@ -132,7 +132,7 @@ class NerfaccSampler(Sampler):
             )
             return replace(found.keep(seen), marched=found.offsets.diff())
 
-    def some(
+    def next_intervals(
         self, rays: Rays, begin: Float[Tensor, "r"], limit: int, density: Density
     ) -> Intervals:
         """The next `limit` occupied intervals beyond t = begin."""
@@ -157,7 +157,7 @@ class NerfaccSampler(Sampler):
             intervals.vals[intervals.is_right],
         )
 
-    def known(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]] | None:
+    def occupied_points(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]] | None:
         """Middles of the occupied cells that were looked at, and their densities."""
         value = self.estimator.occs.view(self.estimator.binaries.shape[1:])
         cells = (self.estimator.binaries[0] & (value > 0)).nonzero()
@@ -166,11 +166,11 @@ class NerfaccSampler(Sampler):
         x = self.domain.inverse((cells + 0.5) / self.config.resolution)
         return x, value[cells.unbind(1)] / self.step
 
-    def something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
+    def is_occupied(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell is occupied."""
         return self.estimator.binaries[0][cell_of(x, self.domain, self.config.resolution)]
 
-    def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
+    def is_near_occupied(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell, or one that touches it, is occupied."""
         near = functional.max_pool3d(self.estimator.binaries.float(), 3, 1, 1)[0] > 0
         return near[cell_of(x, self.domain, self.config.resolution)]
@@ -204,7 +204,7 @@ class NerfaccSampler(Sampler):
 
 def composite(
     rgb: Float[Tensor, "n 3"], density: Float[Tensor, "n"], intervals: Intervals
-) -> Pixels:
+) -> RenderOutput:
     """Blend the samples of each ray front to back: `volume.composite` by nerfacc.
 
     Args:
@@ -225,7 +225,7 @@ def composite(
         )
     blended = nerfacc.accumulate_along_rays(weight, values, intervals.ray, intervals.n_rays)
     opacity = nerfacc.accumulate_along_rays(weight, None, intervals.ray, intervals.n_rays)[:, 0]
-    return Pixels(blended[:, :3], opacity, blended[:, 3] / opacity.detach().clamp(min=1e-6))
+    return RenderOutput(blended[:, :3], opacity, blended[:, 3] / opacity.detach().clamp(min=1e-6))
 
 
 def _packed(intervals: Intervals) -> Int64[Tensor, "r 2"]:

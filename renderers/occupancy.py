@@ -131,7 +131,7 @@ class OccupancySampler(Sampler):
             lit = found.keep(transmittance(seen, found) > self.config.prune)
             return replace(lit, marched=found.offsets.diff())
 
-    def some(
+    def next_intervals(
         self, rays: Rays, begin: Float[Tensor, "r"], limit: int, density: Density
     ) -> Intervals:
         """The next `limit` occupied intervals beyond t = begin."""
@@ -150,7 +150,7 @@ class OccupancySampler(Sampler):
             )
         )
 
-    def known(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]] | None:
+    def occupied_points(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]] | None:
         """Middles of the occupied cells, and their values; None where there are none."""
         cells = (self.occupied & self.value.isfinite()).nonzero()
         if not len(cells):
@@ -158,11 +158,11 @@ class OccupancySampler(Sampler):
         x = self.domain.inverse((cells + 0.5) / self.config.resolution)
         return x, self.value[tuple(cells.T)]
 
-    def something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
+    def is_occupied(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell is occupied."""
         return self.occupied[cell_of(x, self.domain, self.config.resolution)]
 
-    def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
+    def is_near_occupied(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell, or one that touches it, is occupied."""
         if self._near is None or self._near.device != self.occupied.device:
             near = functional.max_pool3d(self.occupied[None, None].float(), 3, 1, 1)

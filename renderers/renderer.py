@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from polyfield.fields.base import RadianceField
 from polyfield.renderers.samplers import Sampler
-from polyfield.renderers.volume import Pixels, composite, points
+from polyfield.renderers.volume import RenderOutput, composite, points
 from polyfield.scenes.rays import Rays
 
 OPAQUE = 1e-3
-"""Light left on a ray when a picture stops following it (instant-ngp 1e-4, KiloNeRF 1e-2)."""
+"""Light left on a ray when an image stops following it (instant-ngp 1e-4, KiloNeRF 1e-2)."""
 BATCH = 1 << 16
 """Rays rendered at once."""
 ROUND = 1 << 17
@@ -30,7 +30,7 @@ class VolumeRenderer(nn.Module):
 
     def forward(
         self, field: RadianceField, rays: Rays, generator: torch.Generator | None = None
-    ) -> tuple[Pixels, int]:
+    ) -> tuple[RenderOutput, int]:
         """Pixels of rays [r], with gradient, and the number of samples."""
         intervals = self.sampler(rays, field.density, generator)
         x, directions = points(rays, intervals)
@@ -38,7 +38,7 @@ class VolumeRenderer(nn.Module):
         return composite(sample.rgb, sample.density, intervals), len(intervals)
 
     @torch.no_grad()
-    def picture(self, field: RadianceField, rays: Rays) -> Pixels:
+    def picture(self, field: RadianceField, rays: Rays) -> RenderOutput:
         """Pixels of rays of any shape, without gradient, on the rays' device.
 
         In rounds, leaving out rays that have become opaque; the fewer remain, the further each
@@ -48,17 +48,17 @@ class VolumeRenderer(nn.Module):
         parts = [
             self._rounds(field, flat[slice(at, at + BATCH)]) for at in range(0, len(flat), BATCH)
         ]
-        whole = Pixels(*(torch.cat(c) for c in zip(*map(_tuple, parts), strict=True)))
+        whole = RenderOutput(*(torch.cat(c) for c in zip(*map(_tuple, parts), strict=True)))
         return whole.reshape(*rays.shape)
 
-    def _rounds(self, field: RadianceField, rays: Rays) -> Pixels:
+    def _rounds(self, field: RadianceField, rays: Rays) -> RenderOutput:
         color, depth = torch.zeros_like(rays.origins), torch.zeros_like(rays.near)
         light, begin = torch.ones_like(depth), torch.full_like(depth, -torch.inf)
         alive = torch.arange(len(rays), device=depth.device)
         while len(alive):
             limit = min(max(ROUND // len(alive), SHARE[0]), SHARE[1])
             live = rays[alive]
-            intervals = self.sampler.some(live, begin, limit, field.density)
+            intervals = self.sampler.next_intervals(live, begin, limit, field.density)
             x, directions = points(live, intervals)
             sample = field(x, directions)
             seen = composite(sample.rgb, sample.density, intervals)
@@ -72,8 +72,8 @@ class VolumeRenderer(nn.Module):
             begin = intervals.end[last[more]] if len(intervals) else begin[:0]
             alive = alive[more]
         opacity = 1 - light
-        return Pixels(color, opacity, depth / opacity.clamp(min=1e-6))
+        return RenderOutput(color, opacity, depth / opacity.clamp(min=1e-6))
 
 
-def _tuple(pixels: Pixels) -> tuple[Tensor, Float[Tensor, "n"], Float[Tensor, "n"]]:
+def _tuple(pixels: RenderOutput) -> tuple[Tensor, Float[Tensor, "n"], Float[Tensor, "n"]]:
     return pixels.color, pixels.opacity, pixels.depth

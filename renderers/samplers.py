@@ -59,7 +59,7 @@ class Sampler(nn.Module, ABC):
         """
 
     @abstractmethod
-    def some(
+    def next_intervals(
         self, rays: Rays, begin: Float[Tensor, "r"], limit: int, density: Density
     ) -> Intervals:
         """The first `limit` intervals of each ray beyond t = begin, without jitter.
@@ -67,15 +67,15 @@ class Sampler(nn.Module, ABC):
         For rendering in rounds.
         """
 
-    def known(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]] | None:
+    def occupied_points(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]] | None:
         """World points and the density seen there, if the sampler keeps such; else None."""
         return None
 
-    def something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
+    def is_occupied(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether there may be something at world points: elsewhere no sample is taken."""
         return torch.ones(len(x), dtype=torch.bool, device=x.device)
 
-    def near_something(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
+    def is_near_occupied(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether there may be something at world points, or next to them."""
         return torch.ones(len(x), dtype=torch.bool, device=x.device)
 
@@ -143,7 +143,7 @@ class UniformSampler(Sampler):
             jitter = uniform((len(rays), 1), generator, begin.device) - 0.5
         return self._intervals(begin, leave, jitter, self.samples)
 
-    def some(
+    def next_intervals(
         self, rays: Rays, begin: Float[Tensor, "r"], limit: int, density: Density
     ) -> Intervals:
         """The next `limit` of the ray's equal intervals."""

@@ -14,7 +14,7 @@ from polyfield.scenes.rays import Rays
 
 
 @dataclass
-class Pixels:
+class RenderOutput:
     """What rays see."""
 
     color: Float[Tensor, "*b 3"]
@@ -28,13 +28,13 @@ class Pixels:
         """The colour in front of a background."""
         return self.color + (1 - self.opacity[..., None]) * background
 
-    def cpu(self) -> Pixels:
+    def cpu(self) -> RenderOutput:
         """The same pixels on the CPU."""
-        return Pixels(self.color.cpu(), self.opacity.cpu(), self.depth.cpu())
+        return RenderOutput(self.color.cpu(), self.opacity.cpu(), self.depth.cpu())
 
-    def reshape(self, *shape: int) -> Pixels:
+    def reshape(self, *shape: int) -> RenderOutput:
         """The same pixels in another batch shape."""
-        return Pixels(
+        return RenderOutput(
             self.color.reshape(*shape, 3), self.opacity.reshape(shape), self.depth.reshape(shape)
         )
 
@@ -48,7 +48,7 @@ def points(rays: Rays, intervals: Intervals) -> tuple[Tensor, Tensor]:
 
 def composite(
     rgb: Float[Tensor, "n 3"], density: Float[Tensor, "n"], intervals: Intervals
-) -> Pixels:
+) -> RenderOutput:
     """Blend the samples of each ray front to back.
 
     Args:
@@ -58,7 +58,7 @@ def composite(
     """
     values = torch.cat([rgb, intervals.middle[:, None]], -1)
     blended, opacity = kernel.composite(values, density, intervals.length, intervals.offsets)
-    return Pixels(blended[:, :3], opacity, blended[:, 3] / opacity.detach().clamp(min=1e-6))
+    return RenderOutput(blended[:, :3], opacity, blended[:, 3] / opacity.detach().clamp(min=1e-6))
 
 
 def transmittance(density: Float[Tensor, "n"], intervals: Intervals) -> Float[Tensor, "n"]:

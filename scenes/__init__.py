@@ -16,7 +16,7 @@ from polyfield.scenes.demo.capture import Analytic
 from polyfield.scenes.formats.blender import Blender
 from polyfield.scenes.formats.transforms import Transforms
 from polyfield.scenes.rays import Rays
-from polyfield.scenes.signals.image import Picture, PictureFile
+from polyfield.scenes.signals.image import ImageFile, ImageSignal
 
 __all__ = [
     "Analytic",
@@ -26,8 +26,8 @@ __all__ = [
     "Capture",
     "FORMATS",
     "Format",
-    "Picture",
-    "PictureFile",
+    "ImageSignal",
+    "ImageFile",
     "Rays",
     "ReadOptions",
     "Scene",
@@ -37,26 +37,26 @@ __all__ = [
     "detect",
     "format_named",
     "open_capture",
-    "open_picture",
+    "open_image",
 ]
 
-SignalConfig = PictureFile
+SignalConfig = ImageFile
 """Every format of values at coordinates."""
 
 
-def open_picture(
+def open_image(
     source: str | os.PathLike[str] | np.ndarray,
     options: ReadOptions,
     config: SignalConfig | None = None,
-) -> Picture:
-    """Read a picture as a signal.
+) -> ImageSignal:
+    """Read an image as a signal.
 
     Args:
-        source: a file, "demo" for the built-in picture, or an array [h, w] or [h, w, 1-4].
+        source: a file, "demo" for the built-in image, or an array [h, w] or [h, w, 1-4].
         options: `downscale` applies.
         config: its format.
 
     Raises:
-        InputError: it can't be read, or isn't a picture.
+        InputError: it can't be read, or isn't an image.
     """
-    return (config or PictureFile()).build(source, options)
+    return (config or ImageFile()).build(source, options)

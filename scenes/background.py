@@ -36,7 +36,7 @@ def viewing_background(name: str) -> tuple[float, float, float]:
 
 
 def training_background(name: str) -> Float[Tensor, " 3"] | None:
-    """The colour behind the training pictures; None draws one for every ray."""
+    """The colour behind the training images; None draws one for every ray."""
     return None if name == "random" else torch.tensor(viewing_background(name))
 
 

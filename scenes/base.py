@@ -25,15 +25,15 @@ class ReadOptions:
     """What a user chooses about reading data, whatever its format."""
 
     downscale: int = 1
-    """Shrink pictures by this whole factor (exact block means; a remainder is cropped)."""
+    """Shrink images by this whole factor (exact block means; a remainder is cropped)."""
     strict: bool = False
-    """Make a missing picture an error, instead of skipping its frame with a warning."""
+    """Make a missing image an error, instead of skipping its frame with a warning."""
     test_every: int = 8
     """Every n-th frame is kept for the test where a format has no split of its own; 0: none."""
     bounds: tuple[float, float, float, float, float, float] | None = None
     """Box of the scene, xmin ymin zmin xmax ymax zmax, in the data's own frame; else automatic."""
     allow_outside: bool = False
-    """Also open pictures that lie outside the data folder: absolute paths, `..`, links."""
+    """Also open images that lie outside the data folder: absolute paths, `..`, links."""
     origin: tuple[float, float, float] | None = None
     """Point of the data's frame that rays are measured from: a model's own; else automatic."""
 
@@ -130,7 +130,7 @@ class Capture(ABC):
     color_space: ColorSpace
     """How the pixel values encode light."""
     frames_skipped: list[str]
-    """Pictures the data names but doesn't have."""
+    """Images the data names but doesn't have."""
     warnings: list[str]
     """One line each, for the user to see."""
 
@@ -159,7 +159,7 @@ class Capture(ABC):
     def regrouped(self, names: Mapping[str, Sequence[str]]) -> Capture:
         """The same data with splits of these views, whatever splits it has by itself.
 
-        What was held out stays so although pictures came, went or came back since.
+        What was held out stays so although images came, went or came back since.
 
         Args:
             names: those of the views of each split, train first.
@@ -174,12 +174,12 @@ class Capture(ABC):
         """Read the pixels of a split.
 
         Raises:
-            InputError: no such split, no views in it, or a picture that can't be read.
+            InputError: no such split, no views in it, or an image that can't be read.
         """
 
 
 class Signal(ABC):
-    """Values at coordinates, all of them known: a picture, a volume, a sound."""
+    """Values at coordinates, all of them known: an image, a volume, a sound."""
 
     bounds: Float[Tensor, "2 d"]
     """Lower and upper corner of the coordinates."""

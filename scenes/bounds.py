@@ -119,7 +119,7 @@ def automatic_bounds(cameras: Cameras) -> Float[Tensor, "2 3"]:
     """A cube around what the cameras look at.
 
     Cameras that look inward: the centre is the point nearest to all optical axes, and half the edge
-    is the median over the cameras of what the wider side of the picture sees at that point. Cameras
+    is the median over the cameras of what the wider side of the image sees at that point. Cameras
     that don't look at a common point (a walk, a panorama): a cube around the cameras themselves, of
     edge 2 where they all stand at one point.
 

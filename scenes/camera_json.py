@@ -66,7 +66,7 @@ def read_camera(
 
     Raises:
         InputError: a pose or lens that is impossible, missing, of a kind we don't have, or lengths
-            in pixels of a picture whose size isn't told.
+            in pixels of an image whose size isn't told.
     """
     _check_lens_kind({**shared, **frame}, where)
     values = _merged(frame, shared, where)
@@ -84,9 +84,9 @@ def read_camera(
     check_lens((width, height), (focal_x, focal_y), (cx, cy), (k1, k2, p1, p2), where)
     if not (0 <= cx <= width and 0 <= cy <= height):
         raise InputError(
-            f"cx cy inside the {width}x{height} picture of {where}",
+            f"cx cy inside the {width}x{height} image of {where}",
             f"{cx:g} {cy:g}",
-            "give w h cx cy and the focal length of one picture size",
+            "give w h cx cy and the focal length of one image size",
         )
     return Camera(pose, width, height, focal_x, focal_y, cx, cy, (k1, k2, p1, p2))
 
@@ -164,7 +164,7 @@ def is_set(value: object) -> bool:
 
 
 def _size(values: Mapping[str, Any], where: str, lens: Camera | None) -> tuple[int, int]:
-    """The picture size; that of `lens` where nothing is for a size of the file's own."""
+    """The image size; that of `lens` where nothing is for a size of the file's own."""
     width, height = number(values, "w", where), number(values, "h", where)
     if width is None and height is None and lens is not None:
         pixels = [key for key in (*LENGTHS, *CENTER) if key in values]
@@ -172,7 +172,7 @@ def _size(values: Mapping[str, Any], where: str, lens: Camera | None) -> tuple[i
             raise InputError(
                 f"w and h beside {pixels[0]} in {where}",
                 "neither",
-                "add the picture size that it is for; --size may still draw another",
+                "add the image size that it is for; --size may still draw another",
             )
         return lens.width, lens.height
     whole = width is not None and height is not None and width % 1 == 0 and height % 1 == 0
@@ -196,8 +196,8 @@ def _focal(
     """Focal lengths in pixels; lengths go before angles, one axis does for both.
 
     Raises:
-        InputError: no angle agrees with its length: one is for another picture size. One that
-            agrees is enough: BlenderNeRF writes the angle of a sensor that isn't the picture's.
+        InputError: no angle agrees with its length: one is for another image size. One that
+            agrees is enough: BlenderNeRF writes the angle of a sensor that isn't the image's.
     """
     found: list[float | None] = []
     wrong: list[str] = []
@@ -225,7 +225,7 @@ def _focal(
         raise InputError(
             f"a focal length that agrees with its angle at {width}x{height} in {where}",
             wrong[0],
-            "give w h and the focal length of one picture size",
+            "give w h and the focal length of one image size",
         )
     x, y = found
     return (x if x is not None else y), (y if y is not None else x)

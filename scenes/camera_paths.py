@@ -25,7 +25,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True, eq=False)
 class RunCameras:
-    """What a run knows about where it was seen from; no photographs are needed."""
+    """What a run knows about where it was seen from; no images are needed."""
 
     splits: Mapping[str, Sequence[Camera]]
     """Its cameras.json: cameras by split, at least one in train."""

@@ -1,7 +1,7 @@
 """Cameras: a pose and a pinhole with OpenCV distortion; pixels in, rays out.
 
 Poses are camera-to-world in OpenGL axes: x right, y up, the camera looks along -z. Pixel
-coordinates are (column, row) with the origin at the picture's upper left corner: the centre of the
+coordinates are (column, row) with the origin at the image's upper left corner: the centre of the
 first pixel is (0.5, 0.5).
 """
 
@@ -26,14 +26,14 @@ PROBE_ERROR = 1e-5
 
 @dataclass(frozen=True, eq=False, init=False)
 class Camera:
-    """One view: a pose, a picture size and a lens."""
+    """One view: a pose, an image size and a lens."""
 
     pose: Float[Tensor, "4 4"]
     """Camera-to-world, OpenGL axes, the user's frame and units; float64, since that may be UTM."""
     width: int
-    """Picture width in pixels."""
+    """ImageSignal width in pixels."""
     height: int
-    """Picture height in pixels."""
+    """ImageSignal height in pixels."""
     fl_x: float
     """Horizontal focal length in pixels."""
     fl_y: float
@@ -79,7 +79,7 @@ class Camera:
         )
 
     def resized(self, width: int, height: int) -> Camera:
-        """The same view at another picture size; the intrinsics scale along."""
+        """The same view at another image size; the intrinsics scale along."""
         x, y = width / self.width, height / self.height
         return Camera(
             self.pose,
@@ -126,7 +126,7 @@ class Cameras:
     center: Float[Tensor, "n 2"]
     """Optical axis in pixels: column, row."""
     size: Int64[Tensor, "n 2"]
-    """Picture size in pixels: width, height."""
+    """ImageSignal size in pixels: width, height."""
     distortion: Float[Tensor, "n 4"]
     """OpenCV's k1, k2, p1, p2."""
     near: float = 0.0
@@ -215,7 +215,7 @@ class Cameras:
         )
 
     def rays(self, camera: Int64[Tensor, " m"], pixel: Float[Tensor, "m 2"]) -> Rays:
-        """Rays through points of the pictures.
+        """Rays through points of the images.
 
         Args:
             camera: number of the view of each ray.
@@ -263,7 +263,7 @@ class Cameras:
 
 
 def _undistortion_steps(cameras: Cameras) -> int:
-    """Newton steps that undo all lenses, probed on a grid over each picture."""
+    """Newton steps that undo all lenses, probed on a grid over each image."""
     if not bool((cameras.distortion != 0).any()):
         return 0
     focal, center = cameras.focal.cpu().double(), cameras.center.cpu().double()
@@ -280,7 +280,7 @@ def _undistortion_steps(cameras: Cameras) -> int:
     if not bool(good.all()):
         worst = distortion[int((~good).nonzero()[0])].tolist()
         raise InputError(
-            "a lens distortion that can be undone over the whole picture",
+            "a lens distortion that can be undone over the whole image",
             "k1 k2 p1 p2 = "
             + " ".join(f"{value:.4g}" for value in worst)
             + ", which folds it over",

@@ -28,8 +28,8 @@ def format_named(name: str) -> Format:
         InputError: there is none.
     """
     if name not in FORMATS:
-        mend = nearest(name, FORMATS, "pick one of them")
-        raise InputError(f"a format: {', '.join(FORMATS)}", repr(name), mend)
+        hint = nearest(name, FORMATS, "pick one of them")
+        raise InputError(f"a format: {', '.join(FORMATS)}", repr(name), hint)
     return FORMATS[name]
 
 

@@ -119,9 +119,9 @@ def check_lens(
     """
     if min(size) < 1:
         raise InputError(
-            f"a picture size of at least 1x1 in {where}",
+            f"an image size of at least 1x1 in {where}",
             f"{size[0]}x{size[1]}",
-            "give the size of the picture in pixels",
+            "give the size of the image in pixels",
         )
     numbers = (*focal, *center, *distortion)
     if len(numbers) != 8 or not all(math.isfinite(value) for value in numbers):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def srgb_from_linear(linear: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """The sRGB curve (IEC 61966-2-1): proportional to light -> as pictures store it.
+    """The sRGB curve (IEC 61966-2-1): proportional to light -> as images store it.
 
     Negative values follow the straight part; values above 1 follow the curve on.
     """

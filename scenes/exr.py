@@ -1,4 +1,4 @@
-"""OpenEXR <-> arrays: one flat picture of R G B or Y, with or without A, in its display window.
+"""OpenEXR <-> arrays: one flat image of R G B or Y, with or without A, in its display window.
 
 What is stored beside it (other channels, other parts) is named; what can't be read without a loss
 (luminance with chroma, subsampled or whole-number channels, deep pixels) is refused.
@@ -41,7 +41,7 @@ class _Window:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where in the file the picture is."""
+    """Where in the file the image is."""
 
     part: int
     channels: list[str]
@@ -55,7 +55,7 @@ def exr_info(path: AnyPath) -> ImageInfo:
     """What the headers say.
 
     Raises:
-        InputError: no picture that can be read without a loss.
+        InputError: no image that can be read without a loss.
     """
     layout = _layout(path)
     height, width = layout.display.size
@@ -72,7 +72,7 @@ def exr_info(path: AnyPath) -> ImageInfo:
 
 
 def read_exr(path: AnyPath) -> np.ndarray:
-    """The picture in its display window, [h, w, c] of float16 or float32; 0 outside its data.
+    """The image in its display window, [h, w, c] of float16 or float32; 0 outside its data.
 
     Raises:
         InputError: as `exr_info`.
@@ -122,7 +122,7 @@ def _layout(path: AnyPath) -> _Layout:
         names = [str(header.get("name", number)) for number, header in enumerate(headers)]
     if any(h["type"] in (OpenEXR.deepscanline, OpenEXR.deeptile) for h in headers):
         got = "deep pixels, several samples each"
-        raise InputError(f"a flat picture in {shown(path)}", got, "flatten it")
+        raise InputError(f"a flat image in {shown(path)}", got, "flatten it")
     stored = [[channel.name for channel in header["channels"]] for header in headers]
     colored = [i for i, names_ in enumerate(stored) if _color(names_)]
     if len(colored) > 1:
@@ -138,7 +138,7 @@ def _layout(path: AnyPath) -> _Layout:
             raise _subsampled(path)
     data, display = _window(headers[part], "dataWindow"), _window(headers[part], "displayWindow")
     if min(*data.size, *display.size) < 1:
-        raise InputError(f"a picture with pixels in {shown(path)}", "an empty window", "mend it")
+        raise InputError(f"an image with pixels in {shown(path)}", "an empty window", "mend it")
     bytes_read = sum(
         4 * len(header["channels"]) * height * width
         for header in headers

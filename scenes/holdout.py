@@ -1,4 +1,4 @@
-"""Pixels of a picture kept from training, so that a field is judged on what it never saw."""
+"""Pixels of an image kept from training, so that a field is judged on what it never saw."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_holdout(holdout: str) -> None:
 def kept_pixels(width: int, height: int, holdout: str) -> Int64[Tensor, "n"] | None:
     """Numbers, row by row, of the pixels to learn from; None for all of them.
 
-    Which pixels those are depends on the size of the picture and on `holdout` alone, so that every
+    Which pixels those are depends on the size of the image and on `holdout` alone, so that every
     field and every seed is judged on the same ones.
 
     Args:

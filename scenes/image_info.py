@@ -1,4 +1,4 @@
-"""What is known of a picture file before its pixels are read, and how they are turned."""
+"""What is known of an image file before its pixels are read, and how they are turned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AnyPath = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What the first bytes of a picture say."""
+    """What the first bytes of an image say."""
 
     width: int
     """Columns, as stored."""
@@ -37,16 +37,16 @@ class ImageInfo:
 
 def damaged(path: AnyPath, why: str) -> InputError:
     """The error of a file that starts well."""
-    return InputError(f"a picture at {shown(path)}", f"a damaged file ({why})", MEND_FILE)
+    return InputError(f"an image at {shown(path)}", f"a damaged file ({why})", MEND_FILE)
 
 
 def several(path: AnyPath, count: str) -> InputError:
-    """The error of a file with more than one picture."""
-    return InputError(f"one picture in {shown(path)}", count, "save the one you mean by itself")
+    """The error of a file with more than one image."""
+    return InputError(f"one image in {shown(path)}", count, "save the one you mean by itself")
 
 
 def unsupported(path: AnyPath, what: str) -> InputError:
-    """The error of a picture of a kind that would lose bits or change its meaning."""
+    """The error of an image of a kind that would lose bits or change its meaning."""
     expected = f"8 or 16 bits a channel, or floats, in {shown(path)}"
     return InputError(expected, what, "save it as PNG or EXR")
 

@@ -2,7 +2,7 @@
 
 PNG goes through imagecodecs, EXR through OpenEXR, TIFF of 16 bits or floats through libtiff, the
 rest through a few of Pillow's readers, 8 bits. What can't be read without losing bits, channels or
-pictures is refused, or named in `ImageInfo.notes`. `read_image` applies no EXIF orientation: poses
+images is refused, or named in `ImageInfo.notes`. `read_image` applies no EXIF orientation: poses
 of a capture belong to the pixels as they are stored; `read_upright` does.
 """
 
@@ -38,17 +38,17 @@ __all__ = [
 ]
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".exr", ".PNG", ".JPG", ".JPEG", ".EXR")
-"""Endings tried, in this order, for a picture named without one."""
+"""Endings tried, in this order, for an image named without one."""
 BOMB, RATIO = 1 << 28, 1500
-"""A picture that unpacks to more bytes than BOMB and RATIO times its file is refused: deflate makes
+"""An image that unpacks to more bytes than BOMB and RATIO times its file is refused: deflate makes
 a thousand of one."""
 
 
 def read_info(path: AnyPath) -> ImageInfo:
-    """Size and kind of a picture, without decoding it.
+    """Size and kind of an image, without decoding it.
 
     Raises:
-        InputError: no such file, not a picture, several, or one that would lose bits.
+        InputError: no such file, not an image, several, or one that would lose bits.
     """
     with _reading(path) as start:
         if start.startswith(png.MAGIC):
@@ -62,7 +62,7 @@ def read_info(path: AnyPath) -> ImageInfo:
 
 
 def read_image(path: AnyPath) -> np.ndarray:
-    """Read a picture in its stored type, its rows as they are stored.
+    """Read an image in its stored type, its rows as they are stored.
 
     Args:
         path: PNG (8, 16 bits; palettes become RGB or RGBA), EXR (half, float), TIFF (8, 16 bits,
@@ -93,22 +93,22 @@ def read_image(path: AnyPath) -> np.ndarray:
 
 
 def check_decoded(path: AnyPath, info: ImageInfo) -> None:
-    """Raise where a picture unpacks to more than the memory, or than an honest file would.
+    """Raise where an image unpacks to more than the memory, or than an honest file would.
 
     Raises:
         InputError: more than is free; or more than `BOMB` bytes and `RATIO` times the file.
     """
     stored = max(os.path.getsize(path), 1)
-    most, mend = max(BOMB, RATIO * stored), "shrink it with another program"
+    most, hint = max(BOMB, RATIO * stored), "shrink it with another program"
     size = f"{info.width}x{info.height} pixels"
     if info.decoded > most:
         allowed = f"at most {as_size(most)} of memory for the {as_size(stored)} of {shown(path)}"
-        raise InputError(allowed, f"{size}, {as_size(info.decoded)}", mend)
-    check_memory(f"{size} of {shown(path)}", info.decoded, mend)
+        raise InputError(allowed, f"{size}, {as_size(info.decoded)}", hint)
+    check_memory(f"{size} of {shown(path)}", info.decoded, hint)
 
 
 def read_upright(path: AnyPath) -> tuple[np.ndarray, ImageInfo]:
-    """Read a picture as viewers show it, turned by its EXIF orientation; and what its header says.
+    """Read an image as viewers show it, turned by its EXIF orientation; and what its header says.
 
     Raises:
         InputError: as `read_image`.
@@ -118,7 +118,7 @@ def read_upright(path: AnyPath) -> tuple[np.ndarray, ImageInfo]:
 
 
 def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:
-    """Write a picture so that no half of it can ever be seen under its name.
+    """Write an image so that no half of it can ever be seen under its name.
 
     Args:
         path: .png (uint8, uint16), .jpg (uint8, 1 or 3 channels) or .exr (float16, float32).
@@ -152,24 +152,22 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:
 @contextlib.contextmanager
 def _reading(path: AnyPath) -> Iterator[bytes]:
     """The first bytes of a file; what a decoder raises becomes one InputError naming it."""
-    with open_file(path, "a picture") as file:
+    with open_file(path, "an image") as file:
         start = file.read(64)
     if not start:
-        raise InputError(f"a picture at {shown(path)}", "an empty file", MEND_FILE)
+        raise InputError(f"an image at {shown(path)}", "an empty file", MEND_FILE)
     try:
         yield start
     except InputError:
         raise
     except MemoryError:
-        mend = "shrink it with another program"
-        raise InputError(
-            f"a picture at {shown(path)}", "more than the memory holds", mend
-        ) from None
+        hint = "shrink it with another program"
+        raise InputError(f"an image at {shown(path)}", "more than the memory holds", hint) from None
     except Exception as error:  # decoders raise whatever they like on damaged files
         text = one_line(error)
         if "cannot identify" in text:
-            got = "a file that isn't a picture"
-            raise InputError(f"a picture at {shown(path)}", got, _mend(start)) from None
+            got = "a file that isn't an image"
+            raise InputError(f"an image at {shown(path)}", got, _mend(start)) from None
         raise damaged(path, text) from None
 
 

@@ -55,11 +55,11 @@ def orbit(cameras: Sequence[Camera], bounds: Float[Tensor, "2 3"], frames: int) 
 def up_of(poses: Float[Tensor, "n 4 4"], center: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
     """The direction that is up for cameras around something.
 
-    That is the mean of the pictures' up, unless the pictures lie on their sides, as those of a
+    That is the mean of the images' up, unless the images lie on their sides, as those of a
     phone held upright do whose files are landscape. Who walks around a thing keeps one axis of the
-    camera level: seen from all sides, that axis spans a plane. Usually it is the pictures' right;
+    camera level: seen from all sides, that axis spans a plane. Usually it is the images' right;
     where it is their up, the true up is across that plane. Its sign is that of the cameras' side
-    of the centre, else pictures' left, where phones have it.
+    of the centre, else images' left, where phones have it.
 
     Args:
         poses: Camera-to-world, OpenGL axes, float64.

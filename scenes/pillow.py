@@ -1,4 +1,4 @@
-"""Pictures of 8 bits through Pillow: JPEG, WebP, BMP, GIF, TIFF ... and no other of its readers.
+"""Images of 8 bits through Pillow: JPEG, WebP, BMP, GIF, TIFF ... and no other of its readers.
 
 Pillow would hand PostScript to another program, and cut what has more than 8 bits.
 """
@@ -43,13 +43,13 @@ def pillow_info(path: AnyPath) -> ImageInfo:
     """What the header says.
 
     Raises:
-        InputError: several pictures, or one that would lose bits.
+        InputError: several images, or one that would lose bits.
     """
     with _opened(path) as image:
         mode = _mode(image, path)
         notes = []
         if image.format == "MPO":  # a JPEG with its preview, depth or gain map
-            notes.append(f"of {shown(path)}, which holds several pictures, the first is read")
+            notes.append(f"of {shown(path)}, which holds several images, the first is read")
         elif _is_several(image):
             raise several(path, "an animation, or several pages")
         if image.mode == "CMYK":
@@ -90,13 +90,13 @@ def write_jpeg(array: np.ndarray, path: Path) -> None:
 
 @contextlib.contextmanager
 def _opened(path: AnyPath) -> Iterator[Image.Image]:
-    """A file in Pillow, without warnings and without its limit: large pictures are a use of ours.
+    """A file in Pillow, without warnings and without its limit: large images are a use of ours.
 
     Who reads the pixels has asked for the memory before.
     """
     from PIL import Image
 
-    with open_file(path, "a picture") as file:
+    with open_file(path, "an image") as file:
         _check_bits(file.read(_START), path)
         file.seek(0)
         limit = Image.MAX_IMAGE_PIXELS
@@ -149,5 +149,5 @@ def _is_several(image: Image.Image) -> bool:
 def _orientation(image: Image.Image) -> int:
     try:
         return orientation_of(image.getexif().get(_ORIENTATION))
-    except Exception:  # damaged notes about a picture are no damage to the picture
+    except Exception:  # damaged notes about an image are no damage to the image
         return 1

@@ -31,7 +31,7 @@ def png_info(path: AnyPath) -> ImageInfo:
     Raises:
         InputError: no PNG header, or an animation.
     """
-    with open_file(path, "a picture") as file:
+    with open_file(path, "an image") as file:
         start = file.read(33)
         if len(start) < 33 or start[12:16] != b"IHDR" or start[25] not in _CHANNELS:
             raise damaged(path, "no PNG header")
@@ -59,7 +59,7 @@ def read_png(path: AnyPath) -> np.ndarray:
     """All pixels, uint8 or uint16; palettes become colours, a transparent colour alpha."""
     import imagecodecs
 
-    content = read_bytes(path, "a picture")
+    content = read_bytes(path, "an image")
     with quiet_stderr():
         return imagecodecs.png_decode(content)
 
@@ -92,5 +92,5 @@ def _orientation(exif: bytes) -> int:
     try:
         tags.load(exif)
         return orientation_of(tags.get(0x0112))
-    except Exception:  # damaged notes about a picture are no damage to the picture
+    except Exception:  # damaged notes about an image are no damage to the image
         return 1

@@ -16,7 +16,7 @@ from polyfield.scenes.cameras import Cameras
 CROSSING = 0.25
 """Optical axes meet if they pass their common point within this share of its distance (median)."""
 PROBES = 9
-"""Rays along each side of a picture that are sent at a box."""
+"""Rays along each side of an image that are sent at a box."""
 CAMERAS = 64
 """Cameras that are asked, evenly spread."""
 HARDLY = 0.01
@@ -28,7 +28,7 @@ def suspicious_poses(cameras: Cameras, has_alpha: Callable[[], bool], path: str)
 
     Args:
         cameras: those of the training split.
-        has_alpha: whether the pictures show a thing in front of nothing; asked only on suspicion.
+        has_alpha: whether the images show a thing in front of nothing; asked only on suspicion.
         path: the data, for the line.
     """
     if len(cameras) < 3:
@@ -57,7 +57,7 @@ def suspicious_poses(cameras: Cameras, has_alpha: Callable[[], bool], path: str)
 
 
 def check_box(cameras: Cameras, bounds: Tensor, unbounded: bool, options: ReadOptions) -> list[str]:
-    """At most one line on a user's box that hardly any ray of the pictures meets.
+    """At most one line on a user's box that hardly any ray of the images meets.
 
     Raises:
         InputError: none does, and there is nothing outside of it to learn.
@@ -74,11 +74,11 @@ def check_box(cameras: Cameras, bounds: Tensor, unbounded: bool, options: ReadOp
     if share == 0 and not unbounded:
         raise InputError(
             "bounds that some pixel sees",
-            f"{given}, which no ray of the training pictures meets",
+            f"{given}, which no ray of the training images meets",
             f"give them in the data's own frame: its cameras are between {where[0]} and {where[1]}",
         )
     return [
-        f"the bounds {given} are met by {share:.1%} of the rays of the training pictures (cameras"
+        f"the bounds {given} are met by {share:.1%} of the rays of the training images (cameras"
         f" between {where[0]} and {where[1]}): are they in the data's own frame?"
     ]
 

@@ -32,7 +32,7 @@ _PAGES = 1000
 
 @dataclass(frozen=True)
 class Tiff:
-    """What the tags say of the only picture of a file."""
+    """What the tags say of the only image of a file."""
 
     width: int
     height: int
@@ -56,7 +56,7 @@ class Tiff:
         return self.bits <= 8 and self.kind == _UINT
 
     def info(self) -> ImageInfo:
-        """The picture as the rest knows it; of one that is not for Pillow."""
+        """The image as the rest knows it; of one that is not for Pillow."""
         return ImageInfo(
             self.width,
             self.height,
@@ -72,9 +72,9 @@ def tiff_layout(path: AnyPath) -> Tiff:
     """The tags of a TIFF.
 
     Raises:
-        InputError: several pictures, or values that can't be read without a loss.
+        InputError: several images, or values that can't be read without a loss.
     """
-    with open_file(path, "a picture") as file:
+    with open_file(path, "an image") as file:
         pages = _directories(file, path)
     whole = [tags for tags in pages if not tags.get(254, (0,))[0] & 1]  # no thumbnails
     if len(whole) > 1:
@@ -107,7 +107,7 @@ def read_tiff(path: AnyPath, layout: Tiff) -> np.ndarray:
     """
     import imagecodecs
 
-    content = read_bytes(path, "a picture")
+    content = read_bytes(path, "an image")
     with quiet_stderr():
         array = np.asarray(imagecodecs.tiff_decode(content))
     if layout.planar and array.ndim == 3:
@@ -141,7 +141,7 @@ def _check(found: Tiff, alike: bool, path: AnyPath) -> None:
 
 
 def _directories(file: BinaryIO, path: AnyPath) -> list[dict[int, tuple[int, ...]]]:
-    """The whole-number tags of each picture of the file."""
+    """The whole-number tags of each image of the file."""
     head = file.read(16)
     order, big = "<" if head[:2] == b"II" else ">", head[2:4] in (b"+\0", b"\0+")
     count, offset, entry = ("Q", "Q", 20) if big else ("H", "I", 12)
@@ -162,7 +162,7 @@ def _directories(file: BinaryIO, path: AnyPath) -> list[dict[int, tuple[int, ...
     except (struct.error, OSError, OverflowError, ValueError):
         raise damaged(path, "its directory is cut short") from None
     if not found:
-        raise damaged(path, "no picture in it")
+        raise damaged(path, "no image in it")
     return found
 
 

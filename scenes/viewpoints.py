@@ -1,4 +1,4 @@
-"""One view made into another: moved, at another picture size, looking at something."""
+"""One view made into another: moved, at another image size, looking at something."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from polyfield.scenes.axes import across
 from polyfield.scenes.cameras import Camera
 
 MAX_SIDE = 65536
-"""Longest side of a picture, in pixels."""
+"""Longest side of an image, in pixels."""
 MAX_FRAMES = 100_000
 """Most frames of a path: an hour at 30 a second."""
 BYTES_PER_PIXEL = 128
-"""What drawing a picture holds at once for each pixel: rays, colour, depth, opacity, copies."""
+"""What drawing an image holds at once for each pixel: rays, colour, depth, opacity, copies."""
 
 
 def sized(camera: Camera, width: int, height: int) -> Camera:
-    """The same view at another picture size, pixels kept square.
+    """The same view at another image size, pixels kept square.
 
-    All of the old picture stays in sight; where the sides' ratio differs, more is seen beside it.
+    All of the old image stays in sight; where the sides' ratio differs, more is seen beside it.
     """
     scale = min(width / camera.width, height / camera.height)
     return Camera(
@@ -66,10 +66,10 @@ def unit(vector: Float[Tensor, " 3"], otherwise: Float[Tensor, " 3"]) -> Float[T
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """A picture size in words, such as 640x480.
+    """An image size in words, such as 640x480.
 
     Raises:
-        InputError: not two numbers, or a picture that can't be drawn here.
+        InputError: not two numbers, or an image that can't be drawn here.
     """
     found = re.fullmatch(r"([0-9]{1,9})[xX×]([0-9]{1,9})", text.strip())
     if not found:
@@ -80,7 +80,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def check_size(width: int, height: int, where: str) -> None:
-    """Raise for a picture that is empty or that this machine can't hold.
+    """Raise for an image that is empty or that this machine can't hold.
 
     Args:
         width: In pixels.
@@ -99,7 +99,7 @@ def check_size(width: int, height: int, where: str) -> None:
     need, have = width * height * BYTES_PER_PIXEL, _memory()
     if need > have:
         raise InputError(
-            f"a picture size in {where} that fits in memory, {have / 1e9:.3g} GB here",
+            f"an image size in {where} that fits in memory, {have / 1e9:.3g} GB here",
             f"{width}x{height}, which needs {need / 1e9:.3g} GB",
             "choose a smaller one",
         )

@@ -86,7 +86,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """The folder of real captures and pictures; a test without it is skipped."""
+    """The folder of real captures and images; a test without it is skipped."""
     given = os.environ.get("POLYFIELD_DATA")
     path = Path(given) if given else ROOT.parent / "shared" / "data"
     if not path.is_dir():

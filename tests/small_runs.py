@@ -22,12 +22,12 @@ from polyfield.fields.kilo import KiloBank
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.voxels import Voxels
 from polyfield.renderers.model import RadianceModel, SceneInfo, SignalInfo, SignalModel
-from polyfield.scenes import open_picture
+from polyfield.scenes import open_image
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.color import from_float
 from polyfield.scenes.demo.capture import Analytic
 from polyfield.scenes.images import write_image
-from polyfield.scenes.signals.image import Picture
+from polyfield.scenes.signals.image import ImageSignal
 from polyfield.training.loop import Fit
 
 CPU = torch.device("cpu")
@@ -73,10 +73,10 @@ def info(width: int, height: int) -> SignalInfo:
     return SignalInfo("image", (width, height), extent, 3, {"color_space": "srgb"})
 
 
-def picture() -> Picture:
+def picture() -> ImageSignal:
     """16x12 pixels of noise."""
     numbers = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    return open_picture(numbers, ReadOptions())
+    return open_image(numbers, ReadOptions())
 
 
 def scene(run: ScenePreset, device: torch.device) -> tuple[RadianceModel, Fit]:
@@ -90,7 +90,7 @@ def scene(run: ScenePreset, device: torch.device) -> tuple[RadianceModel, Fit]:
 
 
 def image(run: SignalPreset, device: torch.device) -> tuple[SignalModel, Fit]:
-    """A model of `picture` and its loop."""
+    """A model of `image` and its loop."""
     torch.manual_seed(0)
     pixels = picture().to(device)
     model = SignalModel(run.field, info(pixels.width, pixels.height)).to(device)

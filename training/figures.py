@@ -1,4 +1,4 @@
-"""Pictures of a run: target beside prediction beside error, and the training curve."""
+"""Images of a run: target beside prediction beside error, and the training curve."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def write_curve(
 
 
 def to_bytes(picture: Float[Tensor, "h w c"], linear: bool) -> np.ndarray:
-    """A picture of values in [0, 1] as 8-bit RGB."""
+    """An image of values in [0, 1] as 8-bit RGB."""
     return _bytes(_seen(picture, linear))
 
 
@@ -114,7 +114,7 @@ def _seen(picture: Float[Tensor, "h w c"], linear: bool) -> Float[Tensor, "h w 3
 
 
 def _paneled(picture: Float[Tensor, "h w 3"]) -> Float[Tensor, "h2 w2 3"]:
-    """A picture at the size of a panel: large ones reduced by area, tiny ones in whole blocks."""
+    """An image at the size of a panel: large ones reduced by area, tiny ones in whole blocks."""
     size = max(picture.shape[:2])
     low, high = PANEL_SIZES
     if size < low:

@@ -393,7 +393,7 @@ def _measured(
     reporter.say("measuring")
     with clock.phase("evaluation"):
         measured = learner.measure(model, data, "test", reporter)
-    with clock.phase("pictures"):
+    with clock.phase("images"):
         write_preview(run.file("preview.png"), measured.examples, measured.linear)
         metric = learner.metric
         write_curve(run.file("curve.png"), history.rows, metric, measured.scores[metric.name])

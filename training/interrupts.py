@@ -32,10 +32,11 @@ class Stop:
             KeyboardInterrupt: Ctrl-C.
             SystemExit: SIGTERM, with code 143; SIGHUP, with code 129.
         """
-        if self._signal == signal.SIGINT:
+        number, self._signal = self._signal, None
+        if number == signal.SIGINT:
             raise KeyboardInterrupt
-        if self._signal is not None:
-            raise SystemExit(128 + self._signal)
+        if number is not None:
+            raise SystemExit(128 + number)
 
 
 @contextmanager

@@ -259,7 +259,7 @@ class Fit:
         if rewinds > TRIES:
             raise FitError(
                 f"expected finite training; got {wrong} not finite after {TRIES} rewinds; "
-                "lower fit.rates or look for damaged pictures"
+                "lower fit.rates or look for damaged images"
             )
         self.load_state({name: tensor.clone() for name, tensor in self._good.items()})
         self.progress.rewinds, self.progress.rate_scale, self.progress.seconds = (

@@ -2,7 +2,7 @@
 
 `config.yaml` what was asked; `model.safetensors` the model; `state.safetensors` one checkpoint;
 `cameras.json` poses and lenses; `metrics.json` what was measured, written last; `log/` TensorBoard;
-`preview.png`, `curve.png`, and for pictures `prediction.*`; a distilled run has its `report.*`.
+`preview.png`, `curve.png`, and for images `prediction.*`; a distilled run has its `report.*`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How near a picture is to its target: PSNR and SSIM, as papers report them."""
+"""How near an image is to its target: PSNR and SSIM, as papers report them."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def ssim(pred: Float[Tensor, "h w c"], target: Float[Tensor, "h w c"]) -> float:
         target: The same shape.
 
     Returns:
-        At most 1, where the two are equal. NaN for a picture smaller than a window.
+        At most 1, where the two are equal. NaN for an image smaller than a window.
     """
     assert pred.shape == target.shape, (pred.shape, target.shape)
     # Slow to import, and only evaluation needs it.

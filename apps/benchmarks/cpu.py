@@ -1,4 +1,4 @@
-"""`polyfield bench` on a CPU: kernels and a picture's step against plain torch."""
+"""`polyfield bench` on a CPU: kernels and an image's step against plain torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.kernels import mlp
 from polyfield.fields.networks.linear import Linear
-from polyfield.scenes import open_picture
+from polyfield.scenes import open_image
 from polyfield.scenes.base import ReadOptions
 from polyfield.training.loop import Fit, FitConfig
 from polyfield.training.objectives.regression import Regression
@@ -96,8 +96,8 @@ def wide_linear() -> Iterator[Row]:
 
 
 def image_step() -> Iterator[Row]:
-    """One training step of a picture; the reference is plain torch with torch's Adam."""
-    picture = open_picture("demo", ReadOptions())
+    """One training step of an image; the reference is plain torch with torch's Adam."""
+    picture = open_image("demo", ReadOptions())
     grid = HashGrid(levels=16, features=2, log2_size=15, finest_resolution=picture.width // 2)
 
     def field() -> Any:

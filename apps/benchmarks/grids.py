@@ -30,7 +30,7 @@ def _sampled(x: Tensor, grid: Tensor, align: bool) -> Tensor:
     """grid_sample of a grid [C, R, ..., R] at x [n, k] in [-1,1]: [n, C]."""
     n, k = x.shape
     if k == 1:
-        # A line is a picture of one column.
+        # A line is an image of one column.
         grid, x, k = grid[..., None], torch.cat([torch.zeros_like(x), x], -1), 2
     found = grid_sample(grid[None], x.view(1, n, *[1] * (k - 1), k), align_corners=align)
     return found.reshape(grid.shape[0], n).T

@@ -27,7 +27,7 @@ from polyfield.training.objectives.photometric import Photometric
 from polyfield.training.watchers.console import Reporter
 
 TRAINING = 15.0
-"""Seconds a scene trains before its steps and pictures are timed."""
+"""Seconds a scene trains before its steps and images are timed."""
 BUDGETS = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0, 120.0)
 """Seconds tried one after the other until a fit reaches GOAL."""
 GOAL = 30.0

@@ -29,13 +29,13 @@ from polyfield.errors import InputError
 from polyfield.ranges import Range
 from polyfield.renderers.exports import exporter_of
 from polyfield.renderers.model import SignalInfo, SignalModel, TaggedSignal
-from polyfield.scenes import open_picture
+from polyfield.scenes import open_image
 from polyfield.scenes.background import viewing_background
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.color import from_float
 from polyfield.scenes.holdout import check_holdout, kept_pixels
 from polyfield.scenes.images import write_image
-from polyfield.scenes.signals.image import Picture
+from polyfield.scenes.signals.image import ImageSignal
 from polyfield.scenes.viewpoints import parse_size
 from polyfield.training.distillation.methods import Values
 from polyfield.training.figures import to_bytes
@@ -65,7 +65,7 @@ class ImageRead:
 class ImageData:
     """An image, and which of its pixels may be learned from."""
 
-    image: Picture
+    image: ImageSignal
     """All of it."""
     kept: Tensor | None
     """Numbers of the pixels to learn from; None for all."""
@@ -129,7 +129,7 @@ class Image(Task[ImageData, SignalModel]):
     def open(self, source: str | os.PathLike[str] | np.ndarray, training: bool = True) -> ImageData:
         """Read an image: a file, "demo", or an array [h, w] or [h, w, 1-4]."""
         viewing_background(self.background)
-        image = open_picture(source, ReadOptions(self.read.downscale))
+        image = open_image(source, ReadOptions(self.read.downscale))
         height, width, channels = image.pixels.shape
         name = "array" if isinstance(source, np.ndarray) else os.fspath(source)
         summary = f"{image.name}: {width}x{height}, {channels} channels of {image.dtype.name}"
@@ -231,7 +231,7 @@ class Image(Task[ImageData, SignalModel]):
         (ours, seconds), (truth, seconds_teacher) = timed(model), timed(theirs)
         # The teacher's image, stored as images of its colour space are.
         kind = np.dtype(np.uint8 if _space(model) == "srgb" else np.float32)
-        seen = Picture("teacher", from_float(truth.numpy(), kind))
+        seen = ImageSignal("teacher", from_float(truth.numpy(), kind))
         near = measure_image(ours, seen, viewing_background(self.background))
         return Fidelity(near.scores, near.examples, seconds, seconds_teacher)
 

@@ -1,4 +1,4 @@
-"""Named starting points for pictures. A new preset is a function here and a line in the list below.
+"""Named starting points for images. A new preset is a function here and a line in the list below.
 
 Numbers are those of the paper or released code; what a CPU's budget changes is said beside it.
 """
@@ -36,7 +36,7 @@ from polyfield.training.objectives.regression import Regression
 
 
 def _hash() -> SignalPreset:
-    """Instant-ngp's picture network with a table that fits a CPU's caches."""
+    """Instant-ngp's image network with a table that fits a CPU's caches."""
     grid = HashGrid(levels=16, features=2, log2_size=16, base_resolution=16, finest_resolution=512)
     return SignalPreset(Coordinate(grid), Regression(batch=16384))
 
@@ -58,7 +58,7 @@ def _fourier() -> SignalPreset:
 
 
 def _sape() -> SignalPreset:
-    """SAPE's picture task: sigma 20, 128^2 cells, eps 1e-3; 32 blocks in place of 256.
+    """SAPE's image task: sigma 20, 128^2 cells, eps 1e-3; 32 blocks in place of 256.
 
     Its 5000 steps of all pixels are small batches too. Layers start as tiny-cuda-nn's do, not as
     PyTorch's; so do those it is compared with in the benchmarks.
@@ -68,7 +68,7 @@ def _sape() -> SignalPreset:
 
 
 def _cam() -> SignalPreset:
-    """CAM's picture network: grids at ten times the rate, both falling at 1/2 and 3/4 of the time.
+    """CAM's image network: grids at ten times the rate, both falling at 1/2 and 3/4 of the time.
 
     Its 2000 steps of all pixels are small batches too.
     """
@@ -90,7 +90,7 @@ def _adam(rate: float) -> FitConfig:
 def _network(network: NetworkConfig, rate: float) -> SignalPreset:
     """A network on coordinates in [-1,1].
 
-    Published with steps on the whole picture, of which a CPU does one in seconds: 4096 pixels and
+    Published with steps on the whole image, of which a CPU does one in seconds: 4096 pixels and
     many steps are better in the same time.
     """
     return SignalPreset(
@@ -104,17 +104,17 @@ def _mlp() -> SignalPreset:
 
 
 def _siren() -> SignalPreset:
-    """SIREN; 1e-4 on the whole picture, small batches take a larger rate."""
+    """SIREN; 1e-4 on the whole image, small batches take a larger rate."""
     return _network(Siren(), 5e-4)
 
 
 def _spder() -> SignalPreset:
-    """SPDER; 1e-4 on the whole picture, small batches take a larger rate."""
+    """SPDER; 1e-4 on the whole image, small batches take a larger rate."""
     return _network(Spder(), 2e-4)
 
 
 def _wire() -> SignalPreset:
-    """WIRE, with the constants advised for representing pictures."""
+    """WIRE, with the constants advised for representing images."""
     return _network(Wire(), 5e-3)
 
 
@@ -124,17 +124,17 @@ def _gauss() -> SignalPreset:
 
 
 def _finer() -> SignalPreset:
-    """FINER, the rate of its picture script."""
+    """FINER, the rate of its image script."""
     return _network(Finer(), 5e-4)
 
 
 def _fan() -> SignalPreset:
-    """Fourier analysis layers; no picture is published. Without octaves they see no detail."""
+    """Fourier analysis layers; no image is published. Without octaves they see no detail."""
     return SignalPreset(Coordinate(Frequency(10), Fan()), Regression(batch=4096), _adam(3e-3))
 
 
 def _kan() -> SignalPreset:
-    """Efficient-kan; no picture is published. Its grid of 5 cells shows no detail, 20 do."""
+    """Efficient-kan; no image is published. Its grid of 5 cells shows no detail, 20 do."""
     return _network(SplineKan(cells=20), 1e-2)
 
 
@@ -155,7 +155,7 @@ def _gnf() -> SignalPreset:
 
 
 def _finr(form: Form, rank: int) -> SignalPreset:
-    """Two networks and a contraction, steps on the whole picture: that is the method's point.
+    """Two networks and a contraction, steps on the whole image: that is the method's point.
 
     Published: rank 128 and width 256 as here, rate 1e-3 of ReLU networks. SIREN, one of its choices
     of network, comes further in as many steps. The second network of a train has rank^2 outputs:

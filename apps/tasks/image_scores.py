@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.scenes.color import srgb_from_linear
-from polyfield.scenes.signals.image import Picture
+from polyfield.scenes.signals.image import ImageSignal
 from polyfield.training.figures import Pair
 from polyfield.training.scores import PSNR, psnr, ssim
 from polyfield.training.task import Measured
@@ -17,7 +17,7 @@ from polyfield.training.task import Measured
 
 def measure_image(
     prediction: Float[Tensor, "h w c"],
-    image: Picture,
+    image: ImageSignal,
     background: tuple[float, float, float],
     kept: Tensor | None = None,
 ) -> Measured:

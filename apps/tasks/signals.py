@@ -115,8 +115,8 @@ def check_file(out: Path, endings: Sequence[str], overwrite: bool) -> None:
     if out.suffix.lower() not in endings:
         raise InputError(f"--out FILE with {' or '.join(endings)}", out.name, "change the ending")
     if out.is_dir() or (out.exists() and not overwrite):
-        mend = "choose another" if out.is_dir() else "add --overwrite or choose another"
-        raise InputError("a new file for --out", f"{out}, which is there", mend)
+        hint = "choose another" if out.is_dir() else "add --overwrite or choose another"
+        raise InputError("a new file for --out", f"{out}, which is there", hint)
 
 
 def whole(split: str, kind: str) -> None:

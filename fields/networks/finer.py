@@ -29,7 +29,7 @@ class Finer:
     frequency: Annotated[float, Range(0, 1e6, above=True)] = 30.0
     """w0 of every layer."""
     first_bias: Annotated[float, Range(0, 1e6)] = 0.0
-    """k: first biases from U(-k, k); 0 leaves PyTorch's, as the released picture script does."""
+    """k: first biases from U(-k, k); 0 leaves PyTorch's, as the released image script does."""
 
     def build(self, in_dim: int, out_dim: int) -> Stack:
         """The module."""

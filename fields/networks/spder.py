@@ -19,7 +19,7 @@ from polyfield.ranges import Range, check
 
 @dataclass(frozen=True)
 class Spder:
-    """Layers of sin(z) sqrt|z|, SIREN's initial values (the pictures' activation, not sound's)."""
+    """Layers of sin(z) sqrt|z|, SIREN's initial values (the images' activation, not sound's)."""
 
     hidden: Annotated[int, Range(1, 8192)] = 256
     """Width of the hidden layers."""

@@ -39,9 +39,9 @@ class Trunk(nn.Module):
 
     def forward(self, x: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:
         """Outputs of the last layer, without an activation."""
-        return self.stages(x)[1]
+        return self.intermediate_features(x)[1]
 
-    def stages(self, x: Float[Tensor, "n i"]) -> tuple[Tensor, Tensor]:
+    def intermediate_features(self, x: Float[Tensor, "n i"]) -> tuple[Tensor, Tensor]:
         """Features before the skip, and the outputs."""
         h = self.before(x).relu()
         return h, self.after(torch.cat([x, h], -1))

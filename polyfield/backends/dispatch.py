@@ -48,12 +48,12 @@ def chosen() -> str:
             repr(value),
             "unset it or pick one",
         )
-    reason = why_no_numba()
-    if value == "numba" and reason:
-        raise InputError("numba's compiler for POLYFIELD_BACKEND=numba", *reason)
-    if value == "auto" and reason and _numba_found():
+    off = why_no_numba()
+    if value == "numba" and off:
+        raise InputError("numba's compiler for POLYFIELD_BACKEND=numba", *off)
+    if value == "auto" and off and _numba_found():
         warnings.warn(
-            f"the CPU kernels are off ({reason[0]}), training is many times slower; {reason[1]}",
+            f"the CPU kernels are off ({off[0]}), training is many times slower; {off[1]}",
             RuntimeWarning,
             stacklevel=2,
         )

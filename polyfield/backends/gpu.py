@@ -23,10 +23,8 @@ from functools import cache
 
 import torch
 
+from polyfield import environment
 from polyfield.errors import InputError
-
-# Triton 3.9 warns until it is told whether products and sums may be fused: they may.
-os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 
 PRECISIONS = ("fp16", "bf16", "fp32")
 OLDEST = (8, 0)
@@ -95,6 +93,7 @@ def why_not(index: int) -> str | None:
 
 def _launch_fails(index: int) -> str | None:
     """Launch the smallest kernel there is."""
+    environment.prepare("TRITON_DEFAULT_FP_FUSION")
     from polyfield.backends import probe_triton
 
     try:

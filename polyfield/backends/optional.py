@@ -27,7 +27,7 @@ class Package:
     """What people call it."""
     module: str
     """What Python calls it."""
-    mend: str
+    hint: str
     """How to get it."""
     used: str
     """What it is used for."""
@@ -58,15 +58,15 @@ def why_not(package: Package) -> str | None:
     Compiles nothing: whether nerfacc's CUDA code compiles shows when it is loaded.
     """
     if not _found(package.module):
-        return f"not installed; {package.mend}"
+        return f"not installed; {package.hint}"
     if not torch.cuda.is_available():
         return "installed, but PyTorch finds no CUDA device; use a machine with an NVIDIA GPU"
     try:
         importlib.import_module(package.module)
         ready = package.core == package.module or _found("nerfacc.csrc") or shutil.which("nvcc")
     except Exception as error:
-        return f"installed, but can't be imported: {_line(error)}; {package.mend}"
-    return None if ready else f"installed, but there is no nvcc to compile it; {package.mend}"
+        return f"installed, but can't be imported: {_line(error)}; {package.hint}"
+    return None if ready else f"installed, but there is no nvcc to compile it; {package.hint}"
 
 
 def describe(package: Package) -> str:
@@ -85,8 +85,8 @@ def load(package: Package) -> Any:
     """
     reason = why_not(package) or _core(package)
     if reason is not None:
-        got, _, mend = reason.partition("; ")
-        raise MissingBackend(f"{package.title} for {package.used}", got, mend)
+        got, _, hint = reason.partition("; ")
+        raise MissingBackend(f"{package.title} for {package.used}", got, hint)
     return importlib.import_module(package.module)
 
 
@@ -109,9 +109,9 @@ def _core(package: Package) -> str | None:
     try:
         core = importlib.import_module(package.core)
     except Exception as error:
-        return f"one whose CUDA code doesn't compile: {_line(error)}; {package.mend}"
+        return f"one whose CUDA code doesn't compile: {_line(error)}; {package.hint}"
     if getattr(core, "_C", core) is None:
-        return f"one without its CUDA code; {package.mend}"
+        return f"one without its CUDA code; {package.hint}"
     return None
 
 

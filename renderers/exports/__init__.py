@@ -16,7 +16,7 @@ Export = Video | Frames
 
 FILM = ".mp4"
 OTHER_FILES = frozenset(
-    # Films, and pictures of one frame: a folder of such a name is surely not meant.
+    # Films, and images of one frame: a folder of such a name is surely not meant.
     ".3gp .apng .asf .avi .flv .gif .h264 .m4v .mkv .mov .mpeg .mpg .ogg .ogv .ts .webm .webp .wmv"
     " .bmp .exr .heic .hdr .jpeg .jpg .png .ppm .tga .tif .tiff .json .yaml .yml .zip".split()
 )

@@ -1,4 +1,4 @@
-"""Frames as a folder of pictures: 00000.png, 00001.png and so on."""
+"""Frames as a folder of images: 00000.png, 00001.png and so on."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ FPS = 30.0
 """Frames per second unless somebody says otherwise."""
 FPS_RANGE = (1.0, 240.0)
 MAX_SIDE = 16384
-"""Longest side of a picture that libx264 takes."""
+"""Longest side of an image that libx264 takes."""
 _CRF = "10"
 """Constant rate factor: losses that are hard to see."""
 

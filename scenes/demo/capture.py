@@ -36,7 +36,7 @@ class Analytic:
     looks_for: ClassVar[str] = "the word demo"
     """What a path must be."""
     size: int = 160
-    """Width and height of the pictures in pixels."""
+    """Width and height of the images in pixels."""
     train: int = 60
     """Training views, spread evenly over a dome."""
     val: int = 8

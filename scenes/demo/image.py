@@ -1,4 +1,4 @@
-"""The built-in picture: made by formulas, smooth in places and sharp in others."""
+"""The built-in image: made by formulas, smooth in places and sharp in others."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _OVERSAMPLING = 2
 """Samples per pixel and axis, so that edges are smooth."""
 _HORIZON = 0.64
 _SUN = (0.64, 0.47, 0.085)
-"""Column, row and radius of the sun, as fractions of the picture."""
+"""Column, row and radius of the sun, as fractions of the image."""
 
 _Plane = Float[np.ndarray, "h w"]
 _Canvas = Float[np.ndarray, "h w 3"]
 
 
-def demo_picture() -> np.ndarray:
+def demo_image() -> np.ndarray:
     """An evening by the sea: [512, 512, 3], uint8, sRGB. The same on every call."""
     n = SIZE * _OVERSAMPLING
     axis = (np.arange(n, dtype=np.float32) + 0.5) / n
@@ -154,7 +154,7 @@ def _with_sea(canvas: _Canvas, x: _Plane, y: _Plane) -> _Canvas:
 
 
 def _inside(x: _Plane, y: _Plane, corners: list[tuple[float, float]]) -> _Plane:
-    """1 inside a convex polygon whose corners go clockwise on the picture, else 0."""
+    """1 inside a convex polygon whose corners go clockwise on the image, else 0."""
     inside = np.ones(np.broadcast_shapes(x.shape, y.shape), dtype=bool)
     for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
         inside &= (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0

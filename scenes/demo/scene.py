@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from polyfield.scenes.cameras import Camera
-from polyfield.scenes.demo.solids import Box, Drum, Ellipsoid, Solid, Values, Vectors, dot, unit
+from polyfield.scenes.demo.solids import Box, Cone, Ellipsoid, Solid, Values, Vectors, dot, unit
 
 Color = tuple[float, float, float]
 Paint = Callable[[Vectors], Vectors]
@@ -65,7 +65,7 @@ def _mix(first: Color, second: Color, share: Values) -> Vectors:
 
 
 @dataclass(frozen=True)
-class Thing:
+class Primitive:
     """A solid and how it looks."""
 
     solid: Solid
@@ -82,40 +82,40 @@ def _ball(x: float, y: float, radius: float) -> Ellipsoid:
 
 
 THINGS = (
-    Thing(
-        Drum((0.0, 0.0, -0.12), 0.12, (1.2, 1.25)),
+    Primitive(
+        Cone((0.0, 0.0, -0.12), 0.12, (1.2, 1.25)),
         _checks((0.80, 0.76, 0.68), (0.11, 0.15, 0.20), 0.25),
         0.04,
         60.0,
     ),
-    Thing(Drum((0.0, 0.0, -0.28), 0.16, (0.75, 0.55)), _plain((0.30, 0.16, 0.08)), 0.04, 40.0),
-    Thing(_ball(-0.10, 0.12, 0.46), _plain((0.62, 0.03, 0.04)), 0.06, 220.0),
-    Thing(
+    Primitive(Cone((0.0, 0.0, -0.28), 0.16, (0.75, 0.55)), _plain((0.30, 0.16, 0.08)), 0.04, 40.0),
+    Primitive(_ball(-0.10, 0.12, 0.46), _plain((0.62, 0.03, 0.04)), 0.06, 220.0),
+    Primitive(
         Ellipsoid((-0.68, -0.42, 0.42), (0.25, 0.25, 0.42)),
         _marble((0.85, 0.80, 0.70), (0.03, 0.30, 0.34), 9.0),
         0.05,
         160.0,
     ),
-    Thing(
+    Primitive(
         Box((0.58, 0.46, 0.27), (0.25, 0.25, 0.27), 0.5),
         _bands((0.05, 0.16, 0.55), (0.85, 0.83, 0.78), 0.12),
         0.04,
         90.0,
     ),
-    Thing(
+    Primitive(
         Ellipsoid((0.58, 0.46, 0.68), (0.14, 0.14, 0.14)), _plain((0.90, 0.88, 0.82)), 0.06, 220.0
     ),
-    Thing(_ball(0.42, -0.50, 0.24), _plain((0.83, 0.50, 0.10)), 0.35, 300.0),
-    Thing(Drum((-0.52, 0.78, 0.0), 0.62, (0.22, 0.02)), _plain((0.10, 0.42, 0.12)), 0.04, 80.0),
-    Thing(_ball(-0.14, -0.72, 0.13), _plain((0.45, 0.10, 0.50)), 0.06, 220.0),
-    Thing(_ball(0.95, -0.08, 0.11), _plain((0.05, 0.45, 0.55)), 0.06, 220.0),
+    Primitive(_ball(0.42, -0.50, 0.24), _plain((0.83, 0.50, 0.10)), 0.35, 300.0),
+    Primitive(Cone((-0.52, 0.78, 0.0), 0.62, (0.22, 0.02)), _plain((0.10, 0.42, 0.12)), 0.04, 80.0),
+    Primitive(_ball(-0.14, -0.72, 0.13), _plain((0.45, 0.10, 0.50)), 0.06, 220.0),
+    Primitive(_ball(0.95, -0.08, 0.11), _plain((0.05, 0.45, 0.55)), 0.06, 220.0),
 )
 _CENTERS = np.array([thing.solid.ball()[0] for thing in THINGS], np.float32)
 _RADII = np.array([thing.solid.ball()[1] for thing in THINGS], np.float32) + 1e-3
 
 
 def render(camera: Camera) -> Float[np.ndarray, "h w 4"]:
-    """A picture of the scene: straight sRGB and coverage, in [0, 1], antialiased.
+    """An image of the scene: straight sRGB and coverage, in [0, 1], antialiased.
 
     Args:
         camera: outside of all things, without lens distortion.

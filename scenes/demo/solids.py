@@ -116,7 +116,7 @@ class Box(Solid):
 
 
 @dataclass(frozen=True)
-class Drum(Solid):
+class Cone(Solid):
     """A cone cut off at both ends, upright; equal radii make a cylinder."""
 
     base: Point

@@ -23,9 +23,9 @@ class Blender:
     """A folder with transforms_train.json and, where there are, transforms_val and _test.json.
 
     Things are taken to be inside the bounds, unless aabb_scale is above 1 or the cameras look
-    outward; only pictures named in the JSON are read. The lens is camera_angle_x, as in
+    outward; only images named in the JSON are read. The lens is camera_angle_x, as in
     NeRF-synthetic, or anything a transforms.json may say. A val or test split without frames, or
-    none of whose pictures is there, is no split.
+    none of whose images is there, is no split.
     """
 
     name: ClassVar[str] = "blender"
@@ -45,7 +45,7 @@ class Blender:
             options: how to read it.
 
         Raises:
-            InputError: a file, frame, pose, lens or picture is not as it should be.
+            InputError: a file, frame, pose, lens or image is not as it should be.
         """
         folder = Path(path)
         splits: dict[str, list[PosedImage]] = {}

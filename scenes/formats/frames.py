@@ -1,4 +1,4 @@
-"""What posed-picture formats share: reading JSON, listing frames with their pictures, views."""
+"""What posed-image formats share: reading JSON, listing frames with their images, views."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from polyfield.scenes.formats.posed import Views
 from polyfield.scenes.images import read_image
 
 NAMED = 20
-"""How many missing pictures a warning names before it only counts."""
+"""How many missing images a warning names before it only counts."""
 FEW = 4
 """How many an error names."""
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A frame of a file, with the picture it names."""
+    """A frame of a file, with the image it names."""
 
     frame: Mapping[str, object]
     """The frame as parsed."""
     where: str
     """What to call it in a message."""
     name: str
-    """Its picture as the file names it, with forward slashes."""
+    """Its image as the file names it, with forward slashes."""
     image: Path
-    """The picture on disk."""
+    """The image on disk."""
     header: Header
-    """What the picture's file says before it is decoded."""
+    """What the image's file says before it is decoded."""
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -54,25 +54,25 @@ class FrameList:
     """The frames of a file."""
 
     listed: list[Listed]
-    """Those with a picture on disk, in the file's order."""
+    """Those with an image on disk, in the file's order."""
     missing: list[str] = field(default_factory=list)
-    """Names of the pictures of the others."""
+    """Names of the images of the others."""
     warnings: list[str] = field(default_factory=list)
     """One line each."""
 
 
 @dataclass(frozen=True, eq=False)
 class PosedImage:
-    """A picture on disk and the camera that took it."""
+    """An image on disk and the camera that took it."""
 
     name: str
     """Its name in reports."""
     image: Path
-    """The picture on disk."""
+    """The image on disk."""
     camera: Camera
-    """At the picture's full size."""
+    """At the image's full size."""
     header: Header
-    """What the picture's file says before it is decoded."""
+    """What the image's file says before it is decoded."""
     transparent: tuple[str, ...] = ()
     """Which of `TRANSPARENT` hold for it."""
 
@@ -126,18 +126,18 @@ def list_frames(
     keys: Keys,
     optional: bool = False,
 ) -> FrameList:
-    """The frames of a parsed file that have a picture on disk; each picture's header is read.
+    """The frames of a parsed file that have an image on disk; each image's header is read.
 
     Args:
         content: the file, parsed.
-        path: where it lies; picture names are relative to its folder.
-        options: `strict` makes a missing picture an error.
+        path: where it lies; image names are relative to its folder.
+        options: `strict` makes a missing image an error.
         keys: those of the format.
-        optional: no frames, or none with a picture, is a warning and no error.
+        optional: no frames, or none with an image, is a warning and no error.
 
     Raises:
-        InputError: no frames, a frame without a picture name, a key that changes the meaning, a
-            damaged picture, or too many missing ones.
+        InputError: no frames, a frame without an image name, a key that changes the meaning, a
+            damaged image, or too many missing ones.
     """
     frames = content.get("frames")
     if optional and frames == []:
@@ -153,7 +153,7 @@ def list_frames(
         name = frame.get("file_path") if isinstance(frame, dict) else None
         if not isinstance(name, str) or not name.strip():
             raise InputError(
-                f"a file_path in frame {i} of {path}", "none", "add the path of its picture"
+                f"a file_path in frame {i} of {path}", "none", "add the path of its image"
             )
         names.append(name.replace("\\", "/"))
     found = FrameList([], [], keys.check(content, frames, path))
@@ -170,7 +170,7 @@ def list_frames(
     found.warnings.extend(_turned(found.listed, path))
     if optional and not found.listed and not options.strict:
         found.warnings.append(
-            f"none of the {len(frames)} pictures named in {path} is there: taken as no split"
+            f"none of the {len(frames)} images named in {path} is there: taken as no split"
         )
         return found
     hint = pictures.near(found.missing[0]) if found.missing else ""
@@ -185,18 +185,18 @@ def _moved(pictures: Pictures, path: Path) -> list[str]:
     if not pictures.moved:
         return []
     return [
-        f"{len(pictures.moved)} pictures named in {path} by their place on another machine, such as"
+        f"{len(pictures.moved)} images named in {path} by their place on another machine, such as"
         f" {pictures.moved[0]}, were found below its folder"
     ]
 
 
 def _turned(listed: Sequence[Listed], path: Path) -> list[str]:
-    """The warning that pictures carry an EXIF orientation."""
+    """The warning that images carry an EXIF orientation."""
     turned = [frame for frame in listed if frame.header.orientation != 1]
     if not turned:
         return []
     return [
-        f"{len(turned)} of {len(listed)} pictures named in {path} carry an EXIF orientation that is"
+        f"{len(turned)} of {len(listed)} images named in {path} carry an EXIF orientation that is"
         f" not applied (poses and lens are taken to be for the stored pixels), such as"
         f" {turned[0].name}"
     ]
@@ -205,7 +205,7 @@ def _turned(listed: Sequence[Listed], path: Path) -> list[str]:
 def _missing_policy(
     missing: Sequence[str], total: int, path: Path, options: ReadOptions, hint: str
 ) -> list[str]:
-    """Warnings about missing pictures; an error if strict or more than half are missing."""
+    """Warnings about missing images; an error if strict or more than half are missing."""
     if not missing:
         return []
     first = f"{missing[0]} (there is {hint})" if hint else missing[0]
@@ -216,23 +216,23 @@ def _missing_policy(
     count = f"{len(missing)} of {total}"
     if options.strict:
         raise InputError(
-            f"every picture named in {path}",
+            f"every image named in {path}",
             f"{count} missing: {names}{more}",
             "add them, or leave out --strict",
         )
     if refused:
         raise InputError(
-            f"at least half of the pictures named in {path}",
+            f"at least half of the images named in {path}",
             f"{count} missing: {names}{more}",
-            "check that file_path is relative to that file and that the pictures were copied",
+            "check that file_path is relative to that file and that the images were copied",
         )
-    return [f"{count} pictures named in {path} are missing and skipped: {names}{more}"]
+    return [f"{count} images named in {path} are missing and skipped: {names}{more}"]
 
 
 def views_of(
     images: Sequence[PosedImage], options: ReadOptions, origin: tuple[float, float, float]
 ) -> Views:
-    """Posed pictures as the views of a split, shrunk as the options say.
+    """Posed images as the views of a split, shrunk as the options say.
 
     Args:
         images: at least one.
@@ -240,19 +240,19 @@ def views_of(
         origin: what the cameras are measured from.
 
     Raises:
-        InputError: a picture is smaller than the downscale, or floats and integers are mixed.
+        InputError: an image is smaller than the downscale, or floats and integers are mixed.
     """
     factor = options.downscale
     for image in images:
         if min(image.camera.width, image.camera.height) < factor:
             raise InputError(
-                f"pictures of at least {factor}x{factor} pixels for downscale {factor}",
+                f"images of at least {factor}x{factor} pixels for downscale {factor}",
                 f"{image.camera.width}x{image.camera.height} in {image.name}",
                 "choose a smaller downscale",
             )
         if image.header.info.is_float != images[0].header.info.is_float:
             raise InputError(
-                "pictures of floats only or of integers only",
+                "images of floats only or of integers only",
                 f"both, in {images[0].name} and {image.name}",
                 "convert them to one kind",
             )
@@ -275,7 +275,7 @@ def views_of(
 
 
 def read_pixels(image: PosedImage) -> np.ndarray:
-    """The pixels of a picture in their stored type, with the transparency that the data sets."""
+    """The pixels of an image in their stored type, with the transparency that the data sets."""
     array = read_image(image.image)
     for key, value in zip(TRANSPARENT, (1, 0), strict=True):
         if key in image.transparent:
@@ -284,7 +284,7 @@ def read_pixels(image: PosedImage) -> np.ndarray:
 
 
 def _with_hole(array: np.ndarray, value: int) -> np.ndarray:
-    """The same picture, transparent where all colours are at their largest (1) or least (0)."""
+    """The same image, transparent where all colours are at their largest (1) or least (0)."""
     top = 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max
     colors = array.shape[2] - (array.shape[2] in (2, 4))
     hole = (array[..., :colors] == value * top).all(-1, keepdims=True)

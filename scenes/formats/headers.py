@@ -1,4 +1,4 @@
-"""What the first and last bytes of pictures say before any is decoded: damage, turns, memory."""
+"""What the first and last bytes of images say before any is decoded: damage, turns, memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TAIL = 1 << 12
 
 @dataclass(frozen=True)
 class Header:
-    """A picture as its file describes it."""
+    """An image as its file describes it."""
 
     info: ImageInfo
     orientation: int
@@ -36,12 +36,12 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Look at a picture without decoding it.
+    """Look at an image without decoding it.
 
     A PNG or JPEG without its end mark is decoded after all, so that one cut short is found now.
 
     Raises:
-        InputError: no such file, not a picture, or one cut short.
+        InputError: no such file, not an image, or one cut short.
     """
     info = read_info(path)
     try:
@@ -50,7 +50,7 @@ def read_header(path: Path) -> Header:
             file.seek(max(os.fstat(file.fileno()).st_size - _TAIL, 0))
             tail = file.read()
     except OSError as error:
-        raise InputError(f"a picture at {path}", str(error.strerror), "check the path") from None
+        raise InputError(f"an image at {path}", str(error.strerror), "check the path") from None
     end = _PNG_END if start.startswith(_PNG) else _JPEG_END if start.startswith(_JPEG) else b""
     if end not in tail:
         read_image(path)
@@ -71,10 +71,10 @@ def _orientation(path: Path) -> int:
 
 
 def memory_needed(sizes: Sequence[tuple[int, int]], depths: Sequence[int], factor: int) -> int:
-    """Bytes that reading a split takes: all its pixels as RGBA, and its largest picture whole.
+    """Bytes that reading a split takes: all its pixels as RGBA, and its largest image whole.
 
     Args:
-        sizes: width and height of each picture on disk.
+        sizes: width and height of each image on disk.
         depths: bytes per channel of each.
         factor: the downscale.
     """
@@ -92,7 +92,7 @@ def check_memory(needed: int, what: str, factor: int) -> None:
 
     Args:
         needed: bytes.
-        what: the pictures, for the message.
+        what: the images, for the message.
         factor: the downscale in force.
 
     Raises:

@@ -33,7 +33,7 @@ def posed_images(
     """The frames of a file with their cameras; a frame's own values go before the shared ones.
 
     Args:
-        listed: frames with a picture.
+        listed: frames with an image.
         content: the file, parsed.
         path: the file, for messages.
 
@@ -42,7 +42,7 @@ def posed_images(
 
     Raises:
         InputError: a pose or a lens is impossible, missing, of a kind we don't have, or contradicts
-            its picture; or all poses are the same.
+            its image; or all poses are the same.
     """
     _check_one_size([frame for frame in listed if _shares_lens(frame.frame, content)], path)
     disagreeing: list[str] = []
@@ -77,20 +77,20 @@ def _check_different(images: Sequence[PosedImage], listed: Sequence[Listed]) -> 
 
 
 def _check_one_size(frames: Sequence[Listed], path: Path) -> None:
-    """Frames that share intrinsics must share a picture size.
+    """Frames that share intrinsics must share an image size.
 
     Raises:
-        InputError: two sizes; both pictures are named.
+        InputError: two sizes; both images are named.
     """
     for other in frames[1:]:
         first = frames[0]
         one, two = first.header.info, other.header.info
         if (one.width, one.height) != (two.width, two.height):
             raise InputError(
-                f"one picture size under the shared intrinsics of {path}",
+                f"one image size under the shared intrinsics of {path}",
                 f"{one.width}x{one.height} in {first.name} and {two.width}x{two.height} in"
                 f" {other.name}",
-                "give each frame its own intrinsics, or make the pictures one size",
+                "give each frame its own intrinsics, or make the images one size",
             )
 
 
@@ -132,9 +132,9 @@ def _posed(listed: Listed, content: Mapping[str, object], disagreeing: list[str]
     check_lens((width, height), (fl_x, fl_y), (cx, cy), (k1, k2, p1, p2), where)
     if not (0 <= cx <= width and 0 <= cy <= height):
         raise InputError(
-            f"cx cy inside the {width}x{height} picture in {where}",
+            f"cx cy inside the {width}x{height} image in {where}",
             f"{cx:g} {cy:g}",
-            "the intrinsics are for another picture size: scale them with the picture",
+            "the intrinsics are for another image size: scale them with the image",
         )
     pose = check_pose(_matrix(listed), where)
     camera = Camera(pose, width, height, fl_x, fl_y, cx, cy, (k1, k2, p1, p2))
@@ -156,23 +156,23 @@ def _check_model(values: Mapping[str, object], where: str) -> None:
         raise InputError(
             f"a lens with k1 k2 p1 p2 ({', '.join(MODELS)}) in {where}",
             ", ".join(others)[:100],
-            "undistort the pictures first",
+            "undistort the images first",
         )
 
 
 def _check_size(values: Mapping[str, object], listed: Listed) -> None:
-    """Raise where w and h say another size than the picture has."""
+    """Raise where w and h say another size than the image has."""
     info = listed.header.info
     given = [number(values, key, listed.where) for key in ("w", "h")]
     turned = listed.header.orientation >= 5 and given == [info.height, info.width]
     for key, value, size in zip(("w", "h"), given, (info.width, info.height), strict=True):
         if value is not None and value != size:
             raise InputError(
-                f"{key} = {size} in {listed.where}, as in its picture",
+                f"{key} = {size} in {listed.where}, as in its image",
                 f"{value:g}",
-                "its EXIF orientation is not applied: store the pictures turned"
+                "its EXIF orientation is not applied: store the images turned"
                 if turned
-                else "scale w h fl_x fl_y cx cy with the picture",
+                else "scale w h fl_x fl_y cx cy with the image",
             )
 
 
@@ -182,7 +182,7 @@ def _focal(
     """Focal lengths in pixels, from lengths or angles; one of the two axes is enough.
 
     An angle that disagrees with its length is an error where nothing says that the length is for
-    this picture size: w and h, or the other axis. BlenderNeRF's angles are those of the sensor.
+    this image size: w and h, or the other axis. BlenderNeRF's angles are those of the sensor.
     """
     lengths: list[float | None] = []
     wrong: list[tuple[str, float, float]] = []
@@ -204,9 +204,9 @@ def _focal(
         against = f"{length:g} pixels, against {by_angle:.5g} by the angle"
         if not agree:
             raise InputError(
-                f"focal lengths that agree with the picture size and {key} in {where}",
+                f"focal lengths that agree with the image size and {key} in {where}",
                 against,
-                "scale the intrinsics with the picture, or remove the wrong one",
+                "scale the intrinsics with the image, or remove the wrong one",
             )
         disagreeing.append(f"{key} disagrees with the focal length ({against}) in {where}")
     fl_x, fl_y = lengths

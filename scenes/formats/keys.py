@@ -42,19 +42,19 @@ class Refusal:
     keys: re.Pattern[str]
     """What their names look like."""
     expected: str
-    mend: str
+    hint: str
 
 
 REFUSED = (
     Refusal(
         re.compile(r".*mask.*", re.IGNORECASE),
-        "pictures that count in every pixel, for masks are not supported yet",
+        "images that count in every pixel, for masks are not supported yet",
         "make the masked pixels transparent (alpha 0), or remove the key to train on them",
     ),
     Refusal(
         re.compile(r".*alpha_?(path|file|image).*|fix_premult", re.IGNORECASE),
-        "pictures with their own straight alpha",
-        "put the alpha into the pictures (RGBA) and remove the key",
+        "images with their own straight alpha",
+        "put the alpha into the images (RGBA) and remove the key",
     ),
     Refusal(
         re.compile(r"transform_matrix_(start|end)"),
@@ -78,7 +78,7 @@ WARNED = {
     "time": "a static scene is trained",
     "n_frames": "all frames are used",
     "sharpness_discard_threshold": "all frames are used",
-    "sharpen": "pictures are taken as they are",
+    "sharpen": "images are taken as they are",
     "envmap": "nothing is known of the surroundings",
 }
 """Keys that mean something to others and nothing here, and what follows."""
@@ -132,7 +132,7 @@ class Keys:
             found = [key for key in where if refusal.keys.fullmatch(key)]
             if found:
                 got = ", ".join(f"{key}{_places(where[key])}" for key in found[:3])
-                raise InputError(f"{refusal.expected}, in {path}", got, refusal.mend)
+                raise InputError(f"{refusal.expected}, in {path}", got, refusal.hint)
         unused = [key for key in WARNED if key in where and _matters(key, content, frames)]
         unknown = [key for key in where if not self._knows(key)]
         warnings = []

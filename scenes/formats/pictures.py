@@ -1,4 +1,4 @@
-"""The pictures that a file names, on disk: other endings, other spellings, other machines."""
+"""The images that a file names, on disk: other endings, other spellings, other machines."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from polyfield.scenes.images import EXTENSIONS
 ENDINGS = tuple(
     dict.fromkeys([*(e.lower() for e in EXTENSIONS), ".webp", ".tif", ".tiff", ".bmp", ".avif"])
 )
-"""Endings tried, in this order and in any case, for a picture named without one."""
+"""Endings tried, in this order and in any case, for an image named without one."""
 DRIVE = re.compile(r"[A-Za-z]:/")
 
 
 class Pictures:
-    """Finds the pictures that a file names.
+    """Finds the images that a file names.
 
     A name is looked for as it is, then with another case of letters, another Unicode form of its
     accents, its percent codes read, and with an ending where it has none. A path of another machine
@@ -31,7 +31,7 @@ class Pictures:
         """Look below a folder.
 
         Args:
-            folder: that of the file that names the pictures.
+            folder: that of the file that names the images.
             allow_outside: also open what lies elsewhere: absolute paths, `..`, links.
         """
         self._folder = folder
@@ -42,7 +42,7 @@ class Pictures:
         """Names of other machines that were found by their last parts."""
 
     def find(self, name: str, where: str) -> Path | None:
-        """The picture of that name; None where there is none.
+        """The image of that name; None where there is none.
 
         Args:
             name: as the file has it, with forward slashes.
@@ -65,9 +65,9 @@ class Pictures:
         if found is None:
             return None
         raise InputError(
-            f"pictures below {self._folder}",
+            f"images below {self._folder}",
             f"{os.path.realpath(found)} for {where}",
-            "give --allow-outside if that is meant, or copy the pictures into the folder",
+            "give --allow-outside if that is meant, or copy the images into the folder",
         )
 
     def near(self, name: str) -> str:
@@ -143,30 +143,30 @@ class Pictures:
 
 
 def check_companions(image: Path, where: str) -> None:
-    """Files beside a picture that instant-ngp reads with it, and which we don't have.
+    """Files beside an image that instant-ngp reads with it, and which we don't have.
 
     Raises:
         InputError: there is one.
     """
-    for name, expected, mend in (
+    for name, expected, hint in (
         (
             f"dynamic_mask_{image.stem}.png",
-            "pictures that count in every pixel, for masks are not supported yet",
+            "images that count in every pixel, for masks are not supported yet",
             "make the masked pixels transparent (alpha 0), or move the masks away",
         ),
         (
             f"{image.name}.alpha{image.suffix}",
-            "pictures with their own straight alpha",
-            "put the alpha into the pictures (RGBA), or move it away",
+            "images with their own straight alpha",
+            "put the alpha into the images (RGBA), or move it away",
         ),
         (
             f"rays_{image.stem}.dat",
             "pixels whose rays follow from the lens",
-            "undistort the pictures, or move the file away",
+            "undistort the images, or move the file away",
         ),
     ):
         if os.path.isfile(image.with_name(name)):
-            raise InputError(f"{expected}, in {where}", name, mend)
+            raise InputError(f"{expected}, in {where}", name, hint)
 
 
 def _form(name: str) -> str:

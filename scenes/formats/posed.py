@@ -1,4 +1,4 @@
-"""Posed pictures in memory: the Scene and the Capture of every format that has files of pixels."""
+"""Posed images in memory: the Scene and the Capture of every format that has files of pixels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Views:
 
 @dataclass(frozen=True, eq=False)
 class PosedCapture(Capture):
-    """A data set of posed pictures, read one split at a time."""
+    """A data set of posed images, read one split at a time."""
 
     name: str
     path: str
@@ -76,7 +76,7 @@ class PosedCapture(Capture):
         # Training is followed by measuring, with both splits in memory.
         others = [v.memory for name, v in self.views.items() if split == "train" != name]
         largest = VIEW * int(views.cameras.size.prod(1).max())
-        what = f"the {len(views.names)} {split} pictures of {self.path}"
+        what = f"the {len(views.names)} {split} images of {self.path}"
         check_memory(views.memory + max(others, default=0) + largest, what, views.downscale)
         return PosedScene(self, split, views)
 
@@ -135,7 +135,7 @@ class PosedScene(Scene):
     """Views whose pixels lie in one flat buffer of their stored type; rays are made on the fly."""
 
     def __init__(self, capture: PosedCapture, split: str, views: Views) -> None:
-        """Read every picture of the split.
+        """Read every image of the split.
 
         Args:
             capture: the data set it belongs to.
@@ -143,7 +143,7 @@ class PosedScene(Scene):
             views: at least one view.
 
         Raises:
-            InputError: a picture can't be read, or pictures of floats and of integers are mixed.
+            InputError: an image can't be read, or images of floats and of integers are mixed.
         """
         self.name = capture.name
         self.split = split
@@ -241,7 +241,7 @@ def _same_type(buffer: np.ndarray, array: np.ndarray, name: str) -> tuple[np.nda
     if "f" in (buffer.dtype.kind, array.dtype.kind):
         if buffer.dtype.kind != array.dtype.kind:
             raise InputError(
-                "pictures of floats only or of integers only",
+                "images of floats only or of integers only",
                 f"{array.dtype} in {name} after {buffer.dtype}",
                 "convert them to one kind",
             )
@@ -252,12 +252,12 @@ def _same_type(buffer: np.ndarray, array: np.ndarray, name: str) -> tuple[np.nda
 
 
 def _as_rgba(array: np.ndarray, name: str) -> np.ndarray:
-    """Any picture as straight RGBA of the same type."""
+    """Any image as straight RGBA of the same type."""
     channels = array.shape[2]
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
             raise InputError(
-                f"finite pixels in {name}", "NaN or infinity", "export the picture again"
+                f"finite pixels in {name}", "NaN or infinity", "export the image again"
             )
         if channels in (2, 4):
             array = straight(array)

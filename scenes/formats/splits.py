@@ -25,7 +25,7 @@ def every_nth(count: int, every: int) -> tuple[list[int], list[int]]:
 
 
 def check_each_once(listed: Sequence[Listed], path: Path) -> None:
-    """A picture listed twice, under whatever spelling, could be trained on and tested on.
+    """An image listed twice, under whatever spelling, could be trained on and tested on.
 
     Raises:
         InputError: there is one.
@@ -36,22 +36,22 @@ def check_each_once(listed: Sequence[Listed], path: Path) -> None:
         if before is not None:
             same = before == frame.name
             raise InputError(
-                f"each picture once in {path}",
-                f"{frame.name} twice" if same else f"one picture as {before} and as {frame.name}",
+                f"each image once in {path}",
+                f"{frame.name} twice" if same else f"one image as {before} and as {frame.name}",
                 "remove one of its frames",
             )
         seen[frame.identity] = frame.name
 
 
 def overlap(splits: Mapping[str, Sequence[Listed]], path: Path) -> list[str]:
-    """The warning that pictures of other splits are trained on."""
+    """The warning that images of other splits are trained on."""
     train = {frame.identity for frame in splits.get("train", ())}
     warnings = []
     for split, frames in splits.items():
         both = [frame for frame in frames if frame.identity in train] if split != "train" else []
         if both:
             warnings.append(
-                f"{len(both)} of {len(frames)} {split} pictures of {path} are training pictures"
+                f"{len(both)} of {len(frames)} {split} images of {path} are training images"
                 f" too, such as {both[0].name}: scores on them say nothing of unseen views"
             )
     return warnings
@@ -60,12 +60,12 @@ def overlap(splits: Mapping[str, Sequence[Listed]], path: Path) -> list[str]:
 def named_splits(
     content: Mapping[str, object], listed: Sequence[Listed], missing: Sequence[str], path: Path
 ) -> tuple[Split, list[str]] | None:
-    """The splits that a file names by lists of its pictures.
+    """The splits that a file names by lists of its images.
 
     Args:
         content: the file, parsed.
-        listed: frames with a picture.
-        missing: names of pictures that are not there; those are left out of the lists.
+        listed: frames with an image.
+        missing: names of images that are not there; those are left out of the lists.
         path: the file, for messages.
 
     Returns:
@@ -73,7 +73,7 @@ def named_splits(
         training, all frames that no other list names are for training.
 
     Raises:
-        InputError: a list is no list of names, names a picture that has no frame, or there is
+        InputError: a list is no list of names, names an image that has no frame, or there is
             nothing to train on.
     """
     given = {split: content[key] for split, key in SPLITS.items() if content.get(key) is not None}
@@ -85,7 +85,7 @@ def named_splits(
     for split, names in given.items():
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InputError(
-                f"a list of picture names for {SPLITS[split]} in {path}",
+                f"a list of image names for {SPLITS[split]} in {path}",
                 repr(names)[:40],
                 "write the file_path of each of its frames",
             )
@@ -93,7 +93,7 @@ def named_splits(
         strange = [name for name in plain if name not in number and name not in gone]
         if strange:
             raise InputError(
-                f"pictures of frames in {SPLITS[split]} of {path}",
+                f"images of frames in {SPLITS[split]} of {path}",
                 strange[0][:100],
                 "write names as in file_path, or remove it",
             )
@@ -110,11 +110,11 @@ def named_splits(
         )
     if not splits["train"]:
         raise InputError(
-            f"pictures to train on in {path}", f"none by its {SPLITS['train']}", "name some"
+            f"images to train on in {path}", f"none by its {SPLITS['train']}", "name some"
         )
     empty = [SPLITS[split] for split, frames in splits.items() if not frames]
     if empty:
-        warnings.append(f"{' and '.join(empty)} of {path}: no pictures, so taken as no split")
+        warnings.append(f"{' and '.join(empty)} of {path}: no images, so taken as no split")
     ordered = {split: splits[split] for split in SPLITS if splits.get(split)}
     pictures = {split: [listed[i] for i in frames] for split, frames in ordered.items()}
     return ordered, warnings + overlap(pictures, path)

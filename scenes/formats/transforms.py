@@ -24,8 +24,8 @@ class Transforms:
     """A transforms.json, or a folder with one: shared or per-frame pinholes, k1 k2 p1 p2.
 
     The splits are those of train_filenames, val_filenames and test_filenames; without these, frames
-    with a picture, sorted by file_path, give every `test_every`-th from the first to the test
-    split. Things exist outside the bounds unless most pictures have alpha and aabb_scale is 1 or
+    with an image, sorted by file_path, give every `test_every`-th from the first to the test
+    split. Things exist outside the bounds unless most images have alpha and aabb_scale is 1 or
     absent. The bounds are automatic: instant-ngp's unit cube (user's -1.515 to 1.515) holds a
     quarter of the surfaces of its own fox, the box that the cameras look at nine tenths.
     """
@@ -49,7 +49,7 @@ class Transforms:
             options: how to read it.
 
         Raises:
-            InputError: the file, a frame, pose, lens or picture is not as it should be.
+            InputError: the file, a frame, pose, lens or image is not as it should be.
         """
         file = Path(path)
         file = file / FILE if file.is_dir() else file
@@ -79,8 +79,8 @@ def _every_nth(count: int, options: ReadOptions, file: Path) -> Split:
     train, test = every_nth(count, options.test_every)
     if not train:
         raise InputError(
-            f"at least two pictures for {file}, one of them for training",
+            f"at least two images for {file}, one of them for training",
             f"{count}, kept for the test",
-            "add pictures, or set test-every to 0",
+            "add images, or set test-every to 0",
         )
     return {"train": train, "test": test} if test else {"train": train}

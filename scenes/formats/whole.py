@@ -1,4 +1,4 @@
-"""Posed pictures of any file format -> a capture: origin, bounds, what is outside, suspicions."""
+"""Posed images of any file format -> a capture: origin, bounds, what is outside, suspicions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from polyfield.scenes.formats.posed import PosedCapture
 from polyfield.scenes.suspicions import check_box, suspicious_poses
 
 LOOKED_AT = 15
-"""Pictures, evenly spread, that are decoded to see whether there is alpha in them."""
+"""Images, evenly spread, that are decoded to see whether there is alpha in them."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Parts:
     splits: Mapping[str, Sequence[PosedImage]]
     """Train first; no split is empty."""
     missing: list[str]
-    """Names of pictures that are not there."""
+    """Names of images that are not there."""
     warnings: list[str]
     """One line each."""
 
@@ -36,7 +36,7 @@ class Parts:
 def capture_of(
     parts: Parts, options: ReadOptions, is_unbounded: Callable[[bool], bool]
 ) -> PosedCapture:
-    """The capture of these pictures.
+    """The capture of these images.
 
     Args:
         parts: what the format found.
@@ -45,7 +45,7 @@ def capture_of(
             outward.
 
     Raises:
-        InputError: pictures don't go together, or the user's box is where nothing is seen.
+        InputError: images don't go together, or the user's box is where nothing is seen.
     """
     train = parts.splits["train"]
     origin = choose_origin([image.camera for image in train], options)
@@ -72,9 +72,9 @@ def capture_of(
 
 
 def show_a_thing(images: Sequence[PosedImage]) -> bool:
-    """Whether most pictures have pixels that aren't opaque: a thing in front of nothing.
+    """Whether most images have pixels that aren't opaque: a thing in front of nothing.
 
-    An alpha channel alone doesn't say so, nor does one odd picture.
+    An alpha channel alone doesn't say so, nor does one odd image.
     """
     able = [image for image in images if image.header.info.has_alpha or image.transparent]
     if 2 * len(able) < len(images):

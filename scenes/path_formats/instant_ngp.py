@@ -9,7 +9,7 @@ Source: instant-ngp abe236e (2026-02), facts alone: include/.../camera_path.h an
 - T: the position. A point p of the data is at scale p + offset, and then its axes are cycled:
   instant-ngp's (x, y, z) are the data's (y, z, x). The scale is 0.33 and the offset 0.5 unless the
   capture's transforms.json has "scale", "offset" or "aabb".
-- fov: vertical, in degrees. The file has no picture size.
+- fov: vertical, in degrees. The file has no image size.
 - slice, scale: the plane in focus, of no effect at an aperture of 0; "scale" scales nothing.
 - Between key frames runs a uniform B-spline of spline_order (3 if absent), also of the quaternions,
   which are then made of length 1; at order 2 and 3 it passes near the key frames, not through them.
@@ -70,7 +70,7 @@ class InstantNgpPath:
         return isinstance(content, dict) and "path" in content
 
     def read(self, content: dict[str, Any], source: Source) -> CameraPath:
-        """The views along the spline, at the size of the run's pictures.
+        """The views along the spline, at the size of the run's images.
 
         Raises:
             InputError: an impossible key frame, or data in a frame we can't follow.

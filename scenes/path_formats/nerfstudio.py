@@ -134,7 +134,7 @@ class NerfstudioCameras:
 
 
 def _side(content: dict[str, Any], key: str, path: Path) -> int:
-    """A side of the picture in whole pixels."""
+    """A side of the image in whole pixels."""
     value = number(content, key, str(path))
     if value is None or value % 1 != 0:
         raise InputError(

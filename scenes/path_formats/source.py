@@ -27,7 +27,7 @@ class Source:
     path: Path
     """The file."""
     lens: Camera
-    """Whose picture size and focal length stand where the path has none."""
+    """Whose image size and focal length stand where the path has none."""
     frames: int | None = None
     """How many views a path of key frames is drawn with; None for its own number, else 60."""
     data: Path | None = None
@@ -54,9 +54,9 @@ class Keys:
     read: frozenset[str]
     """What is used."""
     refused: re.Pattern[str] = re.compile(r"(?!)")
-    """What changes the picture in a way we can't draw: an error unless it is off."""
+    """What changes the image in a way we can't draw: an error unless it is off."""
     passed_over: frozenset[str] = frozenset()
-    """What doesn't change the picture."""
+    """What doesn't change the image."""
 
     def unknown(self, objects: Iterable[Mapping[str, Any]]) -> list[str]:
         """Keys that are none of these, each once."""

@@ -30,7 +30,7 @@ class TransformsPath:
         read=frozenset(LENS_KEYS) | words("frames transform_matrix fps"),
         refused=OTHER_LENS,
         passed_over=words(
-            # What a capture says about its pictures and its place.
+            # What a capture says about its images and its place.
             "about file_path image_path mask_path depth_file_path depth_path sharpness colmap_im_id"
             " aabb aabb_scale scale offset up from_mitsuba enable_depth_loading integer_depth_scale"
             " applied_transform applied_scale ply_file_path orientation_override auto_scale_poses"

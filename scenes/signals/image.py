@@ -1,4 +1,4 @@
-"""A picture as a signal: pixel coordinates in, channel values out."""
+"""An image as a signal: pixel coordinates in, channel values out."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from polyfield.errors import InputError, shown
 from polyfield.memory import SHARE, as_size, check_memory, free_memory
 from polyfield.scenes.base import ColorSpace, ReadOptions, Signal
 from polyfield.scenes.color import block_mean, to_float
-from polyfield.scenes.demo.image import demo_picture
+from polyfield.scenes.demo.image import demo_image
 from polyfield.scenes.image_info import ImageInfo
 from polyfield.scenes.images import check_decoded, read_info, read_upright
 
 DEMO = "demo"
-"""What stands for the built-in picture where a file is asked for."""
+"""What stands for the built-in image where a file is asked for."""
 DTYPES = ("uint8", "uint16", "float16", "float32")
 BRIGHTEST = 1e12
 """Largest float pixel: squares of more, added up, leave float32."""
 PER_PIXEL, PER_VALUE = 40, 24
 """Bytes that training and measuring take for a pixel and for each of its values."""
 BOMB, SUSPICIOUS = 1 << 30, 5000
-"""A picture that takes more bytes than BOMB, and SUSPICIOUS times those of its file, is refused."""
+"""An image that takes more bytes than BOMB, and SUSPICIOUS times those of its file, is refused."""
 LARGEST_DOWNSCALE = 1000
 """Largest that a message proposes."""
 
 
-class Picture(Signal):
-    """The values of one picture at its pixel centres.
+class ImageSignal(Signal):
+    """The values of one image at its pixel centres.
 
     Coordinates are (column, row) in pixels: the upper left corner is (0, 0), the centre of the
-    first pixel (0.5, 0.5). Values of integer pictures are fractions of the largest value, those of
-    float pictures are themselves and may exceed 1.
+    first pixel (0.5, 0.5). Values of integer images are fractions of the largest value, those of
+    float images are themselves and may exceed 1.
 
     Attributes:
         name: short name, for titles.
@@ -51,11 +51,11 @@ class Picture(Signal):
         channels: values per pixel.
         dtype: stored type: uint8, uint16, float16 or float32. A prediction is written in the same.
         color_space: how the values encode light: sRGB for integers, linear for floats.
-        bounds: the picture's rectangle, (0, 0) and (width, height).
+        bounds: the image's rectangle, (0, 0) and (width, height).
     """
 
     def __init__(self, name: str, stored: np.ndarray) -> None:
-        """Keep a picture.
+        """Keep an image.
 
         Args:
             name: short name, for titles.
@@ -110,8 +110,8 @@ class Picture(Signal):
         row = torch.div(index, self.width, rounding_mode="floor")
         return torch.stack([index - row * self.width, row], dim=-1) + 0.5
 
-    def to(self, device: torch.device) -> Picture:
-        """The same picture, its pixels on another device."""
+    def to(self, device: torch.device) -> ImageSignal:
+        """The same image, its pixels on another device."""
         other = copy.copy(self)
         other.pixels = self.pixels.to(device)
         return other
@@ -135,29 +135,31 @@ def _completed(pixels: Float[Tensor, "h w c"], known: Bool[Tensor, "h w"]) -> Te
 
 
 @dataclass(frozen=True)
-class PictureFile:
-    """One picture: PNG of 8 or 16 bits, JPEG, float EXR ...; grey or colour, with alpha or not.
+class ImageFile:
+    """One image: PNG of 8 or 16 bits, JPEG, float EXR ...; grey or colour, with alpha or not.
 
     An EXIF orientation is applied. That, and what of the file is not read, is told by a warning.
     """
 
-    def build(self, source: str | os.PathLike[str] | np.ndarray, options: ReadOptions) -> Picture:
-        """Read a picture.
+    def build(
+        self, source: str | os.PathLike[str] | np.ndarray, options: ReadOptions
+    ) -> ImageSignal:
+        """Read an image.
 
         Args:
-            source: a file, "demo" for the built-in picture, or an array [h, w] or [h, w, 1-4] of
+            source: a file, "demo" for the built-in image, or an array [h, w] or [h, w, 1-4] of
                 uint8, uint16, float16 or float32.
             options: `downscale` applies; the rest is for posed views.
 
         Raises:
-            InputError: no such file, not a picture, larger than the memory, smaller than the
+            InputError: no such file, not an image, larger than the memory, smaller than the
                 downscale, floats that can't be learned or measured (NaN, infinity, above
                 `BRIGHTEST`, none above 0), or an array of another shape or type.
         """
         if isinstance(source, np.ndarray):
             name, array = "array", _checked(source)
         elif str(source) == DEMO:
-            name, array = DEMO, demo_picture()
+            name, array = DEMO, demo_image()
         else:
             name, array = Path(source).stem, _read(source, options.downscale)
         floating = array.dtype.kind == "f"
@@ -166,15 +168,15 @@ class PictureFile:
         factor = options.downscale
         if min(array.shape[:2]) < factor:
             raise InputError(
-                f"a picture of at least {factor}x{factor} pixels for downscale {factor}",
+                f"an image of at least {factor}x{factor} pixels for downscale {factor}",
                 f"{array.shape[1]}x{array.shape[0]}",
                 "choose a smaller downscale",
             )
-        return Picture(name, block_mean(array, factor, associated=floating))
+        return ImageSignal(name, block_mean(array, factor, associated=floating))
 
 
 def _read(source: str | os.PathLike[str], downscale: int) -> np.ndarray:
-    """A picture file, upright; warns of what a user may not expect."""
+    """An image file, upright; warns of what a user may not expect."""
     _check_room(source, read_info(source), downscale)
     array, info = read_upright(source)
     for note in info.notes:
@@ -186,23 +188,23 @@ def _read(source: str | os.PathLike[str], downscale: int) -> np.ndarray:
 
 
 def _check_room(source: str | os.PathLike[str], info: ImageInfo, downscale: int) -> None:
-    """Raise, before anything is decoded, where the picture and its training don't fit."""
+    """Raise, before anything is decoded, where the image and its training don't fit."""
     check_decoded(source, info)
     need, stored = needed(info, downscale), max(os.path.getsize(source), 1)
     most = max(BOMB, SUSPICIOUS * stored)
     room = min(most, int(SHARE * free_memory()))
     larger = range(downscale + 1, min(info.width, info.height, LARGEST_DOWNSCALE) + 1)
     fits = next((n for n in larger if needed(info, n) <= room), None)
-    mend = f"add --downscale {fits}" if fits else "shrink it with another program"
+    hint = f"add --downscale {fits}" if fits else "shrink it with another program"
     size = f"{info.width}x{info.height} pixels"
     if need > most:
         allowed = f"at most {as_size(most)} of memory for the {as_size(stored)} of {shown(source)}"
-        raise InputError(allowed, f"{size}, {as_size(need)} to read and train on", mend)
-    check_memory(f"{size} of {shown(source)}", need, mend)
+        raise InputError(allowed, f"{size}, {as_size(need)} to read and train on", hint)
+    check_memory(f"{size} of {shown(source)}", need, hint)
 
 
 def needed(info: ImageInfo, downscale: int) -> int:
-    """About how many bytes it takes to read a picture and to train on it."""
+    """About how many bytes it takes to read an image and to train on it."""
     shrinking = downscale > 1 and info.has_alpha and not info.is_float
     reading = info.decoded + (8 * info.width * info.height * info.channels if shrinking else 0)
     pixels = (info.width // downscale) * (info.height // downscale)
@@ -211,7 +213,7 @@ def needed(info: ImageInfo, downscale: int) -> int:
 
 def _check_floats(name: str, array: np.ndarray) -> None:
     """Raise where no training can work or no score can exist."""
-    shown_name = f"the picture {shown(name)}"
+    shown_name = f"the image {shown(name)}"
     low, high = float(array.min()), float(array.max())  # NaN stays NaN
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError(f"finite pixels in {shown_name}", "NaN or infinity", "export it again")

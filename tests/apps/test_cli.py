@@ -54,7 +54,7 @@ def test_an_image_from_beginning_to_end(
     assert cli.run(command) == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    for word in ("24x24", "training", "checkpoints", "evaluation", "pictures", "PSNR"):
+    for word in ("24x24", "training", "checkpoints", "evaluation", "images", "PSNR"):
         assert word in printed.out
     names = {path.name for path in out.iterdir()}
     assert names == {

@@ -1,4 +1,4 @@
-"""`polyfield distill` as a user has it: runs, reports, errors, and no photographs."""
+"""`polyfield distill` as a user has it: runs, reports, errors, and no images."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def _transforms(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data and three teachers: of a scene, of a picture, and one not trained."""
+    """A folder with data and three teachers: of a scene, of an image, and one not trained."""
     folder = tmp_path_factory.mktemp("distill")
     data = str(_transforms(folder / "data"))
     scene = [data, "--steps", "30", "--out", str(folder / "scene"), "--quiet"]
@@ -290,7 +290,7 @@ def test_a_teacher_that_was_stopped(
 def test_a_stopped_student_goes_on_as_if_it_had_not(
     home: Path, to: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through both phases: what it learns of the teacher, and of photographs."""
+    """Through both phases: what it learns of the teacher, and of images."""
     words = [str(home / "scene"), "--to", to, "--steps", "4", "--finetune", str(home / "data")]
     assert _distill(home, *words, "--out", str(home / f"{to}-whole")) == 0
     parted = [*words, "--out", str(home / f"{to}-parted")]

@@ -51,8 +51,8 @@ def _built(config: Any, dim: int) -> Encoding:
     """Built from seed 0, told where detail is and that training is over."""
     torch.manual_seed(0)
     encoding = config.build(dim)
-    if encoding.places:
-        encoding.place(_points(2000, dim, 5), torch.ones(2000))
+    if encoding.takes_points:
+        encoding.init_from_points(_points(2000, dim, 5), torch.ones(2000))
     encoding.set_progress(1.0)
     return encoding
 
@@ -127,4 +127,4 @@ def test_training_calls_are_taken(config: Any, dim: int) -> None:
     for t in (0.0, 0.5, 1.0):
         encoding.set_progress(t)
         assert encoding(x).isfinite().all()
-        encoding.observe(x, torch.rand(30))
+        encoding.update_error(x, torch.rand(30))

@@ -48,7 +48,7 @@ class _Told(Encoding):
     def __init__(self, observes: bool) -> None:
         super().__init__()
         self.in_dim = self.out_dim = 2
-        self.observes = self.places = observes
+        self.takes_errors = self.takes_points = observes
         self.exact_gradient = "parameters" if observes else "both"
         self.notes: list[Any] = []
 
@@ -58,22 +58,22 @@ class _Told(Encoding):
     def set_progress(self, t: float) -> None:
         self.notes.append(t)
 
-    def observe(self, x: Tensor, error: Tensor) -> None:
+    def update_error(self, x: Tensor, error: Tensor) -> None:
         self.notes.append((x, error))
 
-    def place(self, x: Tensor, weight: Tensor) -> None:
+    def init_from_points(self, x: Tensor, weight: Tensor) -> None:
         self.notes.append((x, weight))
 
 
 def test_it_hands_on_what_it_is_told() -> None:
     parts = [_Told(False), _Told(True)]
     whole = CompositeEncoding(3, list(parts), [slice(0, 2), slice(1, 3)])
-    assert whole.observes and whole.places and whole.exact_gradient == "parameters"
-    assert not CompositeEncoding(3, [_Told(False)], [slice(0, 2)]).observes
+    assert whole.takes_errors and whole.takes_points and whole.exact_gradient == "parameters"
+    assert not CompositeEncoding(3, [_Told(False)], [slice(0, 2)]).takes_errors
     x, error = torch.rand(6, 3), torch.rand(6)
     whole.set_progress(0.25)
-    whole.observe(x, error)
-    whole.place(x, error)
+    whole.update_error(x, error)
+    whole.init_from_points(x, error)
     for part, columns in zip(parts, (slice(0, 2), slice(1, 3)), strict=True):
         progress, seen, placed = part.notes
         assert progress == 0.25

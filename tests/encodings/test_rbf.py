@@ -23,7 +23,7 @@ def _made(dim: int = 2, n: int = 400, **changes: Any) -> RbfEncoding:
     with torch.no_grad():
         encoding.weights.normal_()
         encoding.bias.zero_()
-    encoding.place(torch.rand(n, dim, generator=_generator()), torch.ones(n))
+    encoding.init_from_points(torch.rand(n, dim, generator=_generator()), torch.ones(n))
     return encoding
 
 
@@ -78,7 +78,7 @@ def test_half_as_strong_at_the_radius() -> None:
     with torch.no_grad():
         encoding.weights.fill_(1)
         encoding.bias.zero_()
-    encoding.place(x, torch.ones(len(x)))
+    encoding.init_from_points(x, torch.ones(len(x)))
     torch.testing.assert_close(encoding.centres, torch.tensor([[0.5, 0.5]]), rtol=0, atol=5e-3)
     angle = torch.rand(50, generator=_generator()) * 7
     around = torch.stack([angle.cos(), angle.sin()], -1) * (radius / 2 / math.sqrt(alpha))
@@ -98,7 +98,7 @@ def test_before_placing_only_the_grid_speaks() -> None:
     y.square().sum().backward()
     assert encoding.weights.grad is None or not encoding.weights.grad.any()
     assert encoding.grid.table.grad is not None and encoding.grid.table.grad.any()
-    encoding.place(x, torch.ones(30))
+    encoding.init_from_points(x, torch.ones(30))
     assert encoding(x)[:, :32].abs().min(0).values.max() > 0
 
 
@@ -127,7 +127,7 @@ def test_a_state_brings_the_kernels_and_whether_they_are_placed(placed: bool) ->
 @pytest.mark.parametrize("dim", [2, 3])
 def test_any_points_and_weights_will_do(dim: int, n: int, weight: float) -> None:
     encoding = Rbf(kernels=100, grid=GRID).build(dim)
-    encoding.place(torch.rand(n, dim, generator=_generator()), torch.full((n,), weight))
+    encoding.init_from_points(torch.rand(n, dim, generator=_generator()), torch.full((n,), weight))
     assert encoding.centres.isfinite().all() and encoding.shapes.isfinite().all()
     assert ((encoding.centres >= 0) & (encoding.centres <= 1)).all()
     assert encoding(torch.rand(50, dim)).isfinite().all()
@@ -135,7 +135,7 @@ def test_any_points_and_weights_will_do(dim: int, n: int, weight: float) -> None
 
 def test_points_at_one_place() -> None:
     encoding = Rbf(kernels=50, grid=GRID).build(2)
-    encoding.place(torch.full((1000, 2), 0.25), torch.ones(1000))
+    encoding.init_from_points(torch.full((1000, 2), 0.25), torch.ones(1000))
     assert encoding.shapes.isfinite().all() and encoding(torch.rand(50, 2)).isfinite().all()
 
 
@@ -151,7 +151,7 @@ def test_placing_does_not_depend_on_other_random_numbers() -> None:
 def _fitted(picture: Tensor, x: Tensor, weight: Tensor) -> float:
     """Mean square error of a linear fit to the features of kernels placed by `weight`."""
     encoding = Rbf(kernels=60, channels=1, waves=None, grid=GRID).build(2)
-    encoding.place(x, weight)
+    encoding.init_from_points(x, weight)
     columns = torch.zeros(len(x), 60)
     for k in range(60):
         with torch.no_grad():
@@ -164,7 +164,7 @@ def _fitted(picture: Tensor, x: Tensor, weight: Tensor) -> float:
 
 
 def test_kernels_where_the_detail_is_beat_even_ones() -> None:
-    """A picture that is smooth but for one busy corner, at the same number of kernels."""
+    """An image that is smooth but for one busy corner, at the same number of kernels."""
     axis = (torch.arange(48) + 0.5) / 48
     x = torch.cartesian_prod(axis, axis)
     busy = torch.exp(-((x - 0.25) / 0.15).square().sum(-1))

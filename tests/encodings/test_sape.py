@@ -77,7 +77,7 @@ class _Dense:
             total = total + share * blurred / self.k**self.dim
         return total
 
-    def observe(self, x: Tensor, error: Tensor) -> None:
+    def update_error(self, x: Tensor, error: Tensor) -> None:
         for point, value in zip(x, error.tolist(), strict=True):
             for cell, share in self.corners(point):
                 self.loss[cell] += share * value
@@ -110,8 +110,8 @@ def test_counts_are_the_dense_mask(dim: int, resolution: int) -> None:
     for reveal in range(3):
         for _ in range(2):
             x, error = torch.rand(10, dim), torch.rand(10)
-            encoding.observe(x, error)
-            dense.observe(x, error)
+            encoding.update_error(x, error)
+            dense.update_error(x, error)
         encoding.set_progress((reveal + 1) / 6)
         dense.reveal()
         found = encoding._mask_at(probe).index_select(1, encoding.block)
@@ -127,7 +127,7 @@ def test_without_errors_above_eps_only_coordinates_pass(dim: int) -> None:
     encoding = _built(dim, eps=math.inf)
     x = torch.rand(50, dim)
     for t in (0.0, 0.2, 0.6, 1.0):
-        encoding.observe(x, torch.rand(50))
+        encoding.update_error(x, torch.rand(50))
         encoding.set_progress(t)
         assert torch.equal(encoding(x)[:, :dim], x * 2 - 1)
         assert (encoding(x)[:, dim:] == 0).all()
@@ -139,7 +139,7 @@ def test_eps_0_is_one_mask_for_all_of_space(dim: int) -> None:
     encoding = _built(dim, eps=0.0)
     x = torch.rand(50, dim)
     for t in torch.linspace(0, 1, 33).tolist():
-        encoding.observe(x, torch.rand(50) + 0.1)
+        encoding.update_error(x, torch.rand(50) + 0.1)
         encoding.set_progress(t)
         on = torch.arange(16) // 4 < min(math.floor(t * 8), 4)
         torch.testing.assert_close(encoding(x)[:, dim:], encoding.inner(x) * on)
@@ -179,7 +179,7 @@ def test_a_mask_only_grows_in_prefixes_and_a_stopped_cell_stays(
     for t, seed in events:
         noise = torch.Generator().manual_seed(seed)
         at = torch.rand(40, dim, generator=noise)
-        encoding.observe(at, (at[:, 0] > 0.5) * torch.rand(40, generator=noise) * 2)
+        encoding.update_error(at, (at[:, 0] > 0.5) * torch.rand(40, generator=noise) * 2)
         count = encoding.count.clone()
         encoding.set_progress(t)
         assert (encoding.mask >= before).all() and (encoding.count >= count).all()
@@ -196,7 +196,7 @@ def test_frequencies_come_where_the_error_is() -> None:
     x = torch.rand(20_000, 2, generator=torch.Generator().manual_seed(0))
     for t in torch.linspace(0, 0.5, 21).tolist():
         encoding.set_progress(t)
-        encoding.observe(x, (x[:, 0] > 0.5).float() * 0.1)
+        encoding.update_error(x, (x[:, 0] > 0.5).float() * 0.1)
     shown = encoding.shown().view(32, 32)
     # Two blurs of two cells each lie between all and nothing.
     assert (shown[20:] > 0.99).all() and (shown[:11] < 0.01).all()
@@ -210,7 +210,7 @@ def test_a_state_goes_on_where_it_stopped() -> None:
             encoding.set_progress(step / 40)
             noise = torch.Generator().manual_seed(step)
             x = torch.rand(50, 2, generator=noise)
-            encoding.observe(x, torch.rand(50, generator=noise) * x[:, 1])
+            encoding.update_error(x, torch.rand(50, generator=noise) * x[:, 1])
 
     straight, first, second = (_built(eps=0.25, ramp=True, seed=s) for s in (0, 0, 7))
     go(straight, range(18))
@@ -242,7 +242,7 @@ def test_it_holds_a_small_state() -> None:
     held = sum(t.nbytes for t in encoding.state_dict().values())
     assert held < 128**2 * 12 and encoding.mask.shape == (128**2, 32)
     assert Sape().build(3).count.shape == (64**3,)
-    assert encoding.out_dim == 514 and encoding.observes
+    assert encoding.out_dim == 514 and encoding.takes_errors
 
 
 def test_more_blocks_than_channels_is_a_channel_a_block() -> None:

@@ -149,8 +149,9 @@ def test_the_wrapper_is_our_grid_in_float32(stand_in: None, interpolation: Any) 
     assert y.dtype == torch.float32 and y.shape == (5, 4, 8)
     torch.testing.assert_close(y, ours(x), rtol=1e-3, atol=1e-3)
     assert theirs(x[:0]).shape == (0, 4, 8) and theirs(x[0, 0]).shape == (8,)
-    stages = theirs.stages(x.view(-1, 3))
-    assert [s.shape[1] for s in stages] == [s.shape[1] for s in ours.stages(x.view(-1, 3))]
+    stages = theirs.intermediate_features(x.view(-1, 3))
+    wanted = ours.intermediate_features(x.view(-1, 3))
+    assert [s.shape[1] for s in stages] == [s.shape[1] for s in wanted]
     y.sum().backward()
     assert table.grad is not None and table.grad.any()
 

@@ -37,8 +37,8 @@ def _signal(config: Any) -> SignalField:
 
 
 def _ready(field: Any, x: Tensor) -> Any:
-    if field.places:
-        field.place(x, torch.ones(len(x)))
+    if field.takes_points:
+        field.init_from_points(x, torch.ones(len(x)))
     field.set_progress(1.0)
     return field
 
@@ -161,7 +161,7 @@ def test_radiance_density_alone(config: Any) -> None:
 def test_radiance_stages(config: Any) -> None:
     """Features for auxiliary heads, which training can reach."""
     field = _radiance(config)
-    stages = field.stages(_seen(50)[0])
+    stages = field.intermediate_features(_seen(50)[0])
     assert stages
     for stage in stages:
         assert stage.ndim == 2 and len(stage) == 50 and stage.requires_grad

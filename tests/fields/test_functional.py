@@ -17,7 +17,7 @@ from polyfield.fields.networks.mlp import Perceptron
 from polyfield.fields.networks.relu import Relu
 from polyfield.fields.networks.siren import Siren
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.signals.image import PictureFile
+from polyfield.scenes.signals.image import ImageFile
 from polyfield.training.loop import FitConfig, fit
 from polyfield.training.objectives.regression import Regression
 
@@ -109,7 +109,7 @@ def test_axes_of_a_train_differ_in_size() -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_rank_bounds_the_picture(form: Form) -> None:
-    """Each channel of a picture is a matrix of at most that rank (of R for a train, too)."""
+    """Each channel of an image is a matrix of at most that rank (of R for a train, too)."""
     field = _small(form, rank=3)
     with torch.no_grad():
         values = field.on_grid([torch.linspace(0, 8, 20), torch.linspace(0, 6, 15)])
@@ -131,7 +131,7 @@ def test_products_do_not_vanish(form: Form, rank: int, network: Any) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_few_evaluations_on_a_grid(form: Form) -> None:
-    """A 512 x 512 picture: 1024 points go through the networks instead of 262144."""
+    """A 512 x 512 image: 1024 points go through the networks instead of 262144."""
     field = _small(form)
     seen = []
     for network in field.networks:
@@ -146,10 +146,10 @@ def _objective(field: FunctionalField, picture: Any, batch: int) -> Any:
 
 
 def test_a_step_on_the_whole_picture_takes_the_grid() -> None:
-    """The loss is that of scattered pixels; transposes would show, the picture is no square."""
+    """The loss is that of scattered pixels; transposes would show, the image is no square."""
     generator = torch.Generator().manual_seed(1)
     array = torch.rand(6, 8, 3, generator=generator).numpy()
-    picture = PictureFile().build(array, ReadOptions())
+    picture = ImageFile().build(array, ReadOptions())
     field = _small("cp")
     whole, numbers = _objective(field, picture, 0)(0, 0.0)
     x, values = picture.all()
@@ -166,12 +166,12 @@ def test_a_step_on_the_whole_picture_takes_the_grid() -> None:
 
 
 def test_cp_reaches_a_picture_of_its_rank() -> None:
-    """A picture of rank 3 by a field of rank 4: more than 60 dB."""
+    """An image of rank 3 by a field of rank 4: more than 60 dB."""
     x, y = torch.linspace(0, 1, 24), torch.linspace(0, 1, 20)
     array = torch.zeros(20, 24, 1)
     for k in range(3):
         array[..., 0] += ((3 * k + 2) * y).sin()[:, None] * ((4 * k + 1) * x).cos() / 3
-    picture = PictureFile().build(array.numpy(), ReadOptions())
+    picture = ImageFile().build(array.numpy(), ReadOptions())
     torch.manual_seed(0)
     config = Functional("cp", 4, Identity(centered=True), Siren(64, 2, 10.0, 10.0))
     field = config.build(Box(picture.bounds), 1)

@@ -100,8 +100,8 @@ def test_groups_and_what_the_encoding_is_told() -> None:
     field = Modulated(Sape(grid, blocks=2, resolution=4), hidden=8).build(Box(SQUARE), 1)
     groups = field.groups()
     assert groups["modulation"] == [field.grids] and groups["table"] == field.encoding.tables()
-    assert field.observes
-    field.observe(torch.rand(9, 2), torch.zeros(9))
+    assert field.takes_errors
+    field.update_error(torch.rand(9, 2), torch.zeros(9))
     field.set_progress(1.0)
     assert float(field.encoding.shown().sum()) == 0
 

@@ -32,7 +32,7 @@ pytestmark = [
 
 STEPS = 24
 ALIKE = 45.0
-"""PSNR of the same model's pictures on two devices, dB, at least."""
+"""PSNR of the same model's images on two devices, dB, at least."""
 
 
 def _helper(name: str) -> Any:
@@ -72,7 +72,7 @@ def _names() -> list[Any]:
 
 @pytest.mark.parametrize(("kind", "name"), _names())
 def test_a_preset(kind: str, name: str, tmp_path: Path) -> None:
-    """It begins alike, trains on the GPU, goes on on the CPU, and back; pictures are alike."""
+    """It begins alike, trains on the GPU, goes on on the CPU, and back; images are alike."""
     model, fit = _build(kind, name, THERE)
     here, _ = _build(kind, name, CPU)
     begin = here.state_dict()
@@ -171,7 +171,7 @@ def test_a_picture_is_distilled(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_training_step_seldom_waits() -> None:
-    """Of a picture only the mean square and the loss are read."""
+    """Of an image only the mean square and the loss are read."""
     _, fit = _build("image", "hash", THERE)
     small.go(fit, 2)
     with warnings.catch_warnings(record=True) as seen:

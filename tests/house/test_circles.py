@@ -82,7 +82,7 @@ def test_a_circle_is_seen() -> None:
     """Through a function, through the type checker's imports, through a package's own list."""
     modules = dict.fromkeys(["p", "p.a", "p.b", "p.c", "p.d"])
     sources = {
-        "p": "from p.d import Thing\n",
+        "p": "from p.d import Primitive\n",
         "p.a": "from p import b\n",
         "p.b": "def f():\n    import p.c\n",
         "p.c": "if TYPE_CHECKING:\n    from p.a import A\n",
@@ -91,5 +91,5 @@ def test_a_circle_is_seen() -> None:
     graph = {name: imported(source, modules) for name, source in sources.items()}
     assert graph["p.a"] == {"p.b"} and graph["p.d"] == {"p.a"}
     assert [sorted(circle) for circle in circles(graph)] == [["p.a", "p.b", "p.c"]]
-    graph["p.d"] = imported("from p import Thing\n", modules)
+    graph["p.d"] = imported("from p import Primitive\n", modules)
     assert ["p", "p.d"] in [sorted(circle) for circle in circles(graph)]

@@ -29,8 +29,8 @@ for kind in members(EncodingConfig):
             encoding = kind().build(dim)
         except InputError:
             continue
-        if encoding.places:
-            encoding.place(torch.rand(2000, dim), torch.ones(2000))
+        if encoding.takes_points:
+            encoding.init_from_points(torch.rand(2000, dim), torch.ones(2000))
         encoding.set_progress(1.0)
         x = (torch.nn.functional.normalize(torch.randn(9, dim), dim=-1) * 0.98 + 1) / 2
         check(f"{kind.__name__}-{dim}", encoding, x)

@@ -41,6 +41,17 @@ def test_quick_answers_import_nothing_heavy(code: str) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_the_first_call_of_an_op_leaves_torchs_compiler_alone() -> None:
+    code = (
+        "import sys, torch, polyfield; polyfield.fit_scene\n"
+        "from polyfield.encodings.kernels.spherical_harmonics import spherical_harmonics\n"
+        "spherical_harmonics(torch.rand(4, 3), 2)\n"
+        "print(hasattr(torch.ops.polyfield, 'spherical_harmonics'), 'torch._dynamo' in sys.modules)"
+    )
+    done = _python(code)
+    assert done.stdout == "True False\n", done.stderr
+
+
 def test_pythonpath_at_the_root_is_a_trap_and_said_so() -> None:
     done = _python("pass", PYTHONPATH=str(ROOT))
     assert done.returncode != 0, "PYTHONPATH at the root is no trap any more: mend CONTRIBUTING.md"

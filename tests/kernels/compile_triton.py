@@ -24,6 +24,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
+from polyfield import environment
 from polyfield.apps.benchmarks import limits_triton
 from polyfield.backends import gpu
 from polyfield.encodings.domain import domain
@@ -34,6 +35,8 @@ from polyfield.renderers.kernels import composite_triton, march_triton
 from polyfield.renderers.kernels.march import Lattice, clearance
 from polyfield.training.kernels import adam_triton
 from polyfield.training.kernels.adam import AdamNumbers
+
+environment.prepare("TRITON_DEFAULT_FP_FUSION")
 
 TYPES = {
     torch.float32: "*fp32",

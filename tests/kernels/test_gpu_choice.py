@@ -83,14 +83,14 @@ def test_no_triton(fake_gpu: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_no_launch(
-    fake_gpu: pytest.MonkeyPatch, compiler: str | None, error: Exception, mend: str
+    fake_gpu: pytest.MonkeyPatch, compiler: str | None, error: Exception, hint: str
 ) -> None:
     from polyfield.backends import probe_triton
 
     fake_gpu.setattr(probe_triton, "check", lambda device: _fails(error))
     fake_gpu.setattr(gpu, "shutil", types.SimpleNamespace(which=lambda name: compiler))
     ready, (told,) = _told()
-    assert not ready and told.endswith(mend)
+    assert not ready and told.endswith(hint)
 
 
 def test_a_kernel_that_is_wrong(fake_gpu: pytest.MonkeyPatch) -> None:

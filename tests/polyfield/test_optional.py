@@ -23,7 +23,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201
         names.append(name)
         (tmp_path / f"{name}.py").write_text(code)
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-        return Package("Tool", name, "pip install tool", "Thing in a config", core or name)
+        return Package("Tool", name, "pip install tool", "Primitive in a config", core or name)
 
     yield make
     for name in names:
@@ -32,12 +32,12 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # noqa: ANN201
 
 def test_a_package_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    absent = Package("Tool", "polyfield_no_such", "pip install tool", "Thing in a config", "x")
+    absent = Package("Tool", "polyfield_no_such", "pip install tool", "Primitive in a config", "x")
     assert why_not(absent) == "not installed; pip install tool"
     with pytest.raises(InputError) as caught:
         load(absent)
     assert str(caught.value) == (
-        "expected Tool for Thing in a config; got not installed; pip install tool"
+        "expected Tool for Primitive in a config; got not installed; pip install tool"
     )
 
 
@@ -59,7 +59,7 @@ def test_a_package_that_fails_to_import(package) -> None:  # type: ignore[no-unt
 
 def test_a_package_that_works(package) -> None:  # type: ignore[no-untyped-def]
     there = package("__version__ = '1.7'", cuda=True)
-    assert why_not(there) is None and describe(there) == "1.7, for Thing in a config"
+    assert why_not(there) is None and describe(there) == "1.7, for Primitive in a config"
     assert load(there).__version__ == "1.7"
 
 

@@ -100,10 +100,10 @@ def test_rounds_add_up(config: Any) -> None:
     """The first intervals, then those beyond: together all there are, none of them twice."""
     sampler, rays = _trained(config), _rays(20)
     begin, parts = torch.full_like(rays.near, -torch.inf), []
-    whole = sampler.some(rays, begin, 10_000, _ball)
+    whole = sampler.next_intervals(rays, begin, 10_000, _ball)
     _check(whole, rays)
     for _ in range(400):
-        part = sampler.some(rays, begin, 7, _ball)
+        part = sampler.next_intervals(rays, begin, 7, _ball)
         _check(part, rays)
         counts = part.offsets.diff()
         assert (counts <= 7).all()
@@ -117,7 +117,7 @@ def test_rounds_add_up(config: Any) -> None:
 
 def test_no_rays(config: Any) -> None:
     sampler, rays = _trained(config), _rays(1)[slice(0, 0)]
-    for found in (sampler(rays, _ball), sampler.some(rays, rays.near, 4, _ball)):
+    for found in (sampler(rays, _ball), sampler.next_intervals(rays, rays.near, 4, _ball)):
         assert len(found) == 0 and found.offsets.tolist() == [0]
 
 
@@ -129,11 +129,11 @@ def test_a_state_says_all(config: Any) -> None:
 
 def test_what_it_knows_is_there(config: Any) -> None:
     sampler = _trained(config)
-    known = sampler.known()
+    known = sampler.occupied_points()
     if known is not None:
         x, value = known
         assert len(x) == len(value) > 0 and (x.norm(dim=-1) < 0.9).all()
         assert value.max().item() == pytest.approx(40, rel=1e-3)
     inside = torch.nn.functional.normalize(torch.randn(99, 3), dim=-1) * 0.59
-    assert sampler.near_something(inside.to(DEVICE)).all()
-    assert sampler.something(inside.to(DEVICE) / 2).all()
+    assert sampler.is_near_occupied(inside.to(DEVICE)).all()
+    assert sampler.is_occupied(inside.to(DEVICE) / 2).all()

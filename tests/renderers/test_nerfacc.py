@@ -183,7 +183,7 @@ def test_steps_lie_where_those_of_our_own_grid_do(cone: float, stand_in: None) -
     theirs, own = (kind(**choices).build(BOX) for kind in (NerfaccGrid, OccupancyGrid))
     for ask in (
         lambda sampler: sampler(_ray(), _ball),
-        lambda sampler: sampler.some(_ray(), torch.tensor([2.5]), 4, _ball),
+        lambda sampler: sampler.next_intervals(_ray(), torch.tensor([2.5]), 4, _ball),
     ):
         found, wanted = ask(theirs), ask(own)
         assert torch.equal(found.offsets, wanted.offsets) and len(found) > 3

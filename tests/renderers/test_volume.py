@@ -11,7 +11,7 @@ from torch import Tensor
 from polyfield.backends import dispatch
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.composite import weights
-from polyfield.renderers.volume import Pixels, composite, points, transmittance
+from polyfield.renderers.volume import RenderOutput, composite, points, transmittance
 from polyfield.scenes.rays import Rays
 
 LN2 = math.log(2)
@@ -174,7 +174,7 @@ def test_keep_drops_samples_and_no_rays() -> None:
 
 
 def test_pixels_take_a_background_of_their_own() -> None:
-    pixels = Pixels(torch.full((2, 2, 3), 0.25), torch.full((2, 2), 0.5), torch.zeros(2, 2))
+    pixels = RenderOutput(torch.full((2, 2, 3), 0.25), torch.full((2, 2), 0.5), torch.zeros(2, 2))
     assert torch.equal(pixels.over(torch.ones(3)), torch.full((2, 2, 3), 0.75))
     behind = torch.rand(2, 2, 3)
     torch.testing.assert_close(pixels.over(behind), 0.25 + 0.5 * behind)

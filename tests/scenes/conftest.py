@@ -15,13 +15,13 @@ Content = dict[str, Any]
 
 
 class Folder:
-    """A capture folder under construction: pictures, and JSON that a test may spoil."""
+    """A capture folder under construction: images, and JSON that a test may spoil."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def picture(self, name: str, width: int = 6, height: int = 4, channels: int = 3) -> Path:
-        """A picture whose values differ from pixel to pixel and from name to name."""
+        """An image whose values differ from pixel to pixel and from name to name."""
         file = self.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         generator = np.random.default_rng(abs(hash_name(name)))

@@ -1,4 +1,4 @@
-"""Picture files: every type there and back, and files that only look like pictures."""
+"""ImageSignal files: every type there and back, and files that only look like images."""
 
 import io
 import os
@@ -29,7 +29,7 @@ def noise(dtype: str, channels: int, size: tuple[int, int] = (5, 7)) -> np.ndarr
 )
 def test_every_type_survives_bit_for_bit(tmp_path, dtype, ending, channels):
     array = noise(dtype, channels)
-    file = tmp_path / f"picture{ending}"
+    file = tmp_path / f"image{ending}"
     write_image(file, array)
     back = read_image(file)
     assert back.dtype == array.dtype and np.array_equal(back, array)
@@ -127,7 +127,7 @@ def test_several_pictures_in_a_file_are_refused(tmp_path, ending):
     file = tmp_path / f"a.{ending}"
     first.save(file, save_all=True, append_images=[second], duration=100)
     for read in (read_info, read_image):
-        with pytest.raises(InputError, match="one picture in .*animation"):
+        with pytest.raises(InputError, match="one image in .*animation"):
             read(file)
 
 
@@ -178,7 +178,7 @@ def test_postscript_reaches_no_other_program(tmp_path, monkeypatch, name):
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
     )
     for read in (read_info, read_image):
-        with pytest.raises(InputError, match="isn't a picture"):
+        with pytest.raises(InputError, match="isn't an image"):
             read(tmp_path / name)
     assert not (tmp_path / "called").exists()
 
@@ -207,7 +207,7 @@ def test_a_bomb_is_refused_from_its_header(tmp_path):
 
 def test_an_escape_sequence_in_a_name_is_shown(tmp_path):
     file = tmp_path / "a\x1b[2J.png"
-    file.write_bytes(b"no picture")
+    file.write_bytes(b"no image")
     with pytest.raises(InputError) as caught:
         read_image(file)
     assert r"a\x1b[2J.png" in str(caught.value) and len(str(caught.value)) <= LONGEST
@@ -246,7 +246,7 @@ def damaged(kind: str) -> bytes:
     if kind == "empty":
         return b""
     if kind == "text":
-        return b"not a picture at all"
+        return b"not an image at all"
     if kind == "fake png":
         return b"\x89PNG\r\n\x1a\n" + b"lies" * 40
     if kind == "short png":
@@ -263,9 +263,9 @@ def damaged(kind: str) -> bytes:
     "kind", ["empty", "text", "fake png", "short png", "pointer", "cut png", "cut jpeg"]
 )
 def test_damaged_files_name_themselves_in_one_line(tmp_path, kind):
-    file = tmp_path / "picture.png"
+    file = tmp_path / "image.png"
     file.write_bytes(damaged(kind))
-    with pytest.raises(InputError, match=r"picture\.png") as error:
+    with pytest.raises(InputError, match=r"image\.png") as error:
         read_image(file)
     assert "\n" not in str(error.value)
 

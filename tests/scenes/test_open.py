@@ -11,7 +11,7 @@ from polyfield.scenes import (
     detect,
     format_named,
     open_capture,
-    open_picture,
+    open_image,
 )
 
 
@@ -62,4 +62,4 @@ def test_a_missing_path(folder):
 def test_the_built_in_data():
     config = Analytic(size=8, train=1, val=1, test=1)
     assert len(open_capture("demo", ReadOptions(), config).scene("val")) == 1
-    assert open_picture("demo", ReadOptions(downscale=4)).width == 128
+    assert open_image("demo", ReadOptions(downscale=4)).width == 128

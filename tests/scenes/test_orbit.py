@@ -114,7 +114,7 @@ def test_an_orbit_of_odd_cameras_is_finite(name: str, turn: bool) -> None:
     cameras = []
     for i, offset in enumerate(ODD[name]):
         pose = torch.eye(4)
-        if turn:  # a panorama on its side: every picture's up is level
+        if turn:  # a panorama on its side: every image's up is level
             a = 2 * math.pi * i / len(ODD[name])
             c, s = math.cos(a), math.sin(a)
             pose[:3, :3] = torch.tensor([[0, -s, c], [0, c, s], [-1, 0, 0]])

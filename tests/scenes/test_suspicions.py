@@ -150,7 +150,7 @@ def test_one_pose_for_all_frames(folder, transforms):
 def test_a_box_that_no_ray_meets(folder, blender, transforms):
     blender("train", 6)
     far = (100.0, 100.0, 100.0, 101.0, 101.0, 101.0)
-    with pytest.raises(InputError, match="no ray of the training pictures meets.*own frame"):
+    with pytest.raises(InputError, match="no ray of the training images meets.*own frame"):
         open_blender(folder, bounds=far)
     transforms(6)  # opaque: there is something outside
     (warning,) = Transforms().open(folder.path, ReadOptions(bounds=far)).warnings

@@ -10,7 +10,7 @@ from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.networks.mlp import Perceptron
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.signals.image import PictureFile
+from polyfield.scenes.signals.image import ImageFile
 from polyfield.training.clock import Clock
 from polyfield.training.fit import Session
 from polyfield.training.loop import Fit, FitConfig, Progress
@@ -25,7 +25,7 @@ STEPS = 40
 
 def _fit(steps: int = STEPS) -> Fit:
     torch.manual_seed(0)
-    picture = PictureFile().build(
+    picture = ImageFile().build(
         torch.rand(16, 20, 3, generator=torch.Generator().manual_seed(1)).numpy(), ReadOptions()
     )
     grid = HashGrid(levels=2, log2_size=8, finest_resolution=32)

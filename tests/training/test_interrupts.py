@@ -8,18 +8,42 @@ from polyfield.training.interrupts import deferred
 
 
 @pytest.mark.parametrize(
-    ("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+    ("number", "kind", "code"),
+    [
+        (signal.SIGINT, KeyboardInterrupt, None),
+        (signal.SIGTERM, SystemExit, 143),
+        (signal.SIGHUP, SystemExit, 129),
+    ],
 )
-def test_a_signal_waits_for_the_check(number: int, kind: type[BaseException]) -> None:
+def test_a_signal_waits_for_the_check(
+    number: int, kind: type[BaseException], code: int | None
+) -> None:
     before = signal.getsignal(number)
     with deferred() as stop:
         stop.check()
         os.kill(os.getpid(), number)
         with pytest.raises(kind) as caught:
             stop.check()
-    if number == signal.SIGTERM:
-        assert caught.value.code == 143  # type: ignore[attr-defined]
+    if code is not None:
+        assert caught.value.code == code  # type: ignore[attr-defined]
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_after_the_last_check_is_not_lost() -> None:
+    with pytest.raises(SystemExit), deferred():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with deferred() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            stop.check()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_another_thread_leaves_signals_alone() -> None:

@@ -23,7 +23,7 @@ from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform
 from polyfield.scenes.base import ReadOptions, Scene
 from polyfield.scenes.demo.capture import Analytic
-from polyfield.scenes.signals.image import Picture
+from polyfield.scenes.signals.image import ImageSignal
 from polyfield.training.objectives import regression
 from polyfield.training.objectives.photometric import CARVE, PLACE, Photometric
 from polyfield.training.objectives.regression import Regression
@@ -39,7 +39,7 @@ def _photometric(background: Any, carve: bool) -> Any:
     parts = [
         create_autospec(kind, instance=True) for kind in (Scene, RadianceField, VolumeRenderer)
     ]
-    parts[1].observes = False
+    parts[1].takes_errors = False
     return Photometric().build(*parts, background, 0, carve)
 
 
@@ -73,7 +73,7 @@ def test_carving_takes_the_backdrop_as_empty_at_first() -> None:
 
 
 def test_a_batch_of_all_pixels_takes_each_once() -> None:
-    picture = Picture("p", np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3))
+    picture = ImageSignal("p", np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3))
     field = Coordinate(Identity()).build(Box(picture.bounds), 3)
     _, numbers = Regression(batch=0).build(picture, field, 0)(0, 0.0)
     assert numbers["samples"] == 20
@@ -85,7 +85,7 @@ def test_a_batch_of_all_pixels_takes_each_once() -> None:
 
 def test_a_sampler_without_a_grid_knows_nothing() -> None:
     box = Box(torch.tensor([[0.0] * 3, [1.0] * 3]))
-    assert Uniform().build(box).known() is None
+    assert Uniform().build(box).occupied_points() is None
 
 
 def test_kernels_are_placed_by_kept_pixels_alone() -> None:
@@ -97,21 +97,22 @@ def test_kernels_are_placed_by_kept_pixels_alone() -> None:
     for change in (0, 77):
         other = pixels.reshape(-1, 3) + np.uint8(change)
         other[kept.numpy()] = pixels.reshape(-1, 3)[kept.numpy()]
-        weights.append(Picture("p", other.reshape(9, 13, 3)).detail(kept))
+        weights.append(ImageSignal("p", other.reshape(9, 13, 3)).detail(kept))
     assert torch.equal(*weights) and weights[0].unique().numel() > 20
     everything = torch.arange(9 * 13)
-    assert torch.equal(Picture("p", pixels).detail(everything), Picture("p", pixels).detail())
+    image = ImageSignal("p", pixels)
+    assert torch.equal(image.detail(everything), image.detail())
 
 
 def test_errors_of_kept_pixels_are_observed() -> None:
     """SAPE is told the mean square error of each pixel of the batch."""
-    picture = Picture("p", np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3))
+    picture = ImageSignal("p", np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3))
     inner = RandomFourier(count=8, law="sorted")
     field = Coordinate(Sape(inner, blocks=4, resolution=8)).build(Box(picture.bounds), 3)
     kept = torch.arange(0, 64, 3)
     objective = Regression(batch=0).build(picture, field, 0, kept)
     told: list[tuple[torch.Tensor, torch.Tensor]] = []
-    field.observe = lambda x, error: told.append((x, error))  # type: ignore[method-assign]
+    field.update_error = lambda x, error: told.append((x, error))  # type: ignore[method-assign]
     objective(0, 0.0)
     (x, error), values = told[0], picture.all()[1][kept]
     assert len(told) == 1 and sorted(map(tuple, x.tolist())) == sorted(
@@ -140,13 +141,13 @@ def test_kernels_of_a_scene_are_placed_once(monkeypatch: pytest.MonkeyPatch) -> 
         SceneInfo(CUBE, False, "srgb", (0.0, 0.0, 0.0)),
     )
     told: list[tuple[torch.Tensor, torch.Tensor]] = []
-    real = model.field.place
+    real = model.field.init_from_points
 
     def place(x: torch.Tensor, weight: torch.Tensor) -> None:
         told.append((x, weight))
         real(x, weight)
 
-    model.field.place = place  # type: ignore[method-assign]
+    model.field.init_from_points = place  # type: ignore[method-assign]
     scene = Analytic(size=8, train=3, val=1, test=1).open("demo", ReadOptions()).scene("train")
     objective = Photometric(samples=64).build(scene, model.field, model.renderer, BLACK, 0)
     for step, progress in enumerate((0.0, PLACE * 0.99, PLACE, 0.5, 1.0)):
@@ -154,7 +155,7 @@ def test_kernels_of_a_scene_are_placed_once(monkeypatch: pytest.MonkeyPatch) -> 
         assert len(told) == (progress >= PLACE)
         assert model.field.position.active == (progress >= PLACE)
         if progress < PLACE:
-            known = model.renderer.sampler.known()
+            known = model.renderer.sampler.occupied_points()
     assert known is not None
     x, weight = told[0]
     assert len(x) == len(weight) and bool((weight >= 0).all()) and len(x) <= 64
@@ -166,7 +167,7 @@ def test_kernels_of_a_scene_are_placed_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_slices_of_a_large_batch_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gradient of all pixels at once."""
-    picture = Picture("p", np.arange(7 * 5 * 3, dtype=np.uint8).reshape(7, 5, 3) * 2)
+    picture = ImageSignal("p", np.arange(7 * 5 * 3, dtype=np.uint8).reshape(7, 5, 3) * 2)
     field = Coordinate(Identity()).build(Box(picture.bounds), 3)
     whole, numbers = Regression(batch=0).build(picture, field, 0)(0, 0.0)
     (wanted,) = torch.autograd.grad(whole, list(field.parameters()))

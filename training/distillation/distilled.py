@@ -29,7 +29,7 @@ from polyfield.training.watchers.console import Reporter
 
 
 @dataclass(frozen=True)
-class Lesson(Generic[DataT]):
+class DistillData(Generic[DataT]):
     """What a student is taught with."""
 
     teacher: Teacher
@@ -48,7 +48,7 @@ class Lesson(Generic[DataT]):
     """Of the teacher, and of what it is fine-tuned on."""
 
 
-class Distilled(Learner[Lesson[DataT], ModelT]):
+class Distilled(Learner[DistillData[DataT], ModelT]):
     """Teach a student what a run has learned.
 
     Args:
@@ -82,7 +82,7 @@ class Distilled(Learner[Lesson[DataT], ModelT]):
         """The student's tree, and how it was taught."""
         return {**self._task.tree(), "distilled": to_tree(self._config)}
 
-    def open(self, source: Any, training: bool = True) -> Lesson[DataT]:
+    def open(self, source: Any, training: bool = True) -> DistillData[DataT]:
         """Load the teacher; its data, if it is there."""
         run = Run(Path(self._config.teacher))
         config = run.config()
@@ -111,26 +111,26 @@ class Distilled(Learner[Lesson[DataT], ModelT]):
             f"{run.path}: {self._preset} learns from {config['preset']} "
             f"by {self._config.method.name}"
         )
-        return Lesson(
+        return DistillData(
             Teacher(run, model), data, finetune, summary, notes, warnings, "-".join(prints)
         )
 
-    def model(self, data: Lesson[DataT]) -> ModelT:
+    def model(self, data: DistillData[DataT]) -> ModelT:
         """The student in the teacher's frame."""
         return self._task.student(data.teacher, self._config.method)
 
-    def training(self, model: ModelT, data: Lesson[DataT], seed: int) -> Training:
+    def training(self, model: ModelT, data: DistillData[DataT], seed: int) -> Training:
         """What the student's loop needs."""
         return self._task.lesson(model, data.teacher, self._config.method, seed, data.finetune)
 
-    def score(self, data: Lesson[DataT], numbers: Mapping[str, float]) -> float | None:
+    def score(self, data: DistillData[DataT], numbers: Mapping[str, float]) -> float | None:
         """Against the teacher's answers."""
         return self._task.score_against(data.teacher, numbers)
 
     def measure(
         self,
         model: ModelT,
-        data: Lesson[DataT],
+        data: DistillData[DataT],
         split: str,
         reporter: Reporter,
         most: int | None = None,
@@ -157,7 +157,7 @@ class Distilled(Learner[Lesson[DataT], ModelT]):
         return replace(measured, facts={**measured.facts, **found})
 
     def _teacher_scores(
-        self, data: Lesson[DataT], measured: Measured, reporter: Reporter
+        self, data: DistillData[DataT], measured: Measured, reporter: Reporter
     ) -> Mapping[str, Any]:
         """What the teacher reaches on the same data: as it was measured, else measured now."""
         run = data.teacher.run
@@ -169,16 +169,16 @@ class Distilled(Learner[Lesson[DataT], ModelT]):
         teacher: Any = data.teacher.model
         return self._task.measure(teacher, data.data, "test", reporter).scores
 
-    def write_inputs(self, data: Lesson[DataT], run: Run) -> None:
+    def write_inputs(self, data: DistillData[DataT], run: Run) -> None:
         """What is known of the teacher's data."""
         self._task.inherit_inputs(data.teacher, run)
 
     def write_outputs(
-        self, model: ModelT, data: Lesson[DataT], run: Run, measured: Measured
+        self, model: ModelT, data: DistillData[DataT], run: Run, measured: Measured
     ) -> None:
         """Nothing more: the report is written by the verb, which may have baselines to wait for."""
 
-    def probe(self, model: ModelT, data: Lesson[DataT]) -> Callable[[], float]:
+    def probe(self, model: ModelT, data: DistillData[DataT]) -> Callable[[], float]:
         """The headline score on fixed data, or against the teacher."""
         return self._task.probe(model, data.data, data.teacher)
 

@@ -19,7 +19,7 @@ ENDS = (6, 18)
 
 
 @torch.no_grad()
-def front_to_back(
+def ask_until_opaque(
     field: RadianceField, rays: Rays, intervals: Intervals
 ) -> tuple[Intervals, RadianceSample]:
     """The samples that light reaches, and what the field says there.

@@ -36,7 +36,7 @@ def extract_occupancy(
         density: The teacher's.
         teacher: Its sampler, asked where there may be something.
         as_seen: Whether cells that the teacher's sampler passes over are empty, whatever its
-            density: its pictures don't show it.
+            density: its images don't show it.
 
     Raises:
         InputError: the sampler keeps no grid.
@@ -50,7 +50,7 @@ def extract_occupancy(
     for number, plane in enumerate(near):
         rest = torch.cartesian_prod(axis, axis)
         place = torch.cat([torch.full_like(rest[:, :1], number), rest], -1) / (2 * r)
-        plane.copy_(teacher.near_something(into.domain.inverse(place)).view(points, points))
+        plane.copy_(teacher.is_near_occupied(into.domain.inverse(place)).view(points, points))
     # A cell is wanted if one of its points is, and then all of them are asked.
     wanted = functional.max_pool3d(near[None, None], 3, 2)
     asked = functional.max_pool3d(functional.interpolate(wanted, scale_factor=2), 2, 1, 1)[0, 0]
@@ -68,7 +68,7 @@ def _seen(into: Sampler, teacher: Sampler, r: int) -> Float[Tensor, "R R R"]:
     """1 where one of the middles of a cell's eight parts is in a cell of the teacher's, else 0."""
     axis = (torch.arange(2 * r, device=into.domain.bounds.device) + 0.5) / (2 * r)
     parts = [
-        teacher.something(into.domain.inverse(torch.cartesian_prod(x[None], axis, axis)))
+        teacher.is_occupied(into.domain.inverse(torch.cartesian_prod(x[None], axis, axis)))
         for x in axis
     ]
     seen = torch.stack(parts).view(1, 1, 2 * r, 2 * r, 2 * r).float()
@@ -80,8 +80,8 @@ def place_kernels(
     student: RadianceField, teacher: RadianceField, sampler: Sampler, generator: torch.Generator
 ) -> None:
     """Tell a student where there is something: the sampler's grid knows it from the beginning."""
-    known = sampler.known()
+    known = sampler.occupied_points()
     if known is None:
         x = student.draw_points(CHUNK // 2, generator)
         known = x, teacher.density(x)
-    student.place(*known)
+    student.init_from_points(*known)

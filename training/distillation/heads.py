@@ -31,9 +31,9 @@ class WithHeads(RadianceField):
         """
         super().__init__()
         self.domain, self.student = student.domain, student
-        self.observes, self.places = student.observes, student.places
+        self.takes_errors, self.takes_points = student.takes_errors, student.takes_points
         with torch.no_grad():
-            stages = student.stages(student.domain.bounds.mean(0, keepdim=True))
+            stages = student.intermediate_features(student.domain.bounds.mean(0, keepdim=True))
         if not stages:
             raise InputError("a student with stages for --heads", "none", "drop --heads")
         widths = [stage.shape[-1] for stage in stages]
@@ -54,7 +54,7 @@ class WithHeads(RadianceField):
         """What the heads say of the points against the teacher's answer."""
         total = x.new_zeros(())
         # A student may grow while it trains: stages are counted from the finished one.
-        stages = self.student.stages(x)
+        stages = self.student.intermediate_features(x)
         for head, stage in zip(self._heads, stages, strict=False):
             y = head(torch.cat([stage, directions], -1))
             color = size(loss.form, y[:, 1:].sigmoid() - teacher.rgb)
@@ -84,10 +84,10 @@ class WithHeads(RadianceField):
         """Hand on."""
         self.student.set_progress(t)
 
-    def observe(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
+    def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
         """Hand on."""
-        self.student.observe(x, error)
+        self.student.update_error(x, error)
 
-    def place(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
+    def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
         """Hand on."""
-        self.student.place(x, weight)
+        self.student.init_from_points(x, weight)

@@ -17,7 +17,7 @@ from polyfield.ranges import Range, check
 from polyfield.renderers.samplers import Sampler
 from polyfield.training.distillation.extract_occupancy import place_kernels
 from polyfield.training.distillation.points import opacity_loss
-from polyfield.training.distillation.teacher_cache import Batch, Replay, times_used
+from polyfield.training.distillation.teacher_cache import Batch, TeacherCache, times_used
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,18 @@ class CellObjective:
     ) -> None:
         self.config, self.teacher, self.student, self.sampler = config, teacher, student, sampler
         self.generator = torch.Generator().manual_seed(seed)
-        if student.places:
+        if student.takes_points:
             place_kernels(student, teacher, sampler, self.generator)
         probe = student.draw_points(1 << 14, torch.Generator().manual_seed(seed))
-        share = 1.0 if config.everywhere else float(sampler.near_something(probe).float().mean())
+        share = 1.0 if config.everywhere else float(sampler.is_near_occupied(probe).float().mean())
         if share == 0:
             raise InputError("a teacher with something in its box", "nothing", "train it longer")
         self.drawn = int(config.samples / max(share, 0.02))
-        self.replay = Replay(times_used(teacher, student))
+        self.cache = TeacherCache(times_used(teacher, student))
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss at points, most of them new: memory stays bounded."""
-        batch = self.replay.draw(self.generator) or self._ask()
+        batch = self.cache.draw(self.generator) or self._ask()
         x = batch["x"]
         ours = self.student(x, batch["directions"])
         loss = opacity_loss(self.student, ours, batch["rgb"], batch["density"])
@@ -71,21 +71,21 @@ class CellObjective:
         """New points, directions, and the teacher's colours and densities there."""
         x = self.student.draw_points(self.drawn, self.generator)
         if not self.config.everywhere:
-            inside = x[self.sampler.near_something(x)][: self.config.samples]
+            inside = x[self.sampler.is_near_occupied(x)][: self.config.samples]
             x = inside if len(inside) else x[:1]
         directions = torch.randn(len(x), 3, generator=self.generator)
         directions = functional.normalize(move(directions, x.device), dim=-1)
         with torch.no_grad():
             found = self.teacher(x, directions)
         batch = {"x": x, "directions": directions, "rgb": found.rgb, "density": found.density}
-        self.replay.keep(batch)
+        self.cache.keep(batch)
         return batch
 
     def state(self) -> dict[str, Tensor]:
         """The generator, and what comes back."""
-        return {"generator": self.generator.get_state(), **self.replay.state()}
+        return {"generator": self.generator.get_state(), **self.cache.state()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take over what `state` gave."""
         self.generator.set_state(state["generator"])
-        self.replay.load_state(state, self.student.domain.bounds.device)
+        self.cache.load_state(state, self.student.domain.bounds.device)

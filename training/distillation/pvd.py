@@ -1,8 +1,8 @@
 """Distillation along the rays of random poses (PVD, PVD-AL), as an objective of `fit`.
 
-The terms at points are in fields/distill.py, PVD-AL's levels in hard_examples.py. Teacher and
-student are asked at the very same points, the student at some of them (lending.py); a slow teacher
-is not asked at every step (replay.py). Neither needs a photograph.
+The terms at points are in points.py, PVD-AL's levels in active_learning.py. Teacher and student
+are asked at the very same points, the student at some of them (student_subsampling.py); a slow
+teacher is not asked at every step (teacher_cache.py). Neither needs an image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from polyfield.ranges import Count, Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels import composite as kernel
 from polyfield.renderers.samplers import Sampler
-from polyfield.renderers.volume import Pixels, composite, points
+from polyfield.renderers.volume import RenderOutput, composite, points
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.poses import random_cameras
 from polyfield.scenes.rays import Rays
@@ -30,7 +30,7 @@ from polyfield.training.distillation.active_learning import (
     RayPool,
     heavy_points,
 )
-from polyfield.training.distillation.early_termination import front_to_back
+from polyfield.training.distillation.early_termination import ask_until_opaque
 from polyfield.training.distillation.extract_occupancy import place_kernels
 from polyfield.training.distillation.heads import WithHeads
 from polyfield.training.distillation.points import (
@@ -40,8 +40,8 @@ from polyfield.training.distillation.points import (
     share_feature,
     size,
 )
-from polyfield.training.distillation.student_subsampling import asked, at, lend
-from polyfield.training.distillation.teacher_cache import Batch, Replay, times_used
+from polyfield.training.distillation.student_subsampling import at, drawn_samples, filled_in
+from polyfield.training.distillation.teacher_cache import Batch, TeacherCache, times_used
 from polyfield.training.objectives.photometric import first_rays, ray_count
 
 Level = Literal["poses", "rays", "points"]
@@ -64,8 +64,8 @@ class PoseDistillation:
     """Random poses an epoch, one a step; released 312, in 96 epochs."""
     levels: Annotated[tuple[Level, ...], Count(0, 3)] = ()
     """PVD-AL's levels in use."""
-    lend: bool = True
-    """Whether the teacher answers for the student at most samples of little weight."""
+    all_samples: bool = False
+    """Ask the student at every sample; else the teacher answers at most of little weight."""
     placed: bool = False
     """Whether the student's kernels are where the detail is, if it has kernels."""
 
@@ -117,7 +117,7 @@ class PoseObjective:
         self.pose_pool = PosePool(config.poses)
         self.placed = config.placed
         # Hard examples are hard for the student of now.
-        self.replay = Replay(1 if config.levels else times_used(*pair))
+        self.cache = TeacherCache(1 if config.levels else times_used(*pair))
 
     def _see(self, views: Cameras) -> None:
         """Take an epoch's poses: counted on the CPU, rays are made on the fields' device."""
@@ -127,17 +127,17 @@ class PoseObjective:
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss at the rays of one pose."""
         config = self.config
-        if self.student.places and not self.placed:
+        if self.student.takes_points and not self.placed:
             place_kernels(self.student, self.teacher, self.sampler, self.generator)
             self.placed = True
-        batch = self.replay.draw(self.generator)
+        batch = self.cache.draw(self.generator)
         new = batch is None
         rays, intervals, theirs = self._ask(progress) if batch is None else _unpacked(batch)
         x, directions = points(rays, intervals)
-        if config.lend:
-            index = asked(theirs.density, intervals, self.generator)
-        else:
+        if config.all_samples:
             index = torch.arange(len(intervals), device=self.device)
+        else:
+            index = drawn_samples(theirs.density, intervals, self.generator)
         x, directions = x[index], directions[index]
         numbers = {"rays": float(len(rays)), "samples": float(len(index))}
         stage = config.loss.stage(progress, self.shares)
@@ -146,7 +146,7 @@ class PoseObjective:
             loss = feature_term(config.loss, mine, at(theirs, index).feature)
         else:
             few = self.student(x, directions)
-            ours = lend(few, theirs, index) if config.lend else few
+            ours = few if config.all_samples else filled_in(few, theirs, index)
             one, two = few, at(theirs, index)
             if "points" in config.levels:
                 heavy = (_heavy(ours, intervals) | _heavy(theirs, intervals))[index]
@@ -168,8 +168,8 @@ class PoseObjective:
         """New rays, and what the teacher answers along them."""
         rays = self._rays(progress)
         every = self.sampler(rays, None, self.generator)
-        intervals, theirs = front_to_back(self.teacher, rays, every)
-        self.replay.keep(_packed(rays, intervals, theirs))
+        intervals, theirs = ask_until_opaque(self.teacher, rays, every)
+        self.cache.keep(_packed(rays, intervals, theirs))
         return rays, intervals, theirs
 
     def _rays(self, progress: float) -> Rays:
@@ -227,7 +227,7 @@ class PoseObjective:
         background = uniform((len(rays), 3), self.generator, self.device)
         seen = composite(ours.rgb, ours.density, intervals).over(background)
         with torch.no_grad():
-            wanted: Pixels = composite(theirs.rgb, theirs.density, intervals)
+            wanted: RenderOutput = composite(theirs.rgb, theirs.density, intervals)
         residual = seen - wanted.over(background)
         if "rays" in self.config.levels:
             both = torch.cat([rays.origins, rays.directions], -1)
@@ -246,7 +246,7 @@ class PoseObjective:
             "views.center": self.views.center,
             "views.size": self.views.size,
             **{f"ray_pool.{name}": tensor for name, tensor in self.ray_pool.state().items()},
-            **self.replay.state(),
+            **self.cache.state(),
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -268,7 +268,7 @@ class PoseObjective:
         self.ray_pool.load_state(
             {name: state[f"ray_pool.{name}"] for name in self.ray_pool.state()}
         )
-        self.replay.load_state(state, self.device)
+        self.cache.load_state(state, self.device)
 
 
 def _packed(rays: Rays, intervals: Intervals, sample: RadianceSample) -> Batch:

@@ -22,7 +22,7 @@ HEAD_RATE = 1e-2
 BATCH = 0.5
 """Samples a step along rays, times the preset's: targets have no noise, so more steps are better.
 
-Deep networks gain 1 to 3 dB in a minute of two slow cores, grids nothing: benchmarks/README.md.
+Deep networks gain 1 to 3 dB in a minute of two slow cores, grids nothing: benchmarks/distillation.md.
 """
 
 
@@ -89,12 +89,12 @@ def radiance_lesson(
     loss = PointLoss(
         method.loss, clamp=clamp, stages=stages if method.stages and not cells else (0.0, 0.0)
     )
-    rays = PoseDistillation(loss, samples=round(BATCH * samples), lend=not method.all_samples)
+    rays = PoseDistillation(loss, samples=round(BATCH * samples), all_samples=method.all_samples)
     objective: Objective
     if isinstance(method, KiloNerf):
         objective = CellDistillation(samples).build(*pair, sampler, seed)
         if method.stages:
-            # What the teacher renders comes where KiloNeRF has photographs.
+            # What the teacher renders comes where KiloNeRF has images.
             then = replace(rays, placed=True).build(*pair, sampler, cameras, seed)
             objective = Staged([(stages[1], objective), (1.0, then)])
         return Training(student.field, objective, rates)

@@ -5,7 +5,7 @@ the samples that light reaches carry less than a hundredth of their ray's colour
 teacher's weight w is asked with probability clamp(w / HEAVY, LEAST, 1); at the others the colour
 and density that are blended are the teacher's own. A student equal to its teacher has no loss, as
 without; where it errs, it does so in a ray that is otherwise mostly the teacher's. So the PSNR that
-is shown while it learns is better than that of its own pictures.
+is shown while it learns is better than that of its own images.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEAST = 0.25
 """Probability of the least of them. With 0.1 voxels fell back: they learn where they are asked."""
 
 
-def asked(
+def drawn_samples(
     teacher: Float[Tensor, "n"], intervals: Intervals, generator: torch.Generator
 ) -> Int64[Tensor, "k"]:
     """Which samples the student is asked at, by the teacher's densities."""
@@ -34,7 +34,7 @@ def asked(
     return (uniform(chance.shape, generator, chance.device) < chance).nonzero()[:, 0]
 
 
-def lend(
+def filled_in(
     student: RadianceSample, teacher: RadianceSample, index: Int64[Tensor, "k"]
 ) -> RadianceSample:
     """All samples: the student's at the index, the teacher's elsewhere. Without features."""

@@ -35,7 +35,7 @@ def times_used(teacher: RadianceField, student: RadianceField) -> int:
     return min(max(round(asked / (TRAINED * taught + REST)), 1), MOST)
 
 
-class Replay:
+class TeacherCache:
     """The last batches, and whose turn it is."""
 
     def __init__(self, times: int) -> None:

@@ -52,9 +52,9 @@ class SignalObjective:
     ) -> None:
         self.config, self.teacher, self.student = config, teacher, student
         self.generator = torch.Generator().manual_seed(seed)
-        if student.places:
+        if student.takes_points:
             x = self._draw(1 << 16)
-            student.place(x, _slopes(teacher, x).abs().sum((-1, -2)))
+            student.init_from_points(x, _slopes(teacher, x).abs().sum((-1, -2)))
 
     def _draw(self, n: int) -> Float[Tensor, "n d"]:
         domain = self.student.domain
@@ -68,8 +68,8 @@ class SignalObjective:
         with torch.no_grad():
             wanted = self.teacher(x)
         residual = self.student(x) - wanted
-        if self.student.observes:
-            self.student.observe(x, residual.detach().square().mean(-1))
+        if self.student.takes_errors:
+            self.student.update_error(x, residual.detach().square().mean(-1))
         loss = size(self.config.form, residual)
         if self.config.slopes > 0:
             with torch.no_grad():

@@ -100,7 +100,7 @@ class PhotometricObjective:
         keep_grid: bool = False,
     ) -> None:
         assert background is not None or not carve, "carving needs a colour"
-        if field.observes:
+        if field.takes_errors:
             raise InputError(
                 "an encoding that needs no errors of points on a scene", "Sape", "use its inner one"
             )
@@ -114,7 +114,7 @@ class PhotometricObjective:
         """Loss of one batch of rays; also keeps the sampler up to date."""
         if not self.keep_grid:
             self.renderer.sampler.refresh(self.field.density, step)
-        if self.field.places and not self.placed and progress >= PLACE:
+        if self.field.takes_points and not self.placed and progress >= PLACE:
             self._place(step)
         rays, rgba = self.scene.sample(self.rays, self.generator)
         background, target = self._target(rgba, progress)
@@ -141,11 +141,11 @@ class PhotometricObjective:
     @torch.no_grad()
     def _place(self, step: int) -> None:
         """Tell the field where there is something: points and their density."""
-        known = self.renderer.sampler.known()
+        known = self.renderer.sampler.occupied_points()
         if known is None:
             x = self.field.draw_points(LOOK, torch.Generator().manual_seed(step))
             known = x, self.field.density(x)
-        self.field.place(*known)
+        self.field.init_from_points(*known)
         self.placed = True
 
     def state(self) -> dict[str, Tensor]:

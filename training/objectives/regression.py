@@ -59,13 +59,13 @@ class RegressionObjective:
     ) -> None:
         self.config, self.signal, self.field = config, signal, field
         self.x, self.value = signal.all()
-        weight = signal.detail(kept) if field.places else None
+        weight = signal.detail(kept) if field.takes_points else None
         if kept is not None:
             kept = move(kept, self.x.device)
             self.x, self.value = self.x[kept], self.value[kept]
             weight = None if weight is None else weight[kept]
         if weight is not None:
-            field.place(self.x, weight)
+            field.init_from_points(self.x, weight)
         self.batch = min(config.batch or len(self.x), len(self.x))
         on_cpu = self.x.device.type == "cpu"
         self.whole, self.slice = (WHOLE, SLICE) if on_cpu else (ROOM, ROOM)
@@ -115,8 +115,8 @@ class RegressionObjective:
         return torch.tensor(total), self._numbers(square, batch)
 
     def _judge(self, x: Tensor, residual: Tensor) -> tuple[Tensor, dict[str, float]]:
-        if self.field.observes:
-            self.field.observe(x, residual.detach().square().mean(-1))
+        if self.field.takes_errors:
+            self.field.update_error(x, residual.detach().square().mean(-1))
         loss, mse = loss_of(self.config.loss, residual)
         return loss, self._numbers(mse, len(x))
 

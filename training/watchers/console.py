@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -91,17 +92,19 @@ class Reporter:
 
     def _close(self) -> None:
         """Take the live line away, so that the next line stands in its place."""
-        live, self._live = self._live, None
-        if live is not None:
+        if self._live is not None:
             try:
-                live.stop()
+                self._live.stop()
             except (OSError, ValueError):
                 self._give_up()
+            self._live = None
 
     def _give_up(self) -> None:
         """The terminal is gone: no live line any more."""
-        self._terminal = False
-        self._close()
+        live, self._live, self._terminal = self._live, None, False
+        if live is not None:
+            with contextlib.suppress(Exception):  # It may have failed before it had begun.
+                live.stop()
         if sys.stdout is not None:
             terminal.lose(sys.stdout)
 

@@ -13,7 +13,7 @@ from polyfield.files import read_json, read_yaml
 
 SMALL = {
     "scene": (["--downscale", "16"], ["--size", "8x8", "--frames", "2"], "frames"),
-    "image": (["--downscale", "16"], ["--size", "8x6"], "picture"),
+    "image": (["--downscale", "16"], ["--size", "8x6"], "image"),
     "sound": (["--length", "0.2"], ["--rate", "8000"], "sound.wav"),
 }
 """Of each kind: flags of reading little, of drawing little, and where to."""

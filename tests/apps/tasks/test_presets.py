@@ -12,7 +12,7 @@ from polyfield.apps.tasks.scene_presets import scene_presets
 from polyfield.renderers.model import RadianceModel, SceneInfo, SignalInfo, SignalModel
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import Capture, ReadOptions
-from polyfield.scenes.signals.image import Picture
+from polyfield.scenes.signals.image import ImageSignal
 from polyfield.training.loop import Fit
 
 
@@ -34,7 +34,7 @@ def test_a_picture(name: str) -> None:
     torch.manual_seed(0)
     preset = image_presets()[name]
     ramp = np.arange(12 * 16 * 3, dtype=np.uint16).reshape(12, 16, 3) % 251
-    picture = Picture("p", ramp.astype(np.uint8))
+    picture = ImageSignal("p", ramp.astype(np.uint8))
     about = {"color_space": picture.color_space}
     info = SignalInfo("image", (16, 12), (16.0, 12.0), 3, about)
     model = SignalModel(preset.field, info)

@@ -1,4 +1,4 @@
-"""The built-in scene: its solids against their equations, its pictures against brute force."""
+"""The built-in scene: its solids against their equations, its images against brute force."""
 
 import math
 
@@ -14,15 +14,15 @@ from polyfield.scenes.cameras import Camera
 from polyfield.scenes.demo import scene
 from polyfield.scenes.demo.capture import Analytic, look_at
 from polyfield.scenes.demo.scene import THINGS, render
-from polyfield.scenes.demo.solids import Box, Drum, Ellipsoid, dot, unit
+from polyfield.scenes.demo.solids import Box, Cone, Ellipsoid, dot, unit
 
 OPTIONS = ReadOptions()
 SOLIDS = [
     Ellipsoid((0.1, -0.2, 0.3), (0.5, 0.3, 0.8)),
     Box((-0.2, 0.1, 0.0), (0.4, 0.2, 0.6), 0.7),
-    Drum((0.2, 0.0, -0.5), 1.0, (0.6, 0.2)),
-    Drum((0.0, 0.1, -0.3), 0.4, (0.5, 0.5)),
-    Drum((0.0, 0.0, -0.4), 0.5, (0.2, 0.7)),
+    Cone((0.2, 0.0, -0.5), 1.0, (0.6, 0.2)),
+    Cone((0.0, 0.1, -0.3), 0.4, (0.5, 0.5)),
+    Cone((0.0, 0.0, -0.4), 0.5, (0.2, 0.7)),
 ]
 
 

@@ -1,4 +1,4 @@
-"""The Blender format, and what every posed format shares: missing pictures, broken files."""
+"""The Blender format, and what every posed format shares: missing images, broken files."""
 
 import json
 import math
@@ -69,7 +69,7 @@ def test_a_name_with_a_dot_needs_no_ending(folder, blender):
 
 def test_only_named_pictures_are_read(folder, blender):
     blender("train")
-    (folder.path / "train" / "r_0_depth_0001.png").write_bytes(b"not a picture")
+    (folder.path / "train" / "r_0_depth_0001.png").write_bytes(b"not an image")
     assert len(build(folder).scene("train")) == 3
 
 

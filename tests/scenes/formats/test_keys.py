@@ -102,12 +102,12 @@ def test_a_shared_optical_axis_is_for_one_picture_size(folder, transforms):
     folder.picture("images/0002.png", width=9, height=5)
     content["frames"][2] |= {"fl_x": 20.0, "w": 9, "h": 5}
     folder.write("transforms.json", content)
-    with pytest.raises(InputError, match="one picture size under the shared intrinsics"):
+    with pytest.raises(InputError, match="one image size under the shared intrinsics"):
         build(folder)
 
 
 def test_angles_of_the_sensor_give_way_to_lengths(folder, transforms):
-    """BlenderNeRF's camera_angle_y is that of a 24 mm sensor whatever the picture's shape."""
+    """BlenderNeRF's camera_angle_y is that of a 24 mm sensor whatever the image's shape."""
     transforms(4, camera_angle_x=2 * math.atan(3 / 7), camera_angle_y=0.2)
     capture = build(folder)
     assert capture.cameras("train").focal[0].tolist() == [7, 8]

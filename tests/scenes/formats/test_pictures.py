@@ -1,4 +1,4 @@
-"""Pictures that a file names in other ways than the disk does."""
+"""Images that a file names in other ways than the disk does."""
 
 import json
 import unicodedata
@@ -19,7 +19,7 @@ def build(folder, **options):
 
 
 def named(folder, transforms, in_json, on_disk, count=4):
-    """A capture whose pictures are called one thing and are another."""
+    """A capture whose images are called one thing and are another."""
     content = transforms(count)
     for i, frame in enumerate(content["frames"]):
         file = folder.path / on_disk(i)
@@ -62,7 +62,7 @@ def test_other_endings_are_tried(folder, transforms, ending):
 def test_the_place_on_another_machine(folder, transforms, place):
     named(folder, transforms, f"{place}images/x{{}}.png".format, "images/x{}.png".format)
     (warning,) = build(folder).warnings
-    assert "4 pictures" in warning and "another machine" in warning
+    assert "4 images" in warning and "another machine" in warning
 
 
 def test_two_that_differ_in_case_only_are_not_guessed(folder, transforms):
@@ -92,7 +92,7 @@ def test_pictures_outside_the_folder_have_to_be_allowed(folder, transforms, how)
         where = {"absolute": f"{outside}/{name}", "up": f"../elsewhere/{name}"}
         frame["file_path"] = where.get(how, frame["file_path"])
     folder.write("transforms.json", content)
-    with pytest.raises(InputError, match=r"pictures below .*0000\.png.*--allow-outside"):
+    with pytest.raises(InputError, match=r"images below .*0000\.png.*--allow-outside"):
         build(folder)
     assert len(build(folder, allow_outside=True).scene("train")) == 3
 
@@ -114,7 +114,7 @@ def test_one_picture_under_two_spellings(folder, transforms, spelt):
     content = json.loads((folder.path / "transforms.json").read_text())
     content["frames"].append({**content["frames"][2], "file_path": spelt})
     folder.write("transforms.json", content)
-    with pytest.raises(InputError, match="each picture once.*one picture as"):
+    with pytest.raises(InputError, match="each image once.*one image as"):
         build(folder)
 
 
@@ -131,7 +131,7 @@ def test_an_exif_orientation_is_told(folder, transforms):
         turned(folder.path / frame["file_path"], (6, 4), 6 if i < 3 else 1)
     folder.write("transforms.json", content)
     (warning,) = build(folder).warnings
-    assert warning.startswith("3 of 4 pictures") and "EXIF orientation" in warning
+    assert warning.startswith("3 of 4 images") and "EXIF orientation" in warning
     for frame in content["frames"]:
         turned(folder.path / frame["file_path"], (4, 6), 6)
     with pytest.raises(InputError, match="EXIF orientation is not applied"):
@@ -162,7 +162,7 @@ def test_a_capture_larger_than_memory_is_refused_before_it_is_read(folder, trans
     kept = 6 * 4 * 4
     assert capture.views["train"].memory == 8 * kept + 4 * 6 * 4
     monkeypatch.setattr(headers, "free_memory", lambda: 9 * kept + headers.VIEW * 24)
-    with pytest.raises(InputError, match=r"the 8 train pictures of .*--downscale 2"):
+    with pytest.raises(InputError, match=r"the 8 train images of .*--downscale 2"):
         capture.scene("train")
     assert len(capture.scene("test")) == 2
     monkeypatch.setattr(headers, "free_memory", lambda: 20 * kept + headers.VIEW * 24)

@@ -1,4 +1,4 @@
-"""Posed pictures in memory: what is stored, what is drawn, and that both agree."""
+"""Posed images in memory: what is stored, what is drawn, and that both agree."""
 
 import numpy as np
 import pytest

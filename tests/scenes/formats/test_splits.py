@@ -1,4 +1,4 @@
-"""Splits: those the data names, those without pictures, and those a run once had."""
+"""Splits: those the data names, those without images, and those a run once had."""
 
 import pytest
 import torch
@@ -45,10 +45,10 @@ def test_what_no_list_names_is_for_training(folder, transforms):
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
-        ({"train_filenames": []}, "pictures to train on"),
+        ({"train_filenames": []}, "images to train on"),
         ({"test_filenames": ["images/0099.png"]}, r"test_filenames of .*0099\.png"),
-        ({"val_filenames": "images/0001.png"}, "a list of picture names"),
-        ({"val_filenames": [3]}, "a list of picture names"),
+        ({"val_filenames": "images/0001.png"}, "a list of image names"),
+        ({"val_filenames": [3]}, "a list of image names"),
     ],
 )
 def test_lists_that_cannot_be(folder, transforms, lists, message):
@@ -59,14 +59,14 @@ def test_lists_that_cannot_be(folder, transforms, lists, message):
 
 def test_training_on_test_pictures_is_told(folder, transforms, blender):
     transforms(4, train_filenames=[picture(i) for i in range(3)], test_filenames=[picture(2)])
-    assert "1 of 1 test pictures" in build(folder).warnings[-1]
+    assert "1 of 1 test images" in build(folder).warnings[-1]
     content = blender("train", 3)
     folder.write("transforms_test.json", content)
     (warning,) = Blender().open(folder.path, ReadOptions()).warnings
-    assert "3 of 3 test pictures" in warning and "training pictures too" in warning
+    assert "3 of 3 test images" in warning and "training images too" in warning
 
 
-@pytest.mark.parametrize("how", ["empty", "no pictures"])
+@pytest.mark.parametrize("how", ["empty", "no images"])
 def test_a_test_split_without_pictures_is_none(folder, blender, how):
     blender("train")
     content = blender("test", 4)
@@ -79,7 +79,7 @@ def test_a_test_split_without_pictures_is_none(folder, blender, how):
     (warning,) = capture.warnings
     assert "transforms_test.json" in warning and "taken as no split" in warning
     assert len(capture.frames_skipped) == (0 if how == "empty" else 4)
-    if how == "no pictures":
+    if how == "no images":
         with pytest.raises(InputError, match="4 of 4 missing"):
             Blender().open(folder.path, ReadOptions(strict=True))
 

@@ -1,4 +1,4 @@
-"""transforms.json: lenses, splits, what lies outside, and files that contradict their pictures."""
+"""transforms.json: lenses, splits, what lies outside, and files that contradict their images."""
 
 import math
 
@@ -120,7 +120,7 @@ def without(*keys):
 
 
 def resized(content):
-    """Lengths for twice the picture; nothing but the angle says so."""
+    """Lengths for twice the image; nothing but the angle says so."""
     for key in ("w", "h", "cx", "cy"):
         del content[key]
     content["camera_angle_x"] = 2 * math.atan(3 / (content["fl_x"] / 2))
@@ -135,8 +135,8 @@ def twice(content):
     [
         (setting(w=12), "w = 6 in frame 0"),
         (setting(h=5.0), "h = 4 in frame 0"),
-        (setting(cx=7.0), "cx cy inside the 6x4 picture"),
-        (setting(cy=-1.0), "cx cy inside the 6x4 picture"),
+        (setting(cx=7.0), "cx cy inside the 6x4 image"),
+        (setting(cy=-1.0), "cx cy inside the 6x4 image"),
         (setting(camera_angle_y=3.2), "between 0 and pi"),
         (setting(fl_x=0.0), "field of view"),
         (setting(fl_x=-7.0), "field of view"),
@@ -151,7 +151,7 @@ def twice(content):
         (setting(camera_model="OPENCV_FISHEYE"), "camera_model OPENCV_FISHEYE"),
         (setting(camera_model="EQUIRECTANGULAR"), "OPENCV, PINHOLE"),
         (setting(frames=[]), "zero views"),
-        (resized, "agree with the picture size"),
+        (resized, "agree with the image size"),
         (setting(aabb_scale="4"), "a number for aabb_scale"),
         (twice, r"images/0000\.png twice"),
     ],
@@ -179,7 +179,7 @@ def test_two_sizes_under_a_shared_lens(folder, transforms):
 
 def test_a_single_picture_has_nothing_to_train_on(folder, transforms):
     transforms(1)
-    with pytest.raises(InputError, match="at least two pictures"):
+    with pytest.raises(InputError, match="at least two images"):
         build(folder)
     assert len(build(folder, test_every=0).scene("train")) == 1
 

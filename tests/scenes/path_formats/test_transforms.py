@@ -69,7 +69,7 @@ def test_lengths_that_contradict_every_angle_are_for_another_size(tmp_path: Path
     assert _read(tmp_path, **FULL, **angle, frames=[POSED]).cameras[0].fl_x == 100.0
     with pytest.raises(InputError, match="agrees with its angle at 40x30"):
         _read(tmp_path, **{**FULL, "w": 40, "h": 30, "cx": 20, "cy": 15}, **angle, frames=[POSED])
-    # BlenderNeRF writes the angle of the sensor's height, whatever the picture's.
+    # BlenderNeRF writes the angle of the sensor's height, whatever the image's.
     odd = {"camera_angle_y": 0.3}
     assert _read(tmp_path, **FULL, **angle, **odd, frames=[POSED]).cameras[0].fl_y == 102.0
 
@@ -142,7 +142,7 @@ def test_the_forms_of_a_matrix(tmp_path: Path) -> None:
         ({"frames": [{**POSED, "camera_angle_y": float("nan")}]}, "between 0 and pi"),
         ({"frames": [{**POSED, **FULL, "fl_x": -1, "fl_y": -1}]}, "field of view"),
         ({"frames": [{**POSED, **FULL, "fl_x": "long"}]}, "a number for fl_x"),
-        ({"frames": [{**POSED, **FULL, "cx": 200}]}, "cx cy inside the 80x60 picture"),
+        ({"frames": [{**POSED, **FULL, "cx": 200}]}, "cx cy inside the 80x60 image"),
         ({"frames": [POSED], "fps": "fast"}, "a number for fps"),
     ],
 )

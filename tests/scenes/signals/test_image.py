@@ -1,4 +1,4 @@
-"""A picture as a signal: coordinates, values, and what can't be one."""
+"""An image as a signal: coordinates, values, and what can't be one."""
 
 import numpy as np
 import pytest
@@ -7,20 +7,20 @@ from PIL import Image
 
 from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.demo.image import SIZE, demo_picture
+from polyfield.scenes.demo.image import SIZE, demo_image
 from polyfield.scenes.images import write_image
 from polyfield.scenes.signals import image
-from polyfield.scenes.signals.image import BRIGHTEST, PictureFile
+from polyfield.scenes.signals.image import BRIGHTEST, ImageFile
 
 OPTIONS = ReadOptions()
 
 
 def build(source, **options):
-    return PictureFile().build(source, ReadOptions(**options))
+    return ImageFile().build(source, ReadOptions(**options))
 
 
 def ramp(dtype: str = "uint8", channels: int = 3) -> np.ndarray:
-    """A 3x5 picture with a different value everywhere."""
+    """A 3x5 image with a different value everywhere."""
     return np.arange(15 * channels).reshape(3, 5, channels).astype(dtype)
 
 
@@ -168,9 +168,9 @@ def test_a_missing_file(tmp_path):
 
 
 def test_the_demo_picture():
-    array = demo_picture()
+    array = demo_image()
     assert array.shape == (SIZE, SIZE, 3) and array.dtype == np.uint8
-    assert np.array_equal(array, demo_picture())
+    assert np.array_equal(array, demo_image())
     values = array.astype(float)
     steps = np.abs(np.diff(values, axis=1)).max(-1)
     assert steps.max() > 100 and np.median(steps) < 3  # sharp in places, smooth in most

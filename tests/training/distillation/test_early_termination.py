@@ -9,7 +9,7 @@ from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.volume import points, transmittance
 from polyfield.scenes.rays import Rays
-from polyfield.training.distillation.early_termination import front_to_back
+from polyfield.training.distillation.early_termination import ask_until_opaque
 
 BOUNDS = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 
@@ -49,7 +49,7 @@ def _rays(n: int) -> Rays:
 def test_as_if_everything_were_asked(density: float, features: bool) -> None:
     rays, field = _rays(60), _Ball(density, features)
     every = OccupancyGrid(resolution=8, steps=80).build(Box(BOUNDS))(rays, None)
-    found, sample = front_to_back(field, rays, every)
+    found, sample = ask_until_opaque(field, rays, every)
     asked = field.asked
     whole = field(*points(rays, every))
     lit = transmittance(whole.density, every) > 1e-4
@@ -69,6 +69,6 @@ def test_rays_that_meet_nothing() -> None:
     rays = _rays(3)
     rays.directions = -rays.directions
     every = OccupancyGrid(resolution=8, steps=80).build(Box(BOUNDS))(rays, None)
-    found, sample = front_to_back(_Ball(1.0, True), rays, every)
+    found, sample = ask_until_opaque(_Ball(1.0, True), rays, every)
     assert len(found) == len(sample.density) == 0 and found.offsets.tolist() == [0] * 4
     assert sample.feature is not None and sample.feature.shape == (0, 6)

@@ -120,8 +120,8 @@ def test_any_to_any(student: str, plain: None) -> None:
         master, pupil = _field(teacher), _field(student)
         for parameter in master.parameters():
             parameter.requires_grad_(False)
-        if master.places:
-            master.place(torch.rand(500, 3) * 2 - 1, torch.ones(500))
+        if master.takes_points:
+            master.init_from_points(torch.rand(500, 3) * 2 - 1, torch.ones(500))
         before = {n: t.clone() for n, t in master.state_dict().items()}
         inherit(pupil, master)
         if Scene.method_of(student).name == "kilonerf":
@@ -170,7 +170,7 @@ def test_both_are_asked_at_the_same_points(lends: bool) -> None:
         field.register_forward_hook(
             lambda module, given, out, name=name: asked[name].append(torch.cat(given, 1))
         )
-    objective = _pose(teacher, student, lend=lends)
+    objective = _pose(teacher, student, all_samples=not lends)
     for step, progress in enumerate((0.1, 0.9)):
         for found in asked.values():
             found.clear()

@@ -15,7 +15,7 @@ from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.training.distillation.kilonerf import CellDistillation
 from polyfield.training.distillation.pvd import PoseDistillation
-from polyfield.training.distillation.teacher_cache import KEPT, MOST, Replay, times_used
+from polyfield.training.distillation.teacher_cache import KEPT, MOST, TeacherCache, times_used
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 KINDS = {
@@ -44,7 +44,7 @@ def test_answers_are_used_as_often_as_the_student_is_faster() -> None:
 
 
 def test_turns() -> None:
-    replay, generator = Replay(3), torch.Generator().manual_seed(0)
+    replay, generator = TeacherCache(3), torch.Generator().manual_seed(0)
     for turn in range(120):
         batch = replay.draw(generator)
         assert (batch is None) == (turn % 3 == 0)
@@ -53,7 +53,7 @@ def test_turns() -> None:
         else:
             assert turn - int(batch["turn"]) <= 3 * KEPT
     assert len(replay.batches) == KEPT
-    once = Replay(1)
+    once = TeacherCache(1)
     for _ in range(3):
         assert once.draw(generator) is None
         once.keep({"x": torch.zeros(1)})

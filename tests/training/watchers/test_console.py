@@ -1,6 +1,10 @@
+import errno
+import io
+import os
 import sys
 
 import pytest
+import rich
 
 from polyfield.training.loop import Progress
 from polyfield.training.scores import PSNR
@@ -59,3 +63,58 @@ def test_quiet_says_nothing_but_warnings(
         reporter.say("hello")
         reporter.warn("look")
     assert capsys.readouterr() == ("polyfield: warning: look\n", "")
+
+
+class _Gone(io.TextIOWrapper):
+    """A terminal that has gone away, or a full disk."""
+
+    def __init__(self, error: OSError, terminal: bool) -> None:
+        super().__init__(io.BytesIO())
+        self._error, self._terminal = error, terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    def write(self, text: str) -> int:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("number", "terminal"),
+    [(errno.EPIPE, False), (errno.ENOSPC, False), (errno.EBADF, False), (errno.EIO, True)],
+)
+def test_work_goes_on_without_a_stdout(
+    number: int, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = _Gone(OSError(number, os.strerror(number)), terminal)
+    monkeypatch.setattr(console, "PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr(console, "LIVE_SECONDS", 0.0)
+    # A console of its own: rich's was made for the stdout of another test.
+    monkeypatch.setattr(rich, "_console", None)
+    monkeypatch.setattr(sys, "stdout", gone)
+    with Reporter() as reporter:
+        reporter.step(_progress(1))
+        reporter.step(_progress(2))
+        reporter.count("measured", 1, 2)
+        reporter.say("hello")
+        reporter.warn("look")
+    assert sys.stdout is gone
+
+
+def test_work_goes_on_where_stdout_is_closed_or_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    for stream in (None, closed):
+        monkeypatch.setattr(sys, "stdout", stream)
+        with Reporter() as reporter:
+            reporter.say("hello")
+            reporter.warn("look")
+
+
+def test_what_a_terminal_acts_on_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    with Reporter() as reporter:
+        reporter.say("fox\x1b[31m: 50 views")
+        reporter.warn("two\nlines \x1b]0;title\x07")
+    assert capsys.readouterr().out == (
+        "fox\\x1b[31m: 50 views\npolyfield: warning: two lines \\x1b]0;title\\x07\n"
+    )

@@ -1,0 +1,160 @@
+"""Kernels compile whatever becomes of numba's cache."""
+
+import errno
+import importlib.util
+import os
+import pickle
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import pytest
+import torch
+from numba.core.dispatcher import Dispatcher
+
+from polyfield.backends import dispatch, jit
+from polyfield.errors import InputError
+from polyfield.machine import use_threads
+
+SOURCE = """
+from polyfield.backends.jit import njit
+
+@njit(cache=True, nogil=True)
+def double(x):
+    return 2 * x
+"""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jit, "_said", set())
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "doubles.py").write_text(SOURCE)
+    return tmp_path
+
+
+def _double(folder: Path) -> Any:
+    """The function of a fresh import, as another process has it."""
+    spec = importlib.util.spec_from_file_location("doubles", folder / "doubles.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["doubles"] = module
+    spec.loader.exec_module(module)
+    return module.double
+
+
+def test_numba_still_asks_its_cache_where_ours_is_put(folder: Path) -> None:
+    double = _double(folder)
+    assert isinstance(double, Dispatcher) and isinstance(double._cache, jit.ForgivingCache)
+    assert double(3) == 6 and sum(double.stats.cache_misses.values()) == 1
+    again = _double(folder)
+    assert again(3) == 6 and sum(again.stats.cache_hits.values()) == 1
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("size", [0, 1, 40, -1])
+def test_a_file_cut_short_is_named_and_compiled_anew(folder: Path, suffix: str, size: int) -> None:
+    _double(folder)(3)
+    (path,) = (folder / "cache").rglob(f"*{suffix}")
+    path.write_bytes(path.read_bytes()[:size])
+    damaged = _double(folder)
+    with pytest.warns(RuntimeWarning) as caught:
+        assert damaged(3) == 6
+    assert len(caught) == 1 and str(path) in str(caught[0].message)
+    again = _double(folder)
+    assert again(3) == 6 and sum(again.stats.cache_hits.values()) == 1
+
+
+@pytest.mark.parametrize("text", [b"hello", pickle.dumps("0.0"), pickle.dumps(None) * 2])
+def test_a_file_of_something_else(folder: Path, text: bytes) -> None:
+    _double(folder)(3)
+    for path in (folder / "cache").rglob("*.nb?"):
+        path.write_bytes(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert _double(folder)(3) == 6
+    again = _double(folder)
+    assert again(3) == 6 and sum(again.stats.cache_hits.values()) == 1
+
+
+def test_a_full_disk_leaves_no_half_of_a_pair(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double = _double(folder)
+    inner = double._cache._inner
+
+    def full(name: str, data: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(inner._cache_file, "_save_data", full)
+    with pytest.warns(RuntimeWarning, match="No space left .*NUMBA_CACHE_DIR") as caught:
+        assert double(3) == 6 and double(3.0) == 6.0
+    assert len(caught) == 1 and not list((folder / "cache").rglob("*.nb?"))
+
+
+def test_without_a_folder_there_is_no_cache(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(self: Any) -> None:
+        raise RuntimeError("no locator available")
+
+    monkeypatch.setattr(Dispatcher, "enable_caching", nowhere)
+    with pytest.warns(RuntimeWarning, match="each run compiles; set NUMBA_CACHE_DIR"):
+        double = _double(folder)
+    assert double(3) == 6
+
+
+def test_without_a_home_no_folder_called_tilde(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(jit.os.path, "expanduser", lambda path: path)
+    monkeypatch.setattr(jit.os, "access", lambda path, mode: False)
+    with pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR"):
+        double = _double(folder)
+    monkeypatch.undo()
+    assert double(3) == 6 and not list(folder.rglob("~"))
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A machine whose variables are read anew."""
+    threads = torch.get_num_threads()
+    monkeypatch.delenv("POLYFIELD_BACKEND", raising=False)
+    monkeypatch.setattr(dispatch, "_forced", [])
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
+    for read_once in (dispatch.chosen, dispatch.why_no_numba):
+        read_once.cache_clear()
+    yield monkeypatch
+    for read_once in (dispatch.chosen, dispatch.why_no_numba):
+        read_once.cache_clear()
+    torch.set_num_threads(threads)
+
+
+def test_fewer_threads_for_numba_are_told(machine: pytest.MonkeyPatch) -> None:
+    machine.setenv("NUMBA_NUM_THREADS", "1")
+    assert use_threads(None) == 1 == torch.get_num_threads()
+    assert use_threads(1) == 1
+    with pytest.raises(InputError, match="at most 1 threads, as NUMBA_NUM_THREADS says; got 2"):
+        use_threads(2)
+    for value in ("many", "0", "-1", "1.5"):
+        machine.setenv("NUMBA_NUM_THREADS", value)
+        with pytest.raises(InputError, match="NUMBA_NUM_THREADS to be a number"):
+            use_threads(1)
+
+
+def test_a_compiler_that_is_switched_off_is_told(machine: pytest.MonkeyPatch) -> None:
+    machine.setenv("NUMBA_DISABLE_JIT", "1")
+    with pytest.warns(RuntimeWarning, match="CPU kernels are off .NUMBA_DISABLE_JIT=1."):
+        assert use_threads(1) == 1
+    assert not dispatch.use_numba(torch.zeros(3))
+    assert {row.name: row.used for row in dispatch.report()}["numba"] is False
+    dispatch.chosen.cache_clear()
+    machine.setenv("POLYFIELD_BACKEND", "numba")
+    with pytest.raises(InputError, match="numba's compiler .*; got NUMBA_DISABLE_JIT=1; unset it"):
+        use_threads(1)
