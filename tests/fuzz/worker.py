@@ -53,6 +53,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         os.dup2(handle, number)
         os.close(handle)
     gc.collect()
+    gc.freeze()  # the next collection looks at what is new alone
     _forget_peak()
     before, began = _status("VmRSS"), time.process_time()
     escaped = None
