@@ -14,7 +14,7 @@ from polyfield.apps import config_cli
 from polyfield.apps.choices import task_of
 from polyfield.devices import resolve
 from polyfield.machine import use_threads
-from polyfield.training.run import Run, facts, load, update_metrics
+from polyfield.training.run import Run, facts, load_as, update_metrics
 from polyfield.training.watchers.console import Reporter
 
 
@@ -49,7 +49,7 @@ def evaluate(
     use_threads(threads)
     place, folder = resolve(device), Run(Path(run))
     config, task = folder.config(), task_of(folder)
-    model: Any = load(folder.path).to(place)
+    model = load_as(folder, task.kind, place)
     source = config["data"] if data is None else os.fspath(data)
     opened = task.reopen(source, folder)
     for warning in opened.warnings:

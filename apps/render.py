@@ -15,7 +15,7 @@ from polyfield.apps import config_cli
 from polyfield.apps.choices import task_of
 from polyfield.devices import resolve
 from polyfield.machine import use_threads
-from polyfield.training.run import Run, load
+from polyfield.training.run import Run, load_as
 from polyfield.training.watchers.console import Reporter
 
 
@@ -50,7 +50,7 @@ def render(
     task.check_out(options, place, overwrite)
     use_threads(threads)
     there = resolve(device)
-    model: Any = load(folder.path).to(there)
+    model = load_as(folder, task.kind, there)
     reporter.say(task.draw(model, folder, options, place, reporter))
 
 

@@ -26,7 +26,7 @@ from polyfield.training.run import (
     Run,
     check_fingerprint,
     facts,
-    load,
+    load_as,
     plan,
     update_metrics,
 )
@@ -147,8 +147,7 @@ def _fit(
     was_there = run is not None and run.is_there
     if run is not None and step == "finished":
         reporter.say(f"{run.path} is finished; nothing to do")
-        finished: Any = load(run.path).to(spec.device)
-        return cast(ModelT, finished)
+        return cast(ModelT, load_as(run, learner.kind, spec.device))
     clock = Clock()
     with clock.phase("reading"):
         data = learner.open(spec.source)

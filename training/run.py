@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from polyfield.devices import resolve
@@ -240,6 +241,22 @@ def load(path: str | os.PathLike[str], device: str = "cpu") -> Model:
     model = load_model(file)
     # What is read onto the CPU may go on to a GPU: that much is possible with every backend.
     return model if device == "cpu" else model.to(resolve(device))
+
+
+def load_as(run: Run, kind: str, device: torch.device) -> Any:
+    """The model of a run, which must be of the kind that its config.yaml says.
+
+    Raises:
+        InputError: as `load`, or it is of another kind.
+    """
+    model = load(run.path)
+    if model.kind != kind:
+        raise InputError(
+            f"the model of kind {kind} that {run.path} was fitted to",
+            f"one of kind {model.kind}",
+            "copy its model.safetensors again, or fit anew with --overwrite",
+        )
+    return model.to(device)
 
 
 def update_metrics(run: Run, found: Mapping[str, Any]) -> dict[str, Any]:

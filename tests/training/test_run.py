@@ -6,8 +6,11 @@ import torch
 
 import polyfield
 from polyfield import machine
+from polyfield.encodings.hash_grid import HashGrid
 from polyfield.errors import InputError
-from polyfield.training.run import Run, check_fingerprint, plan, update_metrics
+from polyfield.fields.coordinate import Coordinate
+from polyfield.renderers.model import SignalInfo, SignalModel, save_model
+from polyfield.training.run import Run, check_fingerprint, load_as, plan, update_metrics
 
 CONFIG: dict[str, Any] = {
     "polyfield": "0.1.0",
@@ -174,3 +177,13 @@ def test_metrics_are_merged(run: Run) -> None:
 def test_memory_is_measured_in_bytes() -> None:
     peak = machine.peak_memory()
     assert peak is None or 50e6 < peak < 1e12
+
+
+def test_a_model_of_another_kind_is_not_believed(run: Run) -> None:
+    _begun(run)
+    field = Coordinate(HashGrid(levels=2, log2_size=4, base_resolution=2, finest_resolution=4))
+    info = SignalInfo("image", (4, 3), (4.0, 3.0), 3, {"color_space": "srgb"})
+    save_model(run.file("model.safetensors"), SignalModel(field, info))
+    assert load_as(run, "image", torch.device("cpu")).kind == "image"
+    with pytest.raises(InputError, match="kind scene.*; got one of kind image"):
+        load_as(run, "scene", torch.device("cpu"))

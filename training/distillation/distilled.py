@@ -13,7 +13,7 @@ from polyfield.config import to_tree
 from polyfield.devices import CPU
 from polyfield.errors import InputError
 from polyfield.training.distillation.methods import DistillConfig
-from polyfield.training.run import Run, load, model_fingerprint
+from polyfield.training.run import Run, load_as, model_fingerprint
 from polyfield.training.scores import Metric
 from polyfield.training.task import (
     DataT,
@@ -91,7 +91,7 @@ class Distilled(Learner[DistillData[DataT], ModelT]):
                 f"a teacher of kind {self.kind}", f"{run.path} of kind {config['kind']}",
                 "give another run",
             )  # fmt: skip
-        model: Any = load(run.path).to(self._device)
+        model = load_as(run, self.kind, self._device)
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         warnings, notes = unfinished(run), []
