@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PACKAGES := encodings fields scenes renderers training apps
 SOURCES := polyfield $(PACKAGES) tests
 
-.PHONY: demo test test-slow bench lint types contracts clean
+.PHONY: demo test test-slow fuzz bench lint types contracts clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp
@@ -30,6 +30,9 @@ test: .venv/test.stamp lint types contracts
 
 test-slow: .venv/test.stamp
 	$(BIN)/python -m pytest -q -m slow
+
+fuzz: .venv/test.stamp
+	$(BIN)/python tests/fuzz --seconds $(or $(SECONDS),1800) --seed $(or $(SEED),0)
 
 bench: .venv/demo.stamp
 	$(BIN)/polyfield bench

@@ -24,7 +24,7 @@ from polyfield.apps.choices import (
     task_of,
 )
 from polyfield.apps.distill_matrix import matrix
-from polyfield.apps.distill_report import report_on
+from polyfield.apps.distill_report import baseline_of, report_on
 from polyfield.apps.distill_scratch import scratch
 from polyfield.devices import resolve
 from polyfield.errors import InputError
@@ -40,7 +40,7 @@ from polyfield.training.distillation.methods import (
 from polyfield.training.fit import DEMO, FRESH, RunOptions, RunSpec, fit
 from polyfield.training.run import Run
 from polyfield.training.watchers.console import Reporter
-from polyfield.training.watchers.probe import LOOKS, ProbeCurve
+from polyfield.training.watchers.probe import LOOKS, ProbeCurve, curve_of
 
 
 def distill(
@@ -88,6 +88,11 @@ def distill(
     check_seed(seed)
     teacher, student = Run(Path(run)), Run(Path(out).expanduser())
     config, theirs = teacher.config(), task_of(teacher)
+    # The report needs them when all is trained: what they can't be is told now.
+    for one in (teacher,) if options.overwrite else (teacher, student):
+        one.metrics()
+        baseline_of(one, theirs.metric)
+        curve_of(one)
     if student.path.resolve() == teacher.path.resolve():
         raise InputError("a folder of its own for the student", "the teacher's", "change --out")
     kind = type(theirs)

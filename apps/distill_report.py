@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from polyfield.files import read_json, write_json, write_text
 from polyfield.training.distillation.methods import TaggedMethod
 from polyfield.training.plots import page, save_page
 from polyfield.training.run import Run, load
+from polyfield.training.run_files import checked_rows
 from polyfield.training.scores import Metric
 from polyfield.training.throughput import throughput
 from polyfield.training.watchers.probe import curve_of, seconds_to
@@ -36,14 +38,41 @@ def report_on(
         device: Where both are timed.
         baseline: Of students from the data, by name; None keeps what an older report has.
     """
-    if baseline is None and run.file("report.json").is_file():
-        baseline = read_json(run.file("report.json")).get("baseline")
+    if baseline is None:
+        baseline = baseline_of(run, metric)
     speeds = {
         name: throughput(load(one.path).to(device))
         for name, one in (("student", run), ("teacher", teacher))
     }
     found = report(run, teacher, metric, speeds, curve_of(run), baseline)
     return write_report(run, metric, found)
+
+
+def baseline_of(run: Run, metric: Metric) -> dict[str, Any] | None:
+    """What an older report says of students from the data; None if it says nothing.
+
+    Raises:
+        InputError: report.json is of another shape.
+    """
+    path = run.file("report.json")
+    tree = read_json(path) if path.is_file() else {}
+    found = tree.get("baseline") if isinstance(tree, dict) else None
+    if found is None:
+        return None
+    rows = from_tree(Mapping[str, Mapping[str, Any]], found, f"baseline of {path}")
+    return {name: _student(row, f"{path}, {name}", metric, path) for name, row in rows.items()}
+
+
+def _student(row: Mapping[str, Any], where: str, metric: Metric, path: Path) -> dict[str, Any]:
+    """A student from the data, as a report has it."""
+    numbers = {metric.name: float, "seconds": float, "steps": int}
+    found = {
+        key: from_tree(kind, row.get(key), f"{key} of {where}") for key, kind in numbers.items()
+    }
+    curve = checked_rows(path, {"rows": row.get("curve")})
+    if not found["seconds"] > 0 or not curve or any(metric.name not in one for one in curve):
+        raise InputError(f"a student's seconds and curve in {where}", "none", "delete that report")
+    return {**row, **found, "curve": curve}
 
 
 def report(

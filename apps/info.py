@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Sequence
@@ -16,6 +15,8 @@ import tyro
 from polyfield.apps import config_cli
 from polyfield.apps.tasks import KINDS, task_class
 from polyfield.backends import dispatch
+from polyfield.errors import visible
+from polyfield.files import as_json
 from polyfield.machine import versions
 from polyfield.training.run import Run, load
 
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     given = config_cli.parse(Flags, arguments, "info")
     found = machine() if given.run is None else about(given.run)
     if given.json:
-        print(json.dumps(found, indent=2))
+        print(as_json(found))
         return
     for line in _lines(found):
         print(line)
@@ -87,14 +88,18 @@ def _lines(tree: Any, depth: int = 0) -> list[str]:
     """A tree as indented lines."""
     found = []
     for key, value in tree.items():
-        name = f"{'  ' * depth}{key}"
+        name = f"{'  ' * depth}{visible(str(key))}"
         if isinstance(value, dict) and value:
             found += [name, *_lines(value, depth + 1)]
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
+        elif isinstance(value, list) and value and all(map(_is_backend, value)):
             found += [name, *("  " * (depth + 1) + _row(row) for row in value)]
         else:
             found.append(f"{name:<24}{_word(value)}")
     return found
+
+
+def _is_backend(row: Any) -> bool:
+    return isinstance(row, dict) and {"name", "used", "reason"} <= row.keys()
 
 
 def _row(row: dict[str, Any]) -> str:
@@ -108,4 +113,4 @@ def _word(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, list):
         return ", ".join(_word(item) for item in value)
-    return str(value)
+    return visible(str(value))

@@ -157,7 +157,7 @@ def write_json(path: Path, tree: Any) -> None:
     Raises:
         WriteError: the system doesn't let it.
     """
-    write_text(path, json.dumps(_finite(tree), indent=2, allow_nan=False) + "\n")
+    write_text(path, as_json(tree) + "\n")
 
 
 def write_yaml(path: Path, tree: Any) -> None:
@@ -254,6 +254,11 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def as_json(tree: Any) -> str:
+    """A tree as JSON, indented. Numbers that are not finite become null."""
+    return json.dumps(_finite(tree), indent=2, allow_nan=False)
 
 
 def _finite(tree: Any) -> Any:

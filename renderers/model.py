@@ -268,6 +268,9 @@ def _radiance(meta: dict[str, Any]) -> RadianceModel:
         from_tree(Three, meta["background"], "background"),
         from_tree(Three, meta.get("origin", [0.0, 0.0, 0.0]), "origin"),
     )
+    if not all(map(math.isfinite, (*info.background, *info.origin))):
+        got = f"{info.background} and {info.origin}"
+        raise InputError("a finite background and origin", got, "train it again")
     return RadianceModel(
         from_tree(TaggedRadiance, meta["field"]),
         from_tree(TaggedSampler, meta["sampler"], "sampler"),
@@ -292,6 +295,8 @@ def _signal(meta: dict[str, Any]) -> SignalModel:
     _ordered([0.0] * len(info.extent), info.extent)
     if len(info.shape) != len(info.extent) or not all(1 <= n <= LARGEST for n in info.shape):
         raise InputError("samples along each axis", str(info.shape)[:60], "train it again")
+    if not (math.isfinite(info.scale) and info.scale > 0):
+        raise InputError("a finite scale above 0", f"{info.scale:g}", "train it again")
     if not 1 <= info.channels <= CHANNELS:
         raise InputError(f"1 to {CHANNELS} channels", str(info.channels), "train it again")
     return SignalModel(from_tree(TaggedSignal, meta["field"]), info)
@@ -312,10 +317,16 @@ def load_model(path: Path) -> Model:
         build = _LAYOUTS[meta.get("model", meta["kind"])]
         with within_memory("the model"):
             model = build(meta)
+        boxes = {n: b.clone() for n, b in model.named_buffers() if n.endswith("domain.bounds")}
         model.load_state_dict(tensors)
         wrong = [n for n, p in model.named_parameters() if not bool(p.isfinite().all())]
+        # A grid of occupancy is infinite where nobody has looked.
+        wrong += [n for n, b in model.named_buffers() if bool(b.isnan().any())]
         if wrong:
             raise ValueError(f"{wrong[0]} is not finite")
+        moved = [n for n, b in model.named_buffers() if n in boxes and not b.equal(boxes[n])]
+        if moved:
+            raise ValueError(f"{moved[0]} is not the box of its metadata")
     except MissingBackend:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from polyfield.allocation import within_memory
 from polyfield.devices import CPU, describe
-from polyfield.errors import InputError
 from polyfield.machine import versions
 from polyfield.renderers.model import Model, save_model
 from polyfield.training.clock import Clock
@@ -32,6 +30,7 @@ from polyfield.training.run import (
     plan,
     update_metrics,
 )
+from polyfield.training.take_over import take_over
 from polyfield.training.task import DataT, Learner, Measured, ModelT, Watcher
 from polyfield.training.watchers.console import Reporter
 from polyfield.training.watchers.curve import History
@@ -253,7 +252,7 @@ class Session:
         loop, run, reporter = self._loop, self._run, self._reporter
         if run is not None and resume:
             state, meta = run.load_state()
-            _take_over(loop, state, run)
+            take_over(loop, state, meta, run.path)
             history = History(history.metric, meta["history"])
             reporter.say(f"resuming at step {meta['step']}, {meta['seconds']:.1f} s of training")
         with self._clock.phase("compiling"):
@@ -344,40 +343,6 @@ class Session:
                 if got != self._told:
                     self._reporter.warn(f"{got}; training goes on")
                 self._told = got
-
-
-def _take_over(loop: Fit, state: Mapping[str, Tensor], run: Run) -> None:
-    """Load a checkpoint into a loop that was built anew.
-
-    Raises:
-        InputError: its tensors are not those of this loop.
-    """
-    own = loop.state()
-    strict = ("progress", "field.", "optimizer.")
-    wrong = [
-        name
-        for name, tensor in own.items()
-        if name not in state
-        or (name.startswith(strict) and state[name].shape != tensor.shape)
-        or state[name].dtype != tensor.dtype
-    ]
-    wrong += [name for name in state if name.startswith(strict) and name not in own]
-    wrong += [
-        name
-        for name, parameter in loop.field.named_parameters()
-        if f"field.{name}" in state and not bool(state[f"field.{name}"].isfinite().all())
-    ]
-    try:
-        if not wrong:
-            loop.load_state(state)
-            return
-    except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-        wrong = [" ".join(str(error).split())[:60]]
-    raise InputError(
-        f"the checkpoint of this run in {run.path}",
-        f"one whose {wrong[0]} does not fit",
-        "begin anew with --overwrite",
-    )
 
 
 def _measured(

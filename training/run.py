@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from polyfield.machine import peak_memory, versions
 from polyfield.renderers.model import Model, load_model
 from polyfield.tensors import load_meta, load_tensors, save_tensors
 from polyfield.training.lock import NAME as LOCK
+from polyfield.training.run_files import checked_config, checked_metrics, checked_state
 
 Plan = Literal["fresh", "resume", "finished"]
 
@@ -61,12 +61,8 @@ class Run:
             raise InputError(
                 "a RUN folder with config.yaml", f"{self.path}", "give the --out of a fit"
             )
-        tree = read_yaml(self.file("config.yaml"))
-        if not isinstance(tree, dict) or not isinstance(tree.get("kind"), str):
-            raise InputError(
-                "a run's config.yaml with its kind", str(self.file("config.yaml")), "fit it again"
-            )
-        return upgraded(tree)
+        file = self.file("config.yaml")
+        return checked_config(file, read_yaml(file))
 
     def metrics(self) -> dict[str, Any]:
         """What was measured so far; empty before the first measurement.
@@ -75,10 +71,7 @@ class Run:
             InputError: metrics.json is of another shape.
         """
         path = self.file("metrics.json")
-        tree = read_json(path) if path.is_file() else {}
-        if not isinstance(tree, dict):
-            raise InputError("a run's metrics.json with names", f"{path}", "evaluate the run again")
-        return tree
+        return checked_metrics(path, read_json(path)) if path.is_file() else {}
 
     def state_meta(self) -> dict[str, Any]:
         """Where the checkpoint stands: step, seconds, samples, spent, history; empty if none.
@@ -87,7 +80,7 @@ class Run:
             InputError: it is no checkpoint, or says what can't be.
         """
         path = self.file("state.safetensors")
-        return _checked_state(path, load_meta(path)) if path.is_file() else {}
+        return checked_state(path, load_meta(path)) if path.is_file() else {}
 
     def save_state(self, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
         """Write the checkpoint."""
@@ -101,7 +94,7 @@ class Run:
         """
         path = self.file("state.safetensors")
         tensors, meta = load_tensors(path)
-        return tensors, _checked_state(path, meta)
+        return tensors, checked_state(path, meta)
 
     def make(self) -> None:
         """Make the folder.
@@ -141,7 +134,8 @@ class Run:
     def tidy(self) -> None:
         """Remove what a killed process left half written."""
         for path in self.path.glob(f"{TEMPORARY}*"):
-            path.unlink()
+            if not path.is_dir():
+                path.unlink()
 
     def _clear(self) -> None:
         """Remove a run's files but its config, and nothing a user may have put beside them."""
@@ -151,64 +145,6 @@ class Run:
             path.unlink()
         self.tidy()
         shutil.rmtree(self.file("log"), ignore_errors=True)
-
-
-def _checked_state(path: Path, meta: dict[str, Any]) -> dict[str, Any]:
-    """The description of a checkpoint, looked through.
-
-    Raises:
-        InputError: it is none, or says what can't be.
-    """
-
-    def number(value: Any, whole: bool) -> bool:
-        kinds = (int,) if whole else (int, float)
-        is_one = isinstance(value, kinds) and not isinstance(value, bool)
-        return is_one and math.isfinite(value) and value >= 0
-
-    def row(values: Any) -> bool:
-        return isinstance(values, list) and len(values) == 3 and number(values[0], False)
-
-    history = meta.get("history")
-    wrong = [
-        name
-        for name, good in (
-            ("kind", meta.get("kind") == "state"),
-            ("step", number(meta.get("step"), True)),
-            ("samples", number(meta.get("samples"), True)),
-            ("seconds", number(meta.get("seconds"), False)),
-            ("spent", isinstance(meta.get("spent"), bool)),
-            ("history", isinstance(history, list) and all(map(row, history))),
-        )
-        if not good
-    ]
-    if wrong:
-        raise InputError(
-            f"a checkpoint with its {', '.join(wrong)} in {path}",
-            "another file" if "kind" in wrong else "a damaged one",
-            "begin anew with --overwrite",
-        )
-    return meta
-
-
-def upgraded(tree: dict[str, Any]) -> dict[str, Any]:
-    """A config.yaml of the first edition as it would be written now."""
-    old = tree.get("distilled")
-    if not isinstance(old, dict) or isinstance(old.get("method"), dict) or "loss" not in old:
-        return tree
-    keep = {key: old[key] for key in ("clamp", "stages", "inherit", "heads") if key in old}
-    method = {"loss": old["loss"], **keep, "all_samples": not old.get("lend", True)}
-    match old.get("method"):
-        case "pvd-al":
-            named = {"PvdActive": {**method, "al": ",".join(old.get("levels", []))}}
-        case "kilonerf":
-            method.pop("heads", None)
-            named = {"KiloNerf": method}
-        case "pvd":
-            named = {"Pvd": method}
-        case _:
-            named = {"Values": {"loss": old["loss"], "slopes": 0.0}}
-    new = {"teacher": old.get("teacher"), "method": named, "finetune": old.get("finetune")}
-    return {**tree, "distilled": new}
 
 
 def plan(run: Run, config: Mapping[str, Any], resume: bool, overwrite: bool) -> Plan:
@@ -237,6 +173,7 @@ def plan(run: Run, config: Mapping[str, Any], resume: bool, overwrite: bool) -> 
             f"{run.path} with other files",
             "choose another --out",
         )
+    _check_files(run)
     if overwrite:
         return "fresh"
     if not resume:
@@ -334,6 +271,18 @@ def facts(run: Run, model: nn.Module) -> dict[str, Any]:
         "device": meta.get("device", "cpu"),
         "versions": versions(),
     }
+
+
+def _check_files(run: Run) -> None:
+    """Raise if a folder, a pipe ... stands where a file of the run is to be written."""
+    for name in (*_FILES, *(path.name for path in run.path.glob("prediction.*"))):
+        path = run.file(name)
+        if path.exists() and not path.is_file():
+            raise InputError(
+                f"{path} to be a file or absent",
+                "a folder" if path.is_dir() else "another thing",
+                "move it away, or choose another --out",
+            )
 
 
 def _check_writable(path: Path) -> None:

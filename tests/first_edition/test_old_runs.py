@@ -8,7 +8,7 @@ import pytest
 import polyfield
 from polyfield.apps.cli import run as command
 from polyfield.files import read_json
-from polyfield.training.run import upgraded
+from polyfield.training.run_files import upgraded
 
 HERE = Path(__file__).parent
 COMMANDS = {

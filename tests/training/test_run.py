@@ -28,7 +28,8 @@ def run(tmp_path: Path) -> Run:
 def _begun(run: Run, **meta: object) -> Run:
     run.begin({**CONFIG, "fingerprint": "abc"})
     if meta:
-        run.save_state({"x": torch.ones(2)}, meta)
+        whole = {"samples": 0, "seconds": 0.0, "spent": False, "history": [], **meta}
+        run.save_state({"x": torch.ones(2)}, whole)
     return run
 
 
@@ -105,6 +106,21 @@ def test_beginning_anew_clears_the_run_and_nothing_else(run: Run) -> None:
     run.begin(_changed(seed=7))
     assert sorted(p.name for p in run.path.iterdir()) == ["config.yaml", "notes.txt"]
     assert run.config()["seed"] == 7
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "preview.png", "prediction.wav"])
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_folder_in_the_place_of_a_file_is_told_before_anything_is_cleared(
+    run: Run, name: str, overwrite: bool
+) -> None:
+    _begun(run)
+    (run.path / name).mkdir()
+    (run.path / ".part-x.json").mkdir()
+    update_metrics(run, {"psnr": 1.0})
+    with pytest.raises(InputError, match=f"{name} to be a file or absent; got a folder"):
+        plan(run, CONFIG, not overwrite, overwrite)
+    assert run.metrics() == {"psnr": 1.0}
+    run.tidy()
 
 
 def test_a_folder_of_something_else_is_never_taken(tmp_path: Path) -> None:

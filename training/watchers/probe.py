@@ -7,6 +7,7 @@ from collections.abc import Callable
 from polyfield.files import read_json, write_json
 from polyfield.training.loop import Progress
 from polyfield.training.run import Run
+from polyfield.training.run_files import checked_rows
 from polyfield.training.scores import Metric
 
 LOOKS = 40
@@ -52,9 +53,13 @@ class ProbeCurve:
 
 
 def curve_of(run: Run) -> Rows:
-    """The curve a run has so far."""
+    """The curve a run has so far.
+
+    Raises:
+        InputError: curve.json is of another shape.
+    """
     path = run.file("curve.json")
-    return list(read_json(path)["rows"]) if path.is_file() else []
+    return checked_rows(path, read_json(path)) if path.is_file() else []
 
 
 def seconds_to(rows: Rows, name: str, wanted: float) -> float | None:
