@@ -26,8 +26,8 @@ def file(tmp_path: Path) -> Path:
 
 
 CHANGES: dict[str, Change] = {
-    "a weight that is not a number": lambda t, m: t["field.encoding.table"].view(-1)[:1].fill_(
-        torch.nan
+    "a weight that is not a number": lambda t, m: (
+        t["field.encoding.table"].view(-1)[:1].fill_(torch.nan)
     ),
     "an infinite weight": lambda t, m: t["field.encoding.table"].view(-1)[-1:].fill_(torch.inf),
     "a box that is not a number": lambda t, m: t["field.domain.bounds"].fill_(torch.nan),
