@@ -62,19 +62,19 @@ def snr(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"]) -> float:
     return float(10.0 * torch.log10(target.double().square().sum() / error))
 
 
-WINDOW, HOP = 2048, 512
+FRAME, HOP = 2048, 512
 """Of spectra, in samples."""
 
 
 def log_spectrum(samples: Float[Tensor, "n c"]) -> Float[Tensor, "f t"]:
-    """Logarithm (base 10) of the power of all channels, Hann windows of WINDOW every HOP samples.
+    """Logarithm (base 10) of the power of all channels, Hann windows of FRAME every HOP samples.
 
     1e-8 is added to the power.
     """
-    n = max(len(samples), WINDOW)
+    n = max(len(samples), FRAME)
     padded = torch.nn.functional.pad(samples.T.double(), (0, n - len(samples)))
-    window = torch.hann_window(WINDOW, dtype=torch.float64)
-    found = torch.stft(padded, WINDOW, HOP, window=window, return_complex=True, center=False)
+    window = torch.hann_window(FRAME, dtype=torch.float64)
+    found = torch.stft(padded, FRAME, HOP, window=window, return_complex=True, center=False)
     return (found.abs().square().mean(0) + 1e-8).log10()
 
 

@@ -357,41 +357,39 @@ def _stored(model: SignalModel) -> SoundFormat:
 
 
 def _hash() -> Sound:
-    """A grid of one dimension in place of an image's two; fewer than 100 thousand values."""
+    """A grid of one dimension in place of an image's two; 97 thousand values.
+
+    On Bach's 308 thousand samples 3000 steps give 32 dB; four times the table gives 40.
+    """
     grid = HashGrid(
-        levels=12, features=2, log2_size=14, base_resolution=256, finest_resolution=131072
+        levels=10, features=2, log2_size=13, base_resolution=256, finest_resolution=80000
     )
-    return Sound(
-        Coordinate(grid),
-        Regression(batch=16384),
-        FitConfig(rates={"table": 1e-2, "network": 5e-3}, final=0.02),
-    )
+    fit = FitConfig(hold=0.3, final=0.01)
+    return Sound(Coordinate(grid), Regression(batch=16384), fit)
 
 
 def _dense() -> Sound:
-    """The same without hashing: the finest grid has a cell for a few samples."""
-    grid = DenseGrid(levels=8, features=2, base_resolution=256, finest_resolution=32768)
-    return Sound(
-        Coordinate(grid),
-        Regression(batch=16384),
-        FitConfig(rates={"table": 1e-2, "network": 5e-3}, final=0.02),
-    )
+    """The same without hashing, and so with a coarser finest grid; 91 thousand values."""
+    grid = DenseGrid(levels=8, features=2, base_resolution=256, finest_resolution=20000)
+    fit = FitConfig(hold=0.3, final=0.01)
+    return Sound(Coordinate(grid), Regression(batch=16384), fit)
 
 
-def _sines(network: Siren | Spder, rate: float) -> Sound:
+def _sines(network: Siren | Spder, rate: float, tone: float) -> Sound:
     """A network on seconds in [-1,1]; its first frequency scales with the duration.
 
-    SIREN's 3000 for Bach's 7 s are 860 rad/s. Published with steps on all samples: small batches
-    and many steps come further in the same time.
+    SIREN's 3000 for Bach's 7 s are 860 rad/s, with steps on all samples. Small batches and many
+    steps come further in the same time, and further still at three times that frequency (32 in
+    place of 24 dB after 400 steps on 1.4 s). SPDER's damped sine wants a sixth of it.
     """
     fit = FitConfig(rates={"network": rate}, final=0.1, beta2=0.999, eps=1e-8)
     field = Coordinate(Identity(centered=True), network)
-    return Sound(field, Regression(batch=8192), fit, tone=860.0)
+    return Sound(field, Regression(batch=8192), fit, tone=tone)
 
 
 _PRESETS: dict[str, Callable[[], Sound]] = {
     "hash": _hash,
     "dense": _dense,
-    "siren": lambda: _sines(Siren(), 5e-4),
-    "spder": lambda: _sines(Spder(), 2e-4),
+    "siren": lambda: _sines(Siren(), 5e-4, 2580.0),
+    "spder": lambda: _sines(Spder(), 2e-4, 150.0),
 }

@@ -25,8 +25,8 @@ class Siren:
     layers: Annotated[int, Range(1, 64)] = 4
     """Number of sine layers, the first included."""
     first_frequency: Annotated[float, Range(0, 1e6, above=True)] = 30.0
-    """w0 of the first layer. It grows with what [-1,1] spans: for sound about 430 times the seconds
-    (published: 3000 for 7 s)."""
+    """w0 of the first layer. It grows with what [-1,1] spans: published for sound is 3000, for 7 s;
+    430 to 1300 times the seconds do well."""
     frequency: Annotated[float, Range(0, 1e6, above=True)] = 30.0
     """w0 of the others."""
 

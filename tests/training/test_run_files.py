@@ -18,8 +18,12 @@ from polyfield.training.watchers.probe import curve_of
 
 PATH = Path("run/file")
 CONFIG: dict[str, Any] = {
-    "kind": "scene", "data": "demo", "preset": "hash", "seed": 0, "threads": 1,
-}  # fmt: skip
+    "kind": "scene",
+    "data": "demo",
+    "preset": "hash",
+    "seed": 0,
+    "threads": 1,
+}
 METRICS: dict[str, Any] = {
     "psnr": 20.5, "ssim": None, "scores": ["psnr", "ssim"], "steps": 3, "seconds_training": 0.5,
     "parameters": 100, "psnr_student": None, "frame_seconds_teacher": 0.1, "split": "test",

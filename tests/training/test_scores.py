@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from polyfield.training.scores import psnr, ssim
+from polyfield.training.scores import log_spectrum, lsd, psnr, ssim
 
 
 def test_psnr_of_a_known_error() -> None:
@@ -68,3 +68,15 @@ def test_ssim_of_one_window(size: tuple[int, int]) -> None:
 def test_ssim_of_a_picture_smaller_than_a_window_is_no_number() -> None:
     assert math.isnan(ssim(torch.ones(3, 20, 1), torch.ones(3, 20, 1)))
     assert math.isnan(ssim(torch.ones(20, 10, 1), torch.ones(20, 10, 1)))
+
+
+def test_a_spectrum_has_the_tone_that_is_there() -> None:
+    """A sine of 1000 Hz at 16 kHz lies in bin 128 of 1025; windows of 2048 every 512 samples."""
+    samples = torch.sin(2 * torch.pi * 1000 / 16000 * torch.arange(8192))[:, None]
+    spectrum = log_spectrum(samples)
+    assert spectrum.shape == (1025, 13)
+    assert (spectrum.argmax(0) == 128).all()
+    # Of noise, whose power is far above the floor everywhere, a gain is that many decades.
+    noise = torch.randn(8192, 2, generator=torch.Generator().manual_seed(0))
+    assert lsd(noise * 0.1, noise) == pytest.approx(2.0, abs=1e-4)
+    assert lsd(noise, noise) == 0

@@ -22,7 +22,8 @@ HEAD_RATE = 1e-2
 BATCH = 0.5
 """Samples a step along rays, times the preset's: targets have no noise, so more steps are better.
 
-Deep networks gain 1 to 3 dB in a minute of two slow cores, grids nothing: benchmarks/distillation.md.
+Deep networks gain 1 to 3 dB in a minute of two slow cores, grids nothing
+(benchmarks/distillation.md).
 """
 
 

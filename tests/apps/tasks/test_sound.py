@@ -1,5 +1,6 @@
 """Sounds: formats, scores and what a user can get wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,12 +76,23 @@ def test_scores_of_a_known_error() -> None:
     assert parted.scores["snr_heldout"] == pytest.approx(20.0, abs=0.1)
 
 
-def test_the_first_frequency_scales_with_the_duration() -> None:
-    task = Sound.presets()["siren"]
-    long, short = (task.model(Sound.open(task, "demo")), None)
-    frequency = long.config.network.first_frequency  # type: ignore[union-attr]
-    assert frequency == pytest.approx(860 * long.info.extent[0] / 2)
-    assert short is None
+@pytest.mark.parametrize("name", ["siren", "spder"])
+def test_the_first_frequency_scales_with_the_duration(name: str) -> None:
+    task = Sound.presets()[name]
+    short = replace(task, read=replace(task.read, length=0.5))
+    found = []
+    for one in (task, short):
+        model = one.model(one.open("demo"))
+        tree = model.describe()["field"]["Coordinate"]["network"]
+        (network,) = tree.values()
+        found.append(network["first_frequency"] / model.info.extent[0])
+    assert found[0] == pytest.approx(found[1]) == pytest.approx(task.tone / 2)  # type: ignore[operator]
+
+
+def test_a_tone_needs_a_network_of_sines() -> None:
+    task = replace(Sound.presets()["hash"], tone=860.0)
+    with pytest.raises(InputError, match="--tone"):
+        task.model(task.open("demo"))
 
 
 @pytest.mark.parametrize(
