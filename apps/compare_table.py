@@ -27,8 +27,8 @@ class Row:
     """The same on what it was trained on."""
     score: float
     """The same as metrics.json has it: all of a signal, the test views of a scene."""
-    scores: dict[str, float]
-    """The others, by name."""
+    scores: dict[str, float | None]
+    """The others, by name; None where one can't be told, as SSIM of a tiny image."""
     parameters_trainable: int
     parameters_stored: int
     model_bytes: int

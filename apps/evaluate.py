@@ -13,8 +13,10 @@ import tyro
 from polyfield.apps import config_cli
 from polyfield.apps.choices import task_of
 from polyfield.devices import resolve
+from polyfield.errors import InputError
 from polyfield.machine import use_threads
 from polyfield.training.run import Run, facts, load_as, update_metrics
+from polyfield.training.scores import is_broken
 from polyfield.training.watchers.console import Reporter
 
 
@@ -55,6 +57,13 @@ def evaluate(
     for warning in opened.warnings:
         reporter.warn(warning)
     measured = task.measure(model, opened, split, reporter)
+    score = measured.scores[task.metric.name]
+    if is_broken(score):
+        raise InputError(
+            f"a model whose answers are finite in {folder.path}",
+            f"{task.metric.label} {score}",
+            "fit it again",
+        )
     reporter.say(measured.line)
     found = {**facts(folder, model), "data": source, **measured.metrics}
     if overwrite:

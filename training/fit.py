@@ -30,6 +30,7 @@ from polyfield.training.run import (
     plan,
     update_metrics,
 )
+from polyfield.training.scores import is_broken
 from polyfield.training.take_over import take_over
 from polyfield.training.task import DataT, Learner, Measured, ModelT, Watcher
 from polyfield.training.watchers.console import Reporter
@@ -357,6 +358,12 @@ def _measured(
     reporter.say("measuring")
     with clock.phase("evaluation"):
         measured = learner.measure(model, data, "test", reporter)
+    score = measured.scores[learner.metric.name]
+    if is_broken(score):
+        raise FitError(
+            f"expected finite training; got {learner.metric.label} {score} of the trained model; "
+            "lower fit.rates or look for extreme values in the data"
+        )
     with clock.phase("images"):
         write_preview(run.file("preview.png"), measured.examples, measured.linear)
         metric = learner.metric

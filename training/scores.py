@@ -33,6 +33,14 @@ class Metric:
         return f"{self.label} / {self.unit}" if self.unit else self.label
 
 
+def is_broken(value: float | None) -> bool:
+    """Whether a score is that of a model whose answers are not finite: NaN, or endlessly bad.
+
+    An exact fit may be endlessly good.
+    """
+    return value is not None and (math.isnan(value) or value == -math.inf)
+
+
 PSNR = Metric("psnr", "PSNR", "dB")
 SNR = Metric("snr", "SNR", "dB")
 

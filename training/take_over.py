@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from polyfield.errors import InputError
@@ -63,6 +64,9 @@ def _unfit(loop: Fit, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> l
     wrong = [name for name in finite if not bool(state[name].isfinite().all())]
     # A grid of occupancy is infinite where nobody has looked.
     wrong += [name for name, tensor in state.items() if bool(tensor.isnan().any())]
+    # Counts of an objective: rays, places in an order ...
+    whole = (n for n, t in state.items() if n.startswith("objective.") and t.dtype == torch.int64)
+    wrong += [n for n in whole if state[n].numel() and not 0 <= int(state[n].min())]
     # Where a field lies in the world is the data's, not learned.
     boxes = [name for name in own if name.endswith("domain.bounds")]
     wrong += [name for name in boxes if not state[name].equal(own[name].to(state[name].device))]

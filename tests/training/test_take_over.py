@@ -16,6 +16,7 @@ from polyfield.fields.networks.mlp import Perceptron
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.signals.image import ImageFile
 from polyfield.training.loop import Fit, FitConfig
+from polyfield.training.objectives.photometric import stored_rays
 from polyfield.training.objectives.regression import Regression
 from polyfield.training.take_over import take_over
 
@@ -78,3 +79,20 @@ def test_moments_that_are_not_finite(saved: tuple[State, dict[str, Any]]) -> Non
     state[name].view(-1)[:1].fill_(torch.inf)
     with pytest.raises(InputError, match="optimizer"):
         take_over(_loop(), state, meta, Path("run"))
+
+
+@pytest.mark.parametrize("position", [-1, 10**9, 2**63 - 1])
+def test_a_place_that_is_not_in_the_order(
+    position: int, saved: tuple[State, dict[str, Any]]
+) -> None:
+    state, meta = saved
+    state["objective.position"].fill_(position)
+    with pytest.raises(InputError, match="position"):
+        take_over(_loop(), state, meta, Path("run"))
+
+
+@pytest.mark.parametrize("rays", [-1, 0, 2**40])
+def test_as_many_rays_as_no_step_takes(rays: int) -> None:
+    with pytest.raises(ValueError, match="rays"):
+        stored_rays(torch.tensor(rays), 4096)
+    assert stored_rays(torch.tensor(64), 1) == 64

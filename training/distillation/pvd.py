@@ -42,7 +42,7 @@ from polyfield.training.distillation.points import (
 )
 from polyfield.training.distillation.student_subsampling import at, drawn_samples, filled_in
 from polyfield.training.distillation.teacher_cache import Batch, TeacherCache, times_used
-from polyfield.training.objectives.photometric import first_rays, ray_count
+from polyfield.training.objectives.photometric import first_rays, ray_count, stored_rays
 
 Level = Literal["poses", "rays", "points"]
 LEVELS: tuple[Level, ...] = ("poses", "rays", "points")
@@ -251,7 +251,10 @@ class PoseObjective:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take over what `state` gave."""
-        self.rays, self.epoch, self.at, placed = (int(n) for n in state["numbers"])
+        _, self.epoch, self.at, placed = (int(n) for n in state["numbers"])
+        self.rays = stored_rays(state["numbers"][0], self.config.max_rays)
+        if not 0 <= self.at <= len(state["views.poses"]):
+            raise ValueError(f"pose {self.at} of {len(state['views.poses'])}")
         self.placed = bool(placed)
         self.generator.set_state(state["generator"])
         self.pose_pool.poses = state["pose_pool"].clone()

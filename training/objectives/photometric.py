@@ -30,6 +30,18 @@ def ray_count(rays: int, samples: int, wanted: int, most: int) -> int:
     return int(min(max(64, rays / 2, min(found, rays * 2)), most))
 
 
+def stored_rays(count: Tensor, most: int) -> int:
+    """The number of rays of a checkpoint.
+
+    Raises:
+        ValueError: no step ever takes so many, or so few.
+    """
+    rays = int(count)
+    if not 1 <= rays <= max(most, first_rays(1 << 22)):
+        raise ValueError(f"{rays} rays")
+    return rays
+
+
 @dataclass(frozen=True)
 class Photometric:
     """Rendered colour against the pixels of posed views."""
@@ -159,7 +171,8 @@ class PhotometricObjective:
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Take over what `state` gave."""
-        self.rays, self.placed = int(state["rays"]), bool(state["placed"])
+        self.rays = stored_rays(state["rays"], self.config.max_rays)
+        self.placed = bool(state["placed"])
         self.generator.set_state(state["generator"])
         prefix = "sampler."
         self.renderer.sampler.load_state_dict(

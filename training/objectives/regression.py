@@ -133,3 +133,5 @@ class RegressionObjective:
         self.generator.set_state(state["generator"])
         self._shuffle()
         self.position = int(state["position"])
+        if not 0 <= self.position <= len(self.x):
+            raise ValueError(f"position {self.position} of {len(self.x)}")
