@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from polyfield.errors import InputError
 
@@ -30,21 +31,37 @@ def locked(folder: Path) -> Iterator[None]:
         yield
         return
     path = folder / NAME
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+    while True:
+        with path.open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise _taken(folder, file) from None
+            if not _is_at(path, file):
+                continue  # whoever held it has let go and removed it: ours is a file without a name
             file.seek(0)
-            owner = file.read(32).strip()
-            words = f"process {owner}" if owner.isdecimal() else "another process"
-            raise InputError(
-                "a run that nobody is training", f"{folder}, which {words} is", "wait for it to end"
-            ) from None
-        file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _taken(folder: Path, file: IO[str]) -> InputError:
+    file.seek(0)
+    owner = file.read(32).strip()
+    words = f"process {owner}" if owner.isdecimal() else "another process"
+    return InputError(
+        "a run that nobody is training", f"{folder}, which {words} is", "wait for it to end"
+    )
+
+
+def _is_at(path: Path, file: IO[str]) -> bool:
+    """Whether an open file is the one of that name."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
