@@ -76,6 +76,19 @@ def check_file(path: AnyPath, what: str = "a file") -> None:
     open_file(path, what).close()
 
 
+def read_start(path: AnyPath, count: int, what: str = "a file") -> bytes:
+    """The first bytes of a regular file, fewer where it is shorter.
+
+    Raises:
+        InputError: as `open_file`.
+    """
+    try:
+        with open_file(path, what) as file:
+            return file.read(count)
+    except OSError as error:  # a disk or a network that fails
+        raise _refused(path, what, error) from None
+
+
 def read_bytes(path: AnyPath, what: str = "a file", most: int | None = None) -> bytes:
     """All bytes of a regular file.
 

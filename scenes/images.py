@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from polyfield.errors import InputError, shown
-from polyfield.files import one_line, open_file, write_whole
+from polyfield.files import one_line, read_start, write_whole
 from polyfield.memory import as_size, check_memory
 from polyfield.scenes import exr, pillow, png, tiff
 from polyfield.scenes.color import from_float, linear_from_srgb, srgb_from_linear, to_float
@@ -152,8 +152,7 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:
 @contextlib.contextmanager
 def _reading(path: AnyPath) -> Iterator[bytes]:
     """The first bytes of a file; what a decoder raises becomes one InputError naming it."""
-    with open_file(path, "an image") as file:
-        start = file.read(64)
+    start = read_start(path, 64, "an image")
     if not start:
         raise InputError(f"an image at {shown(path)}", "an empty file", MEND_FILE)
     try:

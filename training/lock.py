@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from polyfield.errors import InputError
+from polyfield.files import one_line
 
 NAME = ".lock"
 """File in a run's folder, there while it is trained."""
@@ -22,8 +23,7 @@ def locked(folder: Path) -> Iterator[None]:
     (Windows), nothing is held.
 
     Raises:
-        InputError: another process holds it.
-        OSError: the folder can't be written.
+        InputError: another process holds it, or the folder can't be written.
     """
     try:
         import fcntl
@@ -32,7 +32,7 @@ def locked(folder: Path) -> Iterator[None]:
         return
     path = folder / NAME
     while True:
-        with path.open("a+") as file:
+        with _opened(path) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -48,6 +48,17 @@ def locked(folder: Path) -> Iterator[None]:
             finally:
                 path.unlink(missing_ok=True)
             return
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return path.open("a+")
+    except OSError as error:
+        raise InputError(
+            "a folder to write the run into",
+            f"{path.parent}: {one_line(error)}",
+            "choose another --out",
+        ) from None
 
 
 def _taken(folder: Path, file: IO[str]) -> InputError:

@@ -34,11 +34,11 @@ class Metric:
 
 
 def is_broken(value: float | None) -> bool:
-    """Whether a score is that of a model whose answers are not finite: NaN, or endlessly bad.
+    """Whether a score is that of a model whose answers are not finite.
 
-    An exact fit may be endlessly good.
+    An exact fit may be endlessly good, and silence has no ratio to a noise.
     """
-    return value is not None and (math.isnan(value) or value == -math.inf)
+    return value is not None and math.isnan(value)
 
 
 PSNR = Metric("psnr", "PSNR", "dB")
@@ -46,7 +46,9 @@ SNR = Metric("snr", "SNR", "dB")
 
 
 def psnr_of(mse: float) -> float:
-    """Decibels of a mean square error, for values in [0, 1]."""
+    """Decibels of a mean square error, for values in [0, 1]; NaN if it is not finite."""
+    if not math.isfinite(mse):
+        return math.nan
     return -10 * math.log10(max(mse, 1e-10))
 
 
@@ -63,10 +65,12 @@ def snr(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"]) -> float:
         target: The same shape, x.
 
     Returns:
-        dB; infinite where the two are equal.
+        dB; infinite where the two are equal, NaN where the error is not finite.
     """
     assert pred.shape == target.shape, (pred.shape, target.shape)
     error = (pred.double() - target.double()).square().sum()
+    if not bool(error.isfinite()):
+        return math.nan
     return float(10.0 * torch.log10(target.double().square().sum() / error))
 
 
@@ -104,10 +108,12 @@ def psnr(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"], peak: float = 1
         peak: The largest value the target could have.
 
     Returns:
-        dB; infinite where the two are equal.
+        dB; infinite where the two are equal, NaN where the error is not finite.
     """
     assert pred.shape == target.shape, (pred.shape, target.shape)
     error = torch.mean((pred.double() - target.double()) ** 2)
+    if not bool(error.isfinite()):
+        return math.nan
     return float(10.0 * torch.log10(peak**2 / error))
 
 

@@ -307,3 +307,11 @@ def test_a_full_disk(tmp_path):
             files.write_text(tiny / "new", "y")
     finally:
         subprocess.run(["umount", str(tiny)], check=True)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that can't be read")
+def test_a_disk_that_fails_while_it_is_read(tmp_path):
+    path = Path("/proc/self/mem")
+    for read in (lambda: files.read_start(path, 4), lambda: files.read_bytes(path)):
+        with pytest.raises(InputError, match="expected a file at .*; got input/output error"):
+            read()

@@ -137,11 +137,11 @@ def test_a_disk_that_may_only_be_read_is_told_before_training(tmp_path: Path) ->
 
 
 def test_data_that_is_gone_when_it_is_evaluated(tmp_path: Path) -> None:
-    from polyfield.scenes.demo.image import demo_picture
+    from polyfield.scenes.demo.image import demo_image
     from polyfield.scenes.images import write_image
 
     data, run = tmp_path / "x.png", tmp_path / "run"
-    write_image(data, demo_picture()[::8, ::8])
+    write_image(data, demo_image()[::8, ::8])
     assert _run("fit", "image", data, "--out", run, *SMALL[2:])[0] == 0
     before = (run / "metrics.json").read_bytes()
     data.unlink()

@@ -27,6 +27,12 @@ def test_what_a_dead_process_left_is_no_lock(tmp_path: Path) -> None:
         assert (tmp_path / NAME).read_text() == str(os.getpid())
 
 
+def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(InputError, match="a folder to write the run into"), locked(tmp_path):
+        pass
+
+
 def test_a_lock_that_goes_between_opening_and_locking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

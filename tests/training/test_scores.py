@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from polyfield.training.scores import log_spectrum, lsd, psnr, ssim
+from polyfield.training.scores import is_broken, log_spectrum, lsd, psnr, psnr_of, snr, ssim
 
 
 def test_psnr_of_a_known_error() -> None:
@@ -80,3 +80,11 @@ def test_a_spectrum_has_the_tone_that_is_there() -> None:
     noise = torch.randn(8192, 2, generator=torch.Generator().manual_seed(0))
     assert lsd(noise * 0.1, noise) == pytest.approx(2.0, abs=1e-4)
     assert lsd(noise, noise) == 0
+
+
+def test_scores_of_answers_that_are_not_finite_are_no_numbers() -> None:
+    good, bad = torch.ones(4), torch.tensor([1.0, math.inf, 1.0, 1.0])
+    assert is_broken(psnr(bad, good)) and is_broken(snr(bad, good))
+    assert is_broken(psnr_of(math.inf)) and is_broken(math.nan)
+    assert not is_broken(snr(good, good)) and not is_broken(None)
+    assert not is_broken(snr(good, torch.zeros(4)))
