@@ -159,7 +159,7 @@ def main() -> int:
             slowest = planted.seconds[kind] if kind else max(planted.seconds.values())
             worker.limits[name] = max(LEAST_LIMIT, SLOWER * slowest)
         began = time.monotonic()
-        for case in corpus.cases():
+        for case in corpus.cases(planted):
             search.examine(case)
         names = given_.only.split(",") if given_.only else list(GENERATORS)
         hunt(search, planted, given_.seconds, given_.seed, names)

@@ -6,6 +6,7 @@ import json
 import struct
 from typing import Any
 
+from case import Entry
 from hostile import changed, damaged, values
 from hypothesis import strategies as st
 
@@ -33,6 +34,15 @@ def _tree(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def filled(content: Entry, name: str, word: bytes) -> bytes:
+    """A file in which a tensor is nothing but this word."""
+    assert isinstance(content, bytes)
+    header, data = split(content)
+    begin, end = header[name]["data_offsets"]
+    data[begin:end] = (word * (1 + (end - begin) // len(word)))[: end - begin]
+    return join(header, bytes(data))
 
 
 @st.composite
