@@ -36,6 +36,7 @@ from polyfield.training.distillation.methods import (
     DistillConfig,
     MethodConfig,
     as_method,
+    method_named,
 )
 from polyfield.training.fit import DEMO, FRESH, RunOptions, RunSpec, fit
 from polyfield.training.run import Run
@@ -86,6 +87,7 @@ def distill(
     """
     reporter = reporter or Reporter(quiet=True)
     check_seed(seed)
+    place = resolve(device)
     teacher, student = Run(Path(run)), Run(Path(out).expanduser())
     config, theirs = teacher.config(), task_of(teacher)
     # The report needs them when all is trained: what they can't be is told now.
@@ -106,7 +108,6 @@ def distill(
         )
     tuned = None if finetune is None else os.fspath(finetune)
     tuned = tuned if tuned in (None, DEMO) else os.path.abspath(tuned)
-    place = resolve(device)
     learner: Any = Distilled(
         task, DistillConfig(os.path.abspath(teacher.path), how, tuned), to, place
     )
@@ -243,7 +244,7 @@ def _method(words: Sequence[str]) -> type:
     """The method whose options are flags: the one named, else what suits teacher and preset."""
     named = config_cli.value_of("--method", words)
     if named is not None:
-        return type(as_method(named, cast(MethodConfig, None)))
+        return method_named(named)
     to = config_cli.value_of("--to", words) or ""
     for word in words:
         run = Run(Path(word))

@@ -45,11 +45,11 @@ def render(
     """
     reporter = reporter or Reporter(quiet=True)
     place, folder = Path(out).expanduser(), Run(Path(run))
+    use_threads(threads)
+    there = resolve(device)
     task = task_of(folder)
     options = options or task.drawing()()
     task.check_out(options, place, overwrite)
-    use_threads(threads)
-    there = resolve(device)
     model = load_as(folder, task.kind, there)
     reporter.say(task.draw(model, folder, options, place, reporter))
 

@@ -171,14 +171,13 @@ def test_missing_pictures_are_told_and_counted(
 BAD_COMMANDS = [
     (["fit", "scene", "nowhere", "--out", "OUT"], "no such path"),
     (["fit", "image", "nowhere.png", "--out", "OUT"], "nowhere.png"),
-    (["fit", "image", "demo"], "--out"),
     (["fit", "image", "demo", "--out", "OUT", "--seconds", "0"], "seconds above 0"),
-    (["fit", "image", "demo", "--out", "OUT", "--seconds", "nan"], "finite at --seconds; got nan"),
-    (["fit", "image", "demo", "--out", "OUT", "--steps", "-3"], "steps above 0"),
+    (["fit", "image", "demo", "--out", "OUT", "--seconds", "nan"], "seconds above 0"),
+    (["fit", "image", "demo", "--out", "OUT", "--steps", "-3"], "steps between 1"),
     (["fit", "image", "demo", "--out", "OUT", "--steps", "3", "--seconds", "3"], "both"),
     (["fit", "image", "demo", "--out", "OUT", "--preset", "hsah"], "did you mean hash?"),
     (["fit", "image", "demo", "--out", "OUT", "--sead", "3"], "did you mean --seed?"),
-    (["fit", "image", "demo", "--out", "OUT", "--seed", "-1"], "a seed between"),
+    (["fit", "image", "demo", "--out", "OUT", "--seed", "-1"], "seed between 0"),
     (["fit", "image", "demo", "--out", "OUT", "--threads", "0"], "threads between"),
     (["fit", "image", "demo", "--out", "OUT", "--downscale", "0"], "downscale"),
     (["fit", "image", "demo", "--out", "OUT", "--checkpoint-every", "-1"], "checkpoint-every"),
@@ -189,12 +188,28 @@ BAD_COMMANDS = [
     (["fit", "scene", "demo", "--out", "OUT", "--bounds", *"000111"[:5]], "--bounds"),
     (["fit", "scene", "demo", "--out", "OUT", "--background", "2,2,2"], "white, black"),
     (["render", "nowhere", "--out", "OUT"], "nowhere"),
-    (["render", "nowhere", "--out", "OUT.gif"], ".mp4"),
     (["render", "nowhere", "--out", "OUT", "--size", "3"], "--size"),
     (["render", "nowhere", "--out", "OUT", "--frames", "0"], "frames"),
     (["evaluate", "nowhere"], "nowhere"),
     (["info", "nowhere"], "nowhere"),
 ]
+
+
+def test_a_run_has_a_folder_of_its_own_by_default(
+    picture: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Named after data and preset, and never overwritten without the flag."""
+    monkeypatch.chdir(tmp_path)
+    command = ["fit", "image", str(picture), "--steps", "1", *SMALL_IMAGE]
+    assert cli.run(command) == 0
+    assert (tmp_path / "runs" / "in-hash" / "model.safetensors").is_file()
+    capsys.readouterr()
+    assert "--resume or --overwrite" in _fails(command, capsys)
+    out = ["render", "runs/in-hash", "--out", "film.gif"]
+    assert ".mp4" in _fails(out, capsys)
 
 
 @pytest.mark.parametrize(("command", "word"), BAD_COMMANDS)

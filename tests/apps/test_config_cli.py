@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyfield.apps import config_cli, flag_checks
-from polyfield.apps.image_presets import image_presets
-from polyfield.apps.scene_presets import scene_presets
+from polyfield.apps.tasks.image_presets import image_presets
+from polyfield.apps.tasks.scene_presets import scene_presets
 from polyfield.errors import InputError
 from polyfield.ranges import Range
 

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polyfield.annotations import fields, hints, is_config, is_mapping, notes, options
-from polyfield.apps.image_presets import image_presets
-from polyfield.apps.scene_presets import scene_presets
+from polyfield.apps.tasks.image_presets import image_presets
+from polyfield.apps.tasks.scene_presets import scene_presets
 from polyfield.config import TAGGED, from_tree, to_tree
 from polyfield.encodings import EncodingConfig
 from polyfield.errors import InputError

@@ -75,7 +75,7 @@ def test_no_triton(fake_gpu: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("compiler", "error", "mend"),
+    ("compiler", "error", "hint"),
     [
         (None, RuntimeError("Failed to find C compiler."), "install gcc"),
         ("/usr/bin/gcc", RuntimeError("fatal error: Python.h: no such file"), "python3-dev"),

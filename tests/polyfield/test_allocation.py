@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from polyfield import memory
+from polyfield import allocation
 from polyfield.allocation import within_memory
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.sape import Sape
@@ -17,7 +17,7 @@ from polyfield.fields.networks.siren import Siren
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "total_memory", lambda: 10**6)
+    monkeypatch.setattr(allocation, "total_memory", lambda: 10**6)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_limit_is_the_machines_or_the_containers(
     none.write_text("max\n")
     some.write_text("1048576\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory, "_LIMITS", (none, tmp_path / "missing"))
-        assert memory.total_memory() == physical
-        patch.setattr(memory, "_LIMITS", (none, some))
-        assert memory.total_memory() == 1048576
+        patch.setattr(allocation, "_LIMITS", (none, tmp_path / "missing"))
+        assert allocation.total_memory() == physical
+        patch.setattr(allocation, "_LIMITS", (none, some))
+        assert allocation.total_memory() == 1048576

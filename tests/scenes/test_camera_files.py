@@ -71,7 +71,7 @@ FAR = [[1, 0, 0, 1e30], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
         ({"splits": {"train": [{**GOOD, "w": None}]}}, "w and h"),
         ({"splits": {"train": [{**GOOD, "w": 1e9, "cx": 1}]}}, "1 to 65536"),
         ({"splits": {"train": [{**GOOD, "w": 65536, "h": 65536}]}}, "fits in memory"),
-        ({"splits": {"train": [{**GOOD, "w": 10**400}]}}, "w and h"),
+        ({"splits": {"train": [{**GOOD, "w": 10**400}]}}, "309 digits"),
         ({"splits": {"train": [{**GOOD, "fl_x": float("nan")}]}}, "finite fl_x"),
         ({"splits": {"train": [{**GOOD, "fl_y": 0}]}}, "field of view"),
         ({"splits": {"train": [{**GOOD, "k1": "x"}]}}, "a number for k1"),

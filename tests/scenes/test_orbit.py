@@ -104,7 +104,7 @@ ODD = {
     "a line upwards": [[0.0, 0.0, float(i)] for i in range(-3, 4)],
     "all at one point": [[1.0, 2.0, 0.5]] * 9,
     "all at the centre": [[0.0, 0.0, 0.0]] * 9,
-    "far": [[1e11, 1e11, 0.0]] * 2,
+    "far": [[1e9, 1e9, 0.0]] * 2,
 }
 
 

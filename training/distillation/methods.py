@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 from polyfield.config import TAGGED
 from polyfield.errors import InputError
@@ -113,6 +113,17 @@ class DistillConfig:
     """Data for as much training again, when the student has learned."""
 
 
+def method_named(name: str) -> type:
+    """The class of a method.
+
+    Raises:
+        InputError: no such name.
+    """
+    if name not in METHODS:
+        raise InputError(f"--method {', '.join(METHODS)}", repr(name), "pick one of them")
+    return METHODS[name]
+
+
 def as_method(given: str | MethodConfig | None, default: MethodConfig) -> MethodConfig:
     """A method by name or as it is; the default for None.
 
@@ -121,12 +132,7 @@ def as_method(given: str | MethodConfig | None, default: MethodConfig) -> Method
     """
     if given is None:
         return default
-    if not isinstance(given, str):
-        return given
-    if given not in METHODS:
-        raise InputError(f"--method {', '.join(METHODS)}", repr(given), "pick one of them")
-    found: Any = METHODS[given]()
-    return cast(MethodConfig, found)
+    return cast(MethodConfig, method_named(given)()) if isinstance(given, str) else given
 
 
 Which = Literal["pvd", "pvd-al", "kilonerf", "values"]

@@ -92,7 +92,7 @@ def test_pictures_outside_the_folder_have_to_be_allowed(folder, transforms, how)
         where = {"absolute": f"{outside}/{name}", "up": f"../elsewhere/{name}"}
         frame["file_path"] = where.get(how, frame["file_path"])
     folder.write("transforms.json", content)
-    with pytest.raises(InputError, match=r"images below .*0000\.png.*--allow-outside"):
+    with pytest.raises(InputError, match=r"images below .*--allow-outside"):
         build(folder)
     assert len(build(folder, allow_outside=True).scene("train")) == 3
 
