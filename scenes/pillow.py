@@ -17,7 +17,7 @@ import numpy as np
 
 from polyfield.errors import shown
 from polyfield.files import open_file
-from polyfield.quiet import quiet_log
+from polyfield.quiet import quiet_log, quiet_stderr
 from polyfield.scenes.image_info import (
     AnyPath,
     ImageInfo,
@@ -104,7 +104,7 @@ def _opened(path: AnyPath) -> Iterator[Image.Image]:
         formats = (*FORMATS, "TGA") if Path(path).suffix.lower() == ".tga" else FORMATS
         try:
             # It logs as errors what it raises too.
-            with warnings.catch_warnings(), quiet_log("PIL", logging.CRITICAL):
+            with warnings.catch_warnings(), quiet_log("PIL", logging.CRITICAL), quiet_stderr():
                 warnings.simplefilter("ignore")
                 with Image.open(file, formats=formats) as image:
                     yield image

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -62,6 +63,22 @@ def read_png(path: AnyPath) -> np.ndarray:
     content = read_bytes(path, "an image")
     with quiet_stderr():
         return imagecodecs.png_decode(content)
+
+
+def is_sound(path: AnyPath) -> bool:
+    """Whether the chunks of a PNG follow each other to its end and their sums are right.
+
+    Reads the file, decodes nothing.
+    """
+    with open_file(path, "an image") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            content = file.read(int.from_bytes(head[:4], "big"))
+            if zlib.crc32(content, zlib.crc32(head[4:])).to_bytes(4, "big") != file.read(4):
+                return False
+            if head[4:] == b"IEND":
+                return True
+    return False
 
 
 def write_png(array: np.ndarray, path: Path) -> None:

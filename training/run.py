@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from polyfield.devices import resolve
 from polyfield.errors import InputError, WriteError
-from polyfield.files import TEMPORARY, read_json, read_yaml, write_json, write_yaml
+from polyfield.files import TEMPORARY, one_line, read_json, read_yaml, write_json, write_yaml
 from polyfield.machine import peak_memory, versions
 from polyfield.renderers.model import Model, load_model
 from polyfield.tensors import load_meta, load_tensors, save_tensors
@@ -50,7 +51,9 @@ class Run:
     @property
     def is_there(self) -> bool:
         """Whether the folder holds a run, begun or finished."""
-        return self.file("config.yaml").is_file()
+        with contextlib.suppress(OSError):  # a name that is too long, a folder not to be read
+            return self.file("config.yaml").is_file()
+        return False
 
     def config(self) -> dict[str, Any]:
         """What was asked for.
@@ -145,7 +148,8 @@ class Run:
         for path in self.path.glob("prediction.*"):
             path.unlink()
         self.tidy()
-        shutil.rmtree(self.file("log"), ignore_errors=True)
+        if self.file("log").is_dir():  # opening a pipe of that name would wait for ever
+            shutil.rmtree(self.file("log"), ignore_errors=True)
 
 
 def plan(run: Run, config: Mapping[str, Any], resume: bool, overwrite: bool) -> Plan:
@@ -162,6 +166,14 @@ def plan(run: Run, config: Mapping[str, Any], resume: bool, overwrite: bool) -> 
     """
     if resume and overwrite:
         raise InputError("--resume or --overwrite", "both", "drop one of them")
+    try:
+        run.path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise InputError(
+            "a folder for --out", f"{run.path}: {one_line(error)}", "choose another --out"
+        ) from None
     if run.path.exists() and not run.path.is_dir():
         raise InputError("a folder for --out", f"the file {run.path}", "choose another --out")
     _check_writable(run.path)
@@ -300,6 +312,11 @@ def _check_files(run: Run) -> None:
                 "a folder" if path.is_dir() else "another thing",
                 "move it away, or choose another --out",
             )
+    log = run.file("log")
+    if log.exists() and not log.is_dir():
+        raise InputError(
+            f"{log} to be a folder or absent", "a file", "move it away, or choose another --out"
+        )
 
 
 def _check_writable(path: Path) -> None:

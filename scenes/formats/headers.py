@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from polyfield.errors import InputError
+from polyfield.quiet import quiet_stderr
 from polyfield.scenes.images import ImageInfo, read_image, read_info
+from polyfield.scenes.png import is_sound
 
 _PNG = b"\x89PNG"
 _PNG_END = b"IEND\xaeB`\x82"
@@ -38,7 +40,8 @@ class Header:
 def read_header(path: Path) -> Header:
     """Look at an image without decoding it.
 
-    A PNG or JPEG without its end mark is decoded after all, so that one cut short is found now.
+    A PNG or JPEG without its end mark, or a PNG whose sums are wrong, is decoded after all, so that
+    damage is found now and not when the image is measured.
 
     Raises:
         InputError: no such file, not an image, or one cut short.
@@ -52,7 +55,7 @@ def read_header(path: Path) -> Header:
     except OSError as error:
         raise InputError(f"an image at {path}", str(error.strerror), "check the path") from None
     end = _PNG_END if start.startswith(_PNG) else _JPEG_END if start.startswith(_JPEG) else b""
-    if end not in tail:
+    if end not in tail or (start.startswith(_PNG) and not is_sound(path)):
         read_image(path)
     deep = start.startswith(_PNG) and start[24] == 16
     depth = 4 if info.is_float else 2 if deep else 1
@@ -63,7 +66,7 @@ def _orientation(path: Path) -> int:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=_TURNING) as image:
+        with quiet_stderr(), Image.open(path, formats=_TURNING) as image:
             found = image.getexif().get(_ORIENTATION, 1)
     except Exception:  # other formats, and EXIF that is damaged: nothing is said then
         return 1

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,22 @@ def test_a_folder_in_the_place_of_a_file_is_told_before_anything_is_cleared(
         plan(run, CONFIG, not overwrite, overwrite)
     assert run.metrics() == {"psnr": 1.0}
     run.tidy()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="named pipes")
+def test_a_pipe_in_the_place_of_the_log_does_not_block(run: Run) -> None:
+    _begun(run)
+    os.mkfifo(run.file("log"))
+    with pytest.raises(InputError, match="log to be a folder or absent"):
+        plan(run, CONFIG, resume=False, overwrite=True)
+    run.begin(CONFIG)
+
+
+def test_a_name_too_long_is_a_line(tmp_path: Path) -> None:
+    run = Run(tmp_path / ("1" + "0" * 400))
+    assert not run.is_there
+    with pytest.raises(InputError, match="a folder for --out; got .*too long"):
+        plan(run, CONFIG, resume=False, overwrite=False)
 
 
 def test_a_folder_of_something_else_is_never_taken(tmp_path: Path) -> None:
