@@ -40,6 +40,7 @@ UNCHECKED = {
     "renderers.kernels.composite",
     "scenes.formats.posed",
     "scenes.demo.image",
+    "terminal",
 }
 
 

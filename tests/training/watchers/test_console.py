@@ -93,8 +93,8 @@ def test_work_goes_on_without_a_stdout(
     monkeypatch.setattr(rich, "_console", None)
     monkeypatch.setattr(sys, "stdout", gone)
     with Reporter() as reporter:
-        reporter.step(_progress(1))
-        reporter.step(_progress(2))
+        reporter.step(_progress(1), PSNR)
+        reporter.step(_progress(2), PSNR)
         reporter.count("measured", 1, 2)
         reporter.say("hello")
         reporter.warn("look")
