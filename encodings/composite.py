@@ -83,7 +83,7 @@ class CompositeEncoding(Encoding):
         return torch.cat([encoding(x[..., columns]) for encoding, columns in self._parts], -1)
 
     def set_progress(self, t: float) -> None:
-        """Hand on."""
+        """Tell every part how far training is."""
         for encoding, _ in self._parts:
             encoding.set_progress(t)
 

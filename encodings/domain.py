@@ -35,7 +35,7 @@ class Domain(nn.Module, ABC):
 
     @property
     def dim(self) -> int:
-        """D."""
+        """Coordinates of a point."""
         return int(self.bounds.shape[1])
 
     @property
@@ -83,7 +83,7 @@ class Box(Domain):
         return self.bounds[0] + v * (self.bounds[1] - self.bounds[0])
 
     def stretch(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n"]:
-        """1 everywhere."""
+        """1 at every point: a box is not stretched."""
         return torch.ones_like(x[..., 0])
 
 

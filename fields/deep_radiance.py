@@ -46,7 +46,7 @@ class DeepRadiance:
     """Outputs of the density network; the first is the log-density."""
 
     def build(self, domain: Domain) -> RadianceMLPField:
-        """The module."""
+        """A field over a domain; torch draws its first parameters."""
         check(self)
         deep = DeepEncoding(
             domain.dim,

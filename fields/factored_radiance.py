@@ -48,7 +48,7 @@ class FactoredRadiance:
     """Density per box length where the softplus is 1: released 25, in a box of edge 3."""
 
     def build(self, domain: Domain) -> FactoredRadianceField:
-        """The module."""
+        """A field over a domain; torch draws its first parameters."""
         check(self)
         density, color = self.density.build(domain.dim), self.color.build(domain.dim)
         basis = MLP([color.out_dim, self.feature])

@@ -38,7 +38,7 @@ class KernelRadiance:
     """B, bands of spherical harmonics, 1 to 4: B^2 coefficients a colour."""
 
     def build(self, domain: Domain) -> KernelRadianceField:
-        """The module."""
+        """A field over a domain; torch draws its first parameters."""
         check(self)
         position = self.position.build(domain.dim)
         kernels = self.kernels.build(position.out_dim, 1 + 3 * self.bands**2)

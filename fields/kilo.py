@@ -54,7 +54,7 @@ class KiloBank:
     """Whether all networks start from the same values."""
 
     def build(self, domain: Domain) -> KiloField:
-        """The module."""
+        """A field over a domain; torch draws its first parameters."""
         check(self)
         field = [width(3, self.octaves), self.hidden, self.hidden, self.hidden + 1]
         color = [self.hidden + width(3, self.direction_octaves), self.hidden, 3]

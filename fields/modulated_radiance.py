@@ -60,7 +60,7 @@ class ModulatedRadiance:
     """Nodes of the direction's grid from -z to z."""
 
     def build(self, domain: Domain) -> ModulatedRadianceField:
-        """The module."""
+        """A field over a domain; torch draws its first parameters."""
         check(self)
         if self.skip >= self.layers:
             raise InputError(

@@ -42,7 +42,7 @@ class PlainNerf:
     """Width of the layer that sees directions."""
 
     def build(self, domain: Domain) -> PlainNerfField:
-        """The module."""
+        """A field over a domain; torch draws its first parameters."""
         check(self)
         return PlainNerfField(domain, self)
 

@@ -42,7 +42,7 @@ class Radiance:
     """k, outputs of the density network; the first is the log-density."""
 
     def build(self, domain: Domain) -> RadianceMLPField:
-        """The module."""
+        """A field over a domain; torch draws its first parameters."""
         check(self)
         position, direction = self.position.build(domain.dim), self.direction.build(3)
         density = MLP([position.out_dim, *[self.hidden] * self.density_layers, self.feature])

@@ -55,7 +55,7 @@ class Voxels:
     """Density at the start, per box length."""
 
     def build(self, domain: Domain) -> VoxelField:
-        """The module."""
+        """A field over a domain; torch draws its first parameters."""
         check(self)
         step = 2 ** (self.levels - 1)
         if self.cells % step:
@@ -90,7 +90,7 @@ class VoxelField(RadianceField):
         self.color_grids = nn.ParameterList(torch.zeros(sum(f.sizes)) for f in self._color)
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        """All grids."""
+        """The grids, in the group of tables."""
         return {"table": [*self.density_grids, *self.color_grids]}
 
     def set_progress(self, t: float) -> None:

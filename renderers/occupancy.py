@@ -67,7 +67,7 @@ class OccupancyGrid:
         )
 
     def build(self, domain: Domain) -> OccupancySampler:
-        """The module."""
+        """A sampler of the rays through a domain."""
         check(self)
         return OccupancySampler(domain, self)
 

@@ -114,7 +114,7 @@ class Uniform:
         return self
 
     def build(self, domain: Domain) -> UniformSampler:
-        """The module."""
+        """A sampler of the rays through a domain."""
         check(self)
         if domain.contracted:
             raise InputError(

@@ -47,7 +47,7 @@ def peak(grad: Tensor) -> Tensor:
 
 
 def product_type() -> tl.dtype:
-    """T."""
+    """Type of the products: fp16, bf16 or float32."""
     return TYPES[gpu.precision()]
 
 

@@ -32,7 +32,7 @@ class Fan:
     """Share of a layer that is cosines; as many are sines, the rest is GELU."""
 
     def build(self, in_dim: int, out_dim: int) -> FanNetwork:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         waves = int(self.hidden * self.periodic)
         if waves < 1 or 2 * waves >= self.hidden:

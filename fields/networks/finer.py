@@ -32,7 +32,7 @@ class Finer:
     """k: first biases from U(-k, k); 0 leaves PyTorch's, as the released image script does."""
 
     def build(self, in_dim: int, out_dim: int) -> Stack:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         frequency = self.frequency
 

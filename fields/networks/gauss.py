@@ -27,7 +27,7 @@ class Gauss:
     """s: the larger, the finer the detail."""
 
     def build(self, in_dim: int, out_dim: int) -> Stack:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         scales = [self.scale] * self.layers
         return Stack(widths(in_dim, self.hidden, self.layers, out_dim), _bell, scales)

@@ -44,7 +44,7 @@ class SplineKan:
     """k, degree of the splines."""
 
     def build(self, in_dim: int, out_dim: int) -> KanNetwork:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         sizes = widths(in_dim, self.hidden, self.layers, out_dim)
         pairs = zip(sizes[:-1], sizes[1:], strict=True)
@@ -63,7 +63,7 @@ class ChebyshevKan:
     """Highest degree of the polynomials."""
 
     def build(self, in_dim: int, out_dim: int) -> KanNetwork:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         sizes = widths(in_dim, self.hidden, self.layers, out_dim)
         layers: list[nn.Module] = [ChebyshevLayer(sizes[0], sizes[1], self.degree)]

@@ -26,5 +26,5 @@ class Linear(nn.Linear):
     """torch's layer, with its parameters and initial values."""
 
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
-        """W x + b."""
+        """Outputs `W x + b` of features x."""
         return linear(x, self.weight, self.bias)

@@ -28,7 +28,7 @@ class Perceptron:
     """Whether layers have biases (tiny-cuda-nn's have none)."""
 
     def build(self, in_dim: int, out_dim: int) -> MLP:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         return MLP([in_dim, *[self.hidden] * self.layers, out_dim], self.bias)
 

@@ -33,7 +33,7 @@ class GaussianKernels:
     """Initial centres are U(-center_scale, center_scale): nearly one point."""
 
     def build(self, in_dim: int, out_dim: int) -> KernelNetwork:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         return KernelNetwork(in_dim, out_dim, self.units, self.center_scale)
 

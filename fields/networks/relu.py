@@ -23,6 +23,6 @@ class Relu:
     """Number of hidden layers."""
 
     def build(self, in_dim: int, out_dim: int) -> MLP:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         return like_torch(MLP(widths(in_dim, self.hidden, self.layers, out_dim), bias=True))

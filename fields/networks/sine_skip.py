@@ -34,7 +34,7 @@ class SineSkip:
     """Multipliers of the first and the last unit (released code: 30, 300 for shapes)."""
 
     def build(self, in_dim: int, out_dim: int) -> SineSkipNetwork:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         first = MLP([in_dim, self.hidden], bias=True)
         rest = MLP([self.hidden] * self.layers + [out_dim], bias=True)

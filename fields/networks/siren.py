@@ -31,7 +31,7 @@ class Siren:
     """w0 of the others."""
 
     def build(self, in_dim: int, out_dim: int) -> Stack:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         scales = [self.first_frequency, *[self.frequency] * (self.layers - 1)]
         stack = Stack(widths(in_dim, self.hidden, self.layers, out_dim), _sine, scales)

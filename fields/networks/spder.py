@@ -32,7 +32,7 @@ class Spder:
     SIREN's: features grow with its root (1.4 s of a cello: 200 does well, 600 learns nothing)."""
 
     def build(self, in_dim: int, out_dim: int) -> Stack:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         first = self.frequency if self.first_frequency is None else self.first_frequency
         scales = [first, *[self.frequency] * (self.layers - 1)]

@@ -39,7 +39,7 @@ class Wire:
     """s of every layer; not trained. 1/s is the width of a wavelet."""
 
     def build(self, in_dim: int, out_dim: int) -> WireNetwork:
-        """The module."""
+        """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         units = int(self.hidden / math.sqrt(2))
         return WireNetwork((in_dim, out_dim), units, self.layers, self.frequency, self.scale)
@@ -91,7 +91,7 @@ class ComplexLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(2 * units).uniform_(-bound, bound))
 
     def forward(self, h: Float[Tensor, "*n u"]) -> Float[Tensor, "*n u"]:
-        """W h + b."""
+        """Outputs `W h + b` of complex features h."""
         above = torch.cat([self.real, -self.imaginary], 1)
         below = torch.cat([self.imaginary, self.real], 1)
         return linear(h, torch.cat([above, below]), self.bias)

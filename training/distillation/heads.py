@@ -62,32 +62,32 @@ class WithHeads(RadianceField):
         return total
 
     def density(self, x: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
-        """The student's."""
+        """As the student without heads."""
         return self.student.density(x)
 
     def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:
-        """The student's."""
+        """As the student without heads."""
         return self.student.geometry(x)
 
     def forward(
         self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]
     ) -> RadianceSample:
-        """The student's."""
+        """As the student without heads."""
         sample: RadianceSample = self.student(x, directions)
         return sample
 
     def draw_points(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 3"]:
-        """The student's."""
+        """As the student without heads."""
         return self.student.draw_points(n, generator)
 
     def set_progress(self, t: float) -> None:
-        """Hand on."""
+        """Tell the student."""
         self.student.set_progress(t)
 
     def update_error(self, x: Float[Tensor, "n d"], error: Float[Tensor, "n"]) -> None:
-        """Hand on."""
+        """Tell the student."""
         self.student.update_error(x, error)
 
     def init_from_points(self, x: Float[Tensor, "n d"], weight: Float[Tensor, "n"]) -> None:
-        """Hand on."""
+        """Tell the student."""
         self.student.init_from_points(x, weight)

@@ -28,7 +28,7 @@ class Staged:
         return self.parts[-1][1](step, (progress - begin) / (1 - begin))
 
     def state(self) -> dict[str, Tensor]:
-        """Of all."""
+        """The state of every part, each under its number."""
         return {
             f"{number}.{name}": tensor
             for number, (_, objective) in enumerate(self.parts)
