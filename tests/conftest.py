@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 import types
 from collections.abc import Generator
@@ -17,6 +18,10 @@ from polyfield import environment  # noqa: E402
 
 # Before torch: as the command line does.
 environment.prepare()
+
+# In a job that a shell runs in the background Ctrl-C is ignored, and commands keep it so.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -23,7 +23,7 @@ class _TruncatedExp(torch.autograd.Function):
 
 
 def truncated_exp(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """The exponential, exp(x), with the gradient of exp(clamp(x, -15, 15)): one bad sample can't blow up a step."""
+    """exp(x) with the gradient of exp(clamp(x, -15, 15)): one bad sample can't spoil a step."""
     return _TruncatedExp.apply(x)
 
 
