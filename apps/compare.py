@@ -98,8 +98,7 @@ def compare(
     for name, item in zip(names, presets, strict=True):
         found = _configured(task, item)
         if base is not None:
-            own = reading(base)
-            found = replace(found, **own)  # type: ignore[type-var]
+            found = replace(found, **reading(base))  # type: ignore[type-var]
         sized = found.objective if batch is None else found.objective.resized(_batch(batch))
         tasks[name] = replace(  # type: ignore[type-var]
             found, fit=with_budget(found.fit, seconds, steps), objective=sized
@@ -111,15 +110,15 @@ def compare(
             f"{folder}, which is there",
             "add --resume or --overwrite, or choose another --out",
         )
-    for one in tasks.values():
+    opened = {name: one.open(data, training=False) for name, one in tasks.items()}
+    for name, one in tasks.items():
         # Whatever can't be built is told before anything is trained.
-        one.model(one.open(data, training=False))
+        one.model(opened[name])
     rows: list[Row] = []
     crops: list[Crop] = []
     curves: dict[str, list[list[float]]] = {}
     text, metric = "", next(iter(tasks.values())).metric
     for name, one in tasks.items():
-        opened = one.open(data, training=False)
         for seed in range(seeds):
             run = Run(folder / f"{name}-{seed}")
             reporter.say(f"{name}, seed {seed}")
@@ -131,10 +130,10 @@ def compare(
             row.query_points_per_second = throughput(model)
             quiet = Reporter(quiet=True)
             if row.fitted is None:
-                seen = one.measure(model, opened, "train", quiet, FITTED)
+                seen = one.measure(model, opened[name], "train", quiet, FITTED)
                 row.fitted = seen.scores[one.metric.name]
             if seed == 0:
-                shown = one.measure(model, opened, "test", quiet, 1).examples[0]
+                shown = one.measure(model, opened[name], "test", quiet, 1).examples[0]
                 crops.append(Crop(name, shown.target, shown.prediction))
                 curves[name] = run.state_meta()["history"]
             rows.append(row)

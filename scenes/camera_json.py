@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +11,9 @@ from torch import Tensor
 
 from polyfield.errors import InputError
 from polyfield.scenes.cameras import Camera
-from polyfield.scenes.checks import check_lens, check_pose
+from polyfield.scenes.checks import FARTHEST, check_lens, check_pose
 from polyfield.scenes.formats.frames import as_number, number
+from polyfield.scenes.lens_keys import DISTORTION, MODELS, OTHER_LENS, is_set
 from polyfield.scenes.viewpoints import check_size
 
 SIZE = ("w", "h")
@@ -21,18 +21,8 @@ LENGTHS = ("fl_x", "fl_y")
 ANGLES = (("camera_angle_x", "x_fov"), ("camera_angle_y", "y_fov"))
 """Of each axis, the field of view in radians and in degrees."""
 CENTER = ("cx", "cy")
-DISTORTION = ("k1", "k2", "p1", "p2")
 LENS_KEYS = (*SIZE, *LENGTHS, *sum(ANGLES, ()), *CENTER, *DISTORTION, "camera_model")
 """What of a frame is read beside its pose."""
-MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "RADIAL", "SIMPLE_RADIAL")
-"""Camera models that k1 k2 p1 p2 can express."""
-OTHER_LENS = re.compile(
-    r"k([3-9]|1\d)|p[3-9]|s[1-4]|tau_?[xy]|skew|ftheta.*|(is_)?fisheye.*|latlong|panorama"
-    r"|(is_)?equirectangular|(is_)?orthographic|omnidirectional|distortion.*|rolling_shutter.*"
-)
-"""Keys of projections that we don't have; false, 0 and what is empty or full of them are fine."""
-FARTHEST = 1e10
-"""Largest coordinate of a camera: places on the globe fit, in millimetres too."""
 ANGLE_TOLERANCE = 0.2
 """Largest relative difference of a focal length from what its angle says."""
 
@@ -154,13 +144,6 @@ def _check_lens_kind(values: Mapping[str, Any], where: str) -> None:
             ", ".join(others[:4]),
             "leave them out to see it through a pinhole",
         )
-
-
-def is_set(value: object) -> bool:
-    """Whether a switch or a coefficient is other than off."""
-    if isinstance(value, list):
-        return any(is_set(entry) for entry in value)
-    return bool(value)
 
 
 def _size(values: Mapping[str, Any], where: str, lens: Camera | None) -> tuple[int, int]:

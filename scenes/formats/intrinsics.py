@@ -12,16 +12,8 @@ from polyfield.errors import InputError
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.checks import check_lens, check_pose
 from polyfield.scenes.formats.frames import Listed, PosedImage, as_number, number
-from polyfield.scenes.formats.keys import (
-    DISTORTION,
-    FOCAL,
-    MODELS,
-    OTHER_LENS,
-    PRINCIPAL,
-    SIZE,
-    TRANSPARENT,
-    is_set,
-)
+from polyfield.scenes.formats.keys import FOCAL, PRINCIPAL, SIZE, TRANSPARENT
+from polyfield.scenes.lens_keys import DISTORTION, MODELS, OTHER_LENS, is_set
 
 ANGLE_TOLERANCE = 0.2
 """Largest relative difference of fl_x from what camera_angle_x says; resizing makes more."""

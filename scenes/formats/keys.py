@@ -12,6 +12,7 @@ from pathlib import Path
 
 from polyfield.errors import InputError
 from polyfield.files import one_line
+from polyfield.scenes.lens_keys import DISTORTION, OTHER_LENS, is_set
 
 NAMED = 8
 """How many keys a message names before it only counts."""
@@ -20,14 +21,6 @@ FOCAL = frozenset({"fl_x", "fl_y", "camera_angle_x", "camera_angle_y", "x_fov", 
 """Focal lengths in pixels, fields of view in radians, in degrees."""
 PRINCIPAL = frozenset({"cx", "cy"})
 SIZE = frozenset({"w", "h"})
-DISTORTION = ("k1", "k2", "p1", "p2")
-MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "RADIAL", "SIMPLE_RADIAL")
-"""Values of camera_model that k1 k2 p1 p2 can express."""
-OTHER_LENS = re.compile(
-    r"k([3-9]|1\d)|p[3-9]|s[1-4]|tau_?[xy]|b[12]|skew|ftheta.*|(is_)?fisheye.*|latlong"
-    r"|(is_)?equirectangular|(is_)?orthographic|distortion.*|rolling_shutter.*"
-)
-"""Keys of lenses we don't have; zero and false mean that there is none."""
 
 SPLITS = {split: f"{split}_filenames" for split in ("train", "val", "test")}
 """The lists by which nerfstudio's files name their splits."""
@@ -154,13 +147,6 @@ TRANSFORMS = Keys(frozenset({*_READ, *SPLITS.values()}), frozenset(_HARMLESS))
 """transforms.json of instant-ngp and nerfstudio."""
 BLENDER = Keys(frozenset(_READ), frozenset(_HARMLESS))
 """transforms_SPLIT.json of NeRF-synthetic and BlenderNeRF."""
-
-
-def is_set(value: object) -> bool:
-    """Whether a key says something: null, false, zero, and what is empty or full of them don't."""
-    if isinstance(value, list | tuple):
-        return any(is_set(entry) for entry in value)
-    return bool(value)
 
 
 def _matters(

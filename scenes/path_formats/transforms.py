@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from polyfield.scenes.camera_json import LENS_KEYS, OTHER_LENS, read_camera
+from polyfield.scenes.camera_json import LENS_KEYS, read_camera
+from polyfield.scenes.lens_keys import OTHER_LENS
 from polyfield.scenes.path_formats.source import (
     CameraPath,
     Keys,
