@@ -56,11 +56,12 @@ def _machine() -> int | None:
 
 
 def _container() -> int | None:
-    """What the limit of a control group (v2) leaves."""
+    """What the limit of a control group (v2) leaves, file caches counted as free."""
     limit, used = (_lines(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
     if not limit or not used or not limit[0].strip().isdigit():
         return None
-    return int(limit[0]) - int(used[0])
+    stat = dict(line.split() for line in _lines("/sys/fs/cgroup/memory.stat"))
+    return int(limit[0]) - int(used[0]) + int(stat.get("inactive_file", 0))
 
 
 def _process() -> int | None:

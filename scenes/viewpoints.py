@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.allocation import total_memory
 from polyfield.errors import InputError
 from polyfield.scenes.axes import across
 from polyfield.scenes.cameras import Camera
@@ -96,7 +96,7 @@ def check_size(width: int, height: int, where: str) -> None:
             f"{width}x{height}",
             "give for instance 640x480",
         )
-    need, have = width * height * BYTES_PER_PIXEL, _memory()
+    need, have = width * height * BYTES_PER_PIXEL, total_memory() or math.inf
     if need > have:
         raise InputError(
             f"an image size in {where} that fits in memory, {have / 1e9:.3g} GB here",
@@ -114,11 +114,3 @@ def check_frames(count: int, where: str) -> None:
     if not 1 <= count <= MAX_FRAMES:
         got = str(count) if abs(count) < 10**12 else "a larger number"
         raise InputError(f"frames of 1 to {MAX_FRAMES} in {where}", got, "change --frames")
-
-
-def _memory() -> float:
-    """Bytes of memory of this machine; infinite where the system doesn't say."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):
-        return math.inf

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from polyfield.errors import InputError
+from polyfield.memory import free_memory
 from polyfield.quiet import quiet_stderr
 from polyfield.scenes.images import ImageInfo, read_image, read_info
 from polyfield.scenes.png import is_sound
@@ -102,58 +102,10 @@ def check_memory(needed: int, what: str, factor: int) -> None:
         InputError: the machine has less free.
     """
     free = free_memory()
-    if free is not None and needed > free:
+    if needed > free:
         shrink = next((f for f in range(factor + 1, 65) if needed * factor**2 < free * f**2), 64)
         raise InputError(
             f"memory for {what}: {needed / 1e9:.1f} GB",
             f"{free / 1e9:.1f} GB free",
             f"give --downscale {shrink} or more",
         )
-
-
-def free_memory() -> int | None:
-    """Bytes this process may still take; None where the system doesn't say."""
-    limits = [_available(), _container(), _address_space()]
-    known = [limit for limit in limits if limit is not None]
-    return min(known) if known else None
-
-
-def _available() -> int | None:
-    """What Linux would hand out without swapping."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    return None
-
-
-def _container() -> int | None:
-    """What a container's limit leaves (cgroup v2), file caches counted as free."""
-    folder = Path("/sys/fs/cgroup")
-    try:
-        limit = int((folder / "memory.max").read_text())  # "max" where there is none
-        taken = int((folder / "memory.current").read_text())
-        stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        return max(limit - taken + int(stat["inactive_file"]), 0)
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _address_space() -> int | None:
-    """What a limit on the address space leaves (`ulimit -v`)."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY:
-        return None
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            taken = int(file.read().split()[0]) * resource.getpagesize()
-    except (OSError, ValueError):
-        return limit
-    return max(limit - taken, 0)
