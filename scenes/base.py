@@ -170,6 +170,14 @@ class Capture(ABC):
         """
 
     @abstractmethod
+    def check_pixels(self, split: str) -> None:
+        """Decode every image of a split and keep none: damage is told before training.
+
+        Raises:
+            InputError: no such split, or an image that can't be read or has pixels without a value.
+        """
+
+    @abstractmethod
     def scene(self, split: str) -> Scene:
         """Read the pixels of a split.
 

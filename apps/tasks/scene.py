@@ -134,6 +134,8 @@ class Scene(Task[SceneData, RadianceModel]):
         if not training:
             return SceneData(capture, None, capture.name, (), None)
         views, notes = capture.scene("train"), []
+        if "test" in capture.splits:
+            capture.check_pixels("test")
         opaque = not views.has_alpha and not capture.unbounded
         found = estimate_background(views) if opaque and self.background == "random" else None
         if found is not None:

@@ -64,6 +64,14 @@ class PosedCapture(Capture):
         """The names of a split's views; reads no pixels."""
         return self._views(split).names
 
+    def check_pixels(self, split: str) -> None:
+        """Decode every image of a split and keep none."""
+        views = self._views(split)
+        if not views.memory:  # made by code
+            return
+        for index, name in enumerate(views.names):
+            _as_rgba(views.read(index), name)
+
     def scene(self, split: str) -> Scene:
         """Read the pixels of a split."""
         views = self._views(split)
