@@ -117,6 +117,9 @@ class Image(Task[ImageData, SignalModel]):
         tyro.conf.arg(help="What images with alpha are measured on: white, black or R,G,B."),
     ] = "white"
 
+    def __post_init__(self) -> None:
+        viewing_background(self.background)
+
     @classmethod
     def presets(cls) -> Mapping[str, Image]:
         """Named starting points."""
@@ -128,7 +131,6 @@ class Image(Task[ImageData, SignalModel]):
 
     def open(self, source: str | os.PathLike[str] | np.ndarray, training: bool = True) -> ImageData:
         """Read an image: a file, "demo", or an array [h, w] or [h, w, 1-4]."""
-        viewing_background(self.background)
         image = open_image(source, ReadOptions(self.read.downscale))
         height, width, channels = image.pixels.shape
         name = "array" if isinstance(source, np.ndarray) else os.fspath(source)

@@ -115,6 +115,11 @@ class Scene(Task[SceneData, RadianceModel]):
         tyro.conf.arg(metavar="NAME", help="Format of the capture; found by itself by default."),
     ] = None
 
+    def __post_init__(self) -> None:
+        viewing_background(self.background)
+        if self.format is not None:
+            format_named(self.format)
+
     @classmethod
     def presets(cls) -> Mapping[str, Scene]:
         """Named starting points."""
@@ -128,7 +133,6 @@ class Scene(Task[SceneData, RadianceModel]):
 
     def open(self, source: str | os.PathLike[str], training: bool = True) -> SceneData:
         """Parse a capture, and read its training images where they are trained on."""
-        viewing_background(self.background)
         named = None if self.format is None else format_named(self.format)
         capture = open_capture(source, self.read, named)
         if not training:
