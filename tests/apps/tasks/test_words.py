@@ -1,4 +1,4 @@
-"""Words of a task are checked when it is made: a flag, a YAML file and a run's config.yaml alike."""
+"""Words of a task are checked when it is made: those of flags and of config.yaml alike."""
 
 import pytest
 
