@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
 
 from polyfield.errors import InputError
@@ -78,6 +78,8 @@ class Scene(ABC):
     """Whether some pixel is not opaque, so that alpha can be learned from."""
     cameras: Cameras
     """The views' cameras."""
+    ignored: Int64[Tensor, " n"] | None
+    """How many pixels of each view masks say to ignore; None where none does. On the CPU."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -85,7 +87,7 @@ class Scene(ABC):
 
     @abstractmethod
     def sample(self, n: int, generator: Generator) -> tuple[Rays, Float[Tensor, "n 4"]]:
-        """Draw pixels uniformly from all pixels of all views, with replacement.
+        """Draw pixels uniformly from all pixels of all views that count, with replacement.
 
         Args:
             n: how many.
@@ -98,6 +100,14 @@ class Scene(ABC):
     @abstractmethod
     def view(self, index: int) -> tuple[Rays, Float[Tensor, "h w 4"]]:
         """All rays of a view, [height, width], and its straight RGBA."""
+
+    @abstractmethod
+    def pixels(self, index: int) -> Float[Tensor, "h w 4"]:
+        """The straight RGBA of a view; pixels to be ignored have a colour too."""
+
+    @abstractmethod
+    def mask(self, index: int) -> Bool[Tensor, "h w"] | None:
+        """Which pixels of a view count, on the CPU; None where all do."""
 
     @abstractmethod
     def view_name(self, index: int) -> str:

@@ -150,11 +150,6 @@ def check_companions(image: Path, where: str) -> None:
     """
     for name, expected, hint in (
         (
-            f"dynamic_mask_{image.stem}.png",
-            "images that count in every pixel, for masks are not supported yet",
-            "make the masked pixels transparent (alpha 0), or move the masks away",
-        ),
-        (
             f"{image.name}.alpha{image.suffix}",
             "images with their own straight alpha",
             "put the alpha into the images (RGBA), or move it away",

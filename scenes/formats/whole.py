@@ -95,4 +95,5 @@ def _is_transparent(image: PosedImage) -> bool:
         return False
     alpha = read_pixels(image)[..., -1]
     opaque = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
-    return bool((alpha < opaque).any())
+    clear = alpha < opaque
+    return bool((clear if image.mask is None else clear & image.mask.kept(1)).any())
