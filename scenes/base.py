@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -13,6 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
 
 from polyfield.errors import InputError
+from polyfield.memory import parse_bytes
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.rays import Rays
 
@@ -36,8 +38,12 @@ class ReadOptions:
     """Also open images that lie outside the data folder: absolute paths, `..`, links."""
     origin: tuple[float, float, float] | None = None
     """Point of the data's frame that rays are measured from: a model's own; else automatic."""
+    memory: str | None = None
+    """Pixels of a capture beyond this, such as 4GB, are kept in a file of the user's cache."""
 
     def __post_init__(self) -> None:
+        if self.memory is not None:
+            parse_bytes(self.memory, "--memory")
         if self.downscale < 1:
             raise InputError(
                 "a downscale of at least 1", str(self.downscale), "give a whole number such as 2"
@@ -62,7 +68,7 @@ class ReadOptions:
 
 
 class Scene(ABC):
-    """One split of a data set: posed views with their pixels in memory."""
+    """One split of a data set: posed views with their pixels at hand."""
 
     name: str
     """Short name of the data set, for titles."""
@@ -80,6 +86,8 @@ class Scene(ABC):
     """The views' cameras."""
     ignored: Int64[Tensor, " n"] | None
     """How many pixels of each view masks say to ignore; None where none does. On the CPU."""
+    pixel_file: Path | None
+    """Where its pixels lie, if they are not in memory."""
 
     @abstractmethod
     def __len__(self) -> int:

@@ -139,7 +139,9 @@ class Scene(Task[SceneData, RadianceModel]):
         if found is not None:
             color = ",".join(f"{value:.3g}" for value in found)
             notes.append(f"images without alpha: background {color}, the colour of their borders")
-        summary = f"{capture.name}: {len(views)} training views"
+        if views.pixel_file is not None:
+            notes.append(f"pixels are in {views.pixel_file}, for later runs too")
+        summary = f"{capture.name}: {len(views)} training views{_masked(views)}"
         return SceneData(capture, views, summary, notes, found)
 
     def model(self, data: SceneData) -> RadianceModel:
@@ -331,6 +333,16 @@ def _cameras(teacher: Teacher) -> Cameras:
     if not views.get("train"):
         raise InputError("a teacher with training cameras", "none", "fit it again")
     return Cameras.stack(views["train"], origin=cast(RadianceModel, teacher.model).origin)
+
+
+def _masked(views: Views) -> str:
+    """How much masks take away, for the summary."""
+    if views.ignored is None:
+        return ""
+    masked = views.ignored > 0
+    pixels = views.cameras.size.cpu().prod(1)[masked].sum()
+    share = float(views.ignored.sum() / pixels)
+    return f" ({int(masked.sum())} with masks, which ignore {share:.1%} of their pixels)"
 
 
 def _background(teacher: Teacher) -> torch.Tensor:

@@ -19,6 +19,7 @@ from polyfield.scenes.formats.headers import Header, memory_needed, read_header
 from polyfield.scenes.formats.keys import TRANSPARENT, Keys
 from polyfield.scenes.formats.masks import Mask, check_shared, find_mask
 from polyfield.scenes.formats.pictures import Pictures, check_companions
+from polyfield.scenes.formats.pixels import PixelFacts
 from polyfield.scenes.formats.posed import Views
 from polyfield.scenes.images import read_image
 
@@ -278,15 +279,30 @@ def views_of(
 
     cameras = [image.camera.reduced(factor) for image in images]
     sizes = [(image.camera.width, image.camera.height) for image in images]
-    memory = memory_needed(sizes, [image.header.depth for image in images], factor)
+    stored, decoding = memory_needed(sizes, [image.header.depth for image in images], factor)
+    facts = PixelFacts(
+        stored,
+        decoding,
+        not any(image.header.info.has_alpha or image.transparent for image in images),
+        tuple(_pixel_key(image, factor) for image in images),
+    )
     return Views(
         Cameras.stack(cameras, origin=origin),
         tuple(image.name for image in images),
         read,
-        memory,
+        facts,
         factor,
         kept,
     )
+
+
+def _pixel_key(image: PosedImage, factor: int) -> str:
+    """What changes when the pixels of an image do."""
+    parts: list[object] = [factor, image.transparent]
+    for file in (image.image, *([] if image.mask is None else [image.mask.path])):
+        stat = os.stat(file)
+        parts += [os.path.realpath(file), stat.st_size, stat.st_mtime_ns]
+    return repr(parts)
 
 
 def read_pixels(image: PosedImage) -> np.ndarray:

@@ -18,7 +18,6 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from polyfield.devices import move
 from polyfield.errors import InputError, shown
 from polyfield.scenes.formats.pictures import Pictures
 from polyfield.scenes.images import read_image, read_info
@@ -133,13 +132,13 @@ class KeptPixels:
     """
 
     start: Int64[Tensor, " runs"]
-    """Number of the first pixel of each run."""
+    """Number of the first pixel of each run; on the CPU, as all of it."""
     before: Int64[Tensor, " runs"]
     """How many kept pixels there are before each run."""
     total: int
     """Kept pixels in all."""
     ignored: Int64[Tensor, " n"]
-    """How many pixels of each view are ignored; on the CPU."""
+    """How many pixels of each view are ignored."""
 
     @classmethod
     def of(
@@ -177,24 +176,16 @@ class KeptPixels:
         return self.start[run] + (rank - self.before[run])
 
     def mask(self, first: int, last: int) -> Bool[Tensor, " m"]:
-        """Whether each pixel of a part of the buffer counts; on the CPU."""
-        start = self.start.cpu()
-        inside = slice(
-            int(torch.searchsorted(start, first)), int(torch.searchsorted(start, last))
-        )  # no run crosses from one view into the next
-        ends = torch.cat([self.before.cpu()[1:], torch.tensor([self.total])])
-        length = (ends - self.before.cpu())[inside]
-        edges = torch.zeros(last - first + 1, dtype=torch.int32)
-        edges[start[inside] - first] += 1
-        edges.index_add_(
-            0, start[inside] + length - first, torch.full_like(length, -1, dtype=torch.int32)
-        )
-        return edges[:-1].cumsum(0) > 0
-
-    def to(self, device: torch.device) -> KeptPixels:
-        """The same runs on another device."""
-        return KeptPixels(move(self.start, device), move(self.before, device), self.total,
-                          self.ignored)  # fmt: skip
+        """Whether each pixel of a view counts, from its first in the buffer to its last."""
+        # No run crosses from one view into the next.
+        begin, end = (int(torch.searchsorted(self.start, edge)) for edge in (first, last))
+        start = self.start[begin:end] - first
+        ends = torch.cat([self.before[begin + 1 : end + 1], torch.tensor([self.total])])
+        stop = start + ends[: end - begin] - self.before[begin:end]
+        edges = torch.zeros(last - first + 1, dtype=torch.int8)
+        edges[start] = 1
+        edges[stop] -= 1
+        return edges[:-1].cumsum(0, dtype=torch.int8) > 0
 
 
 def _runs(kept: np.ndarray | None, count: int) -> tuple[np.ndarray, np.ndarray]:

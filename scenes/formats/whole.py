@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from polyfield.memory import parse_bytes
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.bounds import choose_origin, common_view, scene_bounds
 from polyfield.scenes.formats.frames import PosedImage, read_pixels, views_of
@@ -68,6 +69,7 @@ def capture_of(
         frames_skipped=parts.missing,
         warnings=warnings,
         origin=origin,
+        memory=None if options.memory is None else parse_bytes(options.memory, "--memory"),
     )
 
 
