@@ -84,9 +84,10 @@ def measure_scene(
             pairs.append(Pair(target, prediction, f"{name} {PSNR.text(score['psnr'])}", mask))
         reporter.count("measured", done + 1, len(indices))
     means = {key: _mean([score[key] for score in scores]) for key in ("psnr", "ssim")}
-    if scene.ignored is not None and math.isnan(means["ssim"]):
-        # A window of SSIM has no room beside the masks of some views; the others say how good.
-        means["ssim"] = _mean([s["ssim"] for s in scores if not math.isnan(s["ssim"])])
+    windows = [score["ssim"] for score in scores if not math.isnan(score["ssim"])]
+    if scene.ignored is not None and windows:
+        # A window of SSIM may have no room beside a mask: the other views say how good they are.
+        means["ssim"] = _mean(windows)
     facts = {
         "split": split,
         "views": len(scores),

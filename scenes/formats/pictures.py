@@ -13,7 +13,9 @@ from polyfield.errors import InputError
 from polyfield.scenes.images import EXTENSIONS
 
 ENDINGS = tuple(
-    dict.fromkeys([*(e.lower() for e in EXTENSIONS), ".webp", ".tif", ".tiff", ".bmp", ".avif"])
+    dict.fromkeys(
+        [*(e.lower() for e in EXTENSIONS), *".webp .tif .tiff .bmp .avif .heic .heif".split()]
+    )
 )
 """Endings tried, in this order and in any case, for an image named without one."""
 DRIVE = re.compile(r"[A-Za-z]:/")

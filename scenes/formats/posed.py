@@ -1,4 +1,4 @@
-"""Posed images with their pixels: the Scene and the Capture of every format that has files of pixels."""
+"""Posed images with their pixels: Scene and Capture of every format that has files of pixels."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class PosedCapture(Capture):
 
     @property
     def in_files(self) -> bool:
-        """Whether there are more pixels than are to be kept in memory, and files to tell them by."""
+        """Whether pixels go into files: more than are to be in memory, and images to tell by."""
         stored = sum(views.facts.stored for views in self.views.values())
         known = all(views.facts.keys for views in self.views.values())
         return self.memory is not None and stored > self.memory and known
