@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -43,6 +44,30 @@ def sized(camera: Camera, width: int, height: int) -> Camera:
 def moved(camera: Camera, pose: Float[Tensor, "4 4"]) -> Camera:
     """The same lens at another pose, without its distortion."""
     return Camera(pose, camera.width, camera.height, camera.fl_x, camera.fl_y, camera.cx, camera.cy)
+
+
+def with_field_of_view(camera: Camera, degrees: float) -> Camera:
+    """The same view with another vertical field of view; pixels keep their shape."""
+    focal = camera.height / 2 / math.tan(math.radians(degrees) / 2)
+    return replace(camera, fl_x=camera.fl_x * focal / camera.fl_y, fl_y=focal)
+
+
+def parse_field_of_view(text: str) -> tuple[float, float]:
+    """A vertical field of view in degrees, at the first and at the last frame: 50, or 60:30.
+
+    Raises:
+        InputError: not one or two numbers between 1 and 170.
+    """
+    parts = text.split(":")
+    try:
+        first, last = (float(part) for part in (parts if len(parts) == 2 else (text, text)))
+    except ValueError:
+        first = last = -1.0
+    if not (1 <= first <= 170 and 1 <= last <= 170):
+        raise InputError(
+            "--fov in degrees, from 1 to 170", repr(text[:40]), "give for instance 50, or 60:30"
+        )
+    return first, last
 
 
 def looking_at(
