@@ -140,8 +140,11 @@ class RadianceModel(Model):
         Color [h, w, 3] over the background (the model's own if None), opacity, depth [h, w]: on
         the CPU, wherever the model is.
         """
-        eye = Cameras.stack([camera], origin=self.origin).to(self.device)
-        return self.render_rays(eye.view(0), background)
+        return self.render_rays(self.rays(camera), background)
+
+    def rays(self, camera: Camera) -> Rays:
+        """The rays of a camera, [height, width], in the field's coordinates, on its device."""
+        return Cameras.stack([camera], origin=self.origin).to(self.device).view(0)
 
     def render_rays(self, rays: Rays, background: Float[Tensor, "3"] | None = None) -> RenderOutput:
         """What rays of any shape and device see, over the background; on the CPU."""

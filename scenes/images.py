@@ -1,9 +1,9 @@
 """Image files <-> arrays, in the type they are stored in.
 
-PNG goes through imagecodecs, EXR through OpenEXR, TIFF of 16 bits or floats through libtiff, the
-rest through a few of Pillow's readers, 8 bits, and HEIC through pillow-heif. What can't be read without losing bits, channels or
-images is refused, or named in `ImageInfo.notes`. `read_image` applies no EXIF orientation: poses
-of a capture belong to the pixels as they are stored; `read_upright` does.
+PNG goes through imagecodecs, EXR through OpenEXR, TIFF of 16 bits or floats through libtiff, HEIC
+through pillow-heif, the rest through a few of Pillow's readers, 8 bits. What can't be read without
+losing bits, channels or images is refused, or named in `ImageInfo.notes`. `read_image` applies no
+EXIF orientation: poses of a capture belong to the pixels as they are stored; `read_upright` does.
 """
 
 from __future__ import annotations

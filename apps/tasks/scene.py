@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, cast
 import torch
 import tyro
 
-from polyfield.apps.tasks.scene_drawing import SceneDrawing, draw_scene
+from polyfield.apps.tasks.scene_drawing import SceneDrawing, check_out, draw_scene
 from polyfield.apps.tasks.scene_presets import BY_CELLS, scene_presets
 from polyfield.apps.tasks.scene_scores import (
     captured_pixels,
@@ -26,7 +26,6 @@ from polyfield.apps.tasks.signals import then_data
 from polyfield.config import to_tree
 from polyfield.errors import InputError
 from polyfield.files import write_whole
-from polyfield.renderers.exports import exporter_of
 from polyfield.renderers.model import RadianceModel, SceneInfo, TaggedRadiance, TaggedSampler
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.scenes.background import (
@@ -309,7 +308,7 @@ class Scene(Task[SceneData, RadianceModel]):
 
     def check_out(self, options: SceneDrawing, out: Path, overwrite: bool) -> None:
         """A film, or a folder of frames."""
-        exporter_of(out, options.fps).check(out, overwrite)
+        check_out(options, out, overwrite)
 
     def draw(
         self,
@@ -320,7 +319,10 @@ class Scene(Task[SceneData, RadianceModel]):
         reporter: Reporter,
     ) -> str:
         """Frames along a camera path."""
-        return draw_scene(model, run, options, out, reporter)
+        if options.what != "truth":
+            return draw_scene(model, run, options, out, reporter)
+        source = options.data or str(run.config()["data"])
+        return draw_scene(model, run, options, out, reporter, self.reopen(source, run).capture)
 
 
 def _cameras(teacher: Teacher) -> Cameras:

@@ -82,6 +82,6 @@ class Gif:
         return len(pictures)
 
     def _durations(self, count: int) -> list[int]:
-        """Milliseconds of each frame, whole hundredths of a second that keep the rate on average."""
+        """Milliseconds of each frame: hundredths of a second that keep the rate on average."""
         ends = [round(100 * (i + 1) / self.fps) for i in range(count)]
         return [10 * (end - begin) for begin, end in zip([0, *ends], ends, strict=False)]
