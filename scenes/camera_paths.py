@@ -1,4 +1,4 @@
-"""Camera paths: around the scene, before it, through its cameras, a split of the run, or from a file.
+"""Camera paths: around or before the scene, through its cameras, a split of the run, or a file.
 
 `CameraPathKind` is the list of them; `path_of` picks one by what the user says.
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +25,7 @@ from polyfield.scenes.base import Capture
 from polyfield.scenes.camera_files import read_cameras
 from polyfield.scenes.camera_json import camera_object
 from polyfield.scenes.camera_paths import SPLITS, RunCameras, path_of, ramped, same_size
+from polyfield.scenes.cameras import Camera
 from polyfield.scenes.path_formats import CameraPath, Source, save_target, write_camera_path
 from polyfield.scenes.view_order import Order
 from polyfield.scenes.viewpoints import check_frames, parse_field_of_view, parse_size
@@ -95,19 +96,12 @@ def exporter(options: SceneDrawing, out: Path, usual_fps: float | None = None) -
         InputError: `out` is no place for them, or values or --resume are asked of a film.
     """
     found = exporter_of(out, options.fps, usual_fps)
-    match found:
-        case Frames():
-            return Frames("exr" if options.pixels == "exr" else "png")
-        case _:
-            for flag, asked in (
-                ("--resume", options.resume),
-                ("--pixels", options.pixels != "png"),
-            ):
-                if asked:
-                    raise InputError(
-                        f"a folder for --out with {flag}", str(out), f"leave out {flag}"
-                    )
-            return found
+    if not found.is_film:
+        return Frames("exr" if options.pixels == "exr" else "png")
+    for flag, asked in (("--resume", options.resume), ("--pixels", options.pixels != "png")):
+        if asked:
+            raise InputError(f"a folder for --out with {flag}", str(out), f"leave out {flag}")
+    return found
 
 
 def check_out(options: SceneDrawing, out: Path, overwrite: bool) -> None:
@@ -163,11 +157,10 @@ def draw_scene(
         for line in write_camera_path(form, written, Source(file, cameras[0], data=source)):
             reporter.warn(line)
     export = exporter(options, out, found.fps)
-    match export:
-        case Frames() if options.resume:
-            _go_on(drawn, export, run, out, reporter)
-        case _:
-            export.write(_counted(drawn, reporter), out)
+    if options.resume:
+        _go_on(drawn, run, out, reporter)
+    else:
+        export.write(_counted(drawn, reporter), out)
     if options.what == "depth" and options.pixels == "png16":
         about = (
             "distance along the ray = value * depth_unit_scale_factor, the data's units; 0: none"
@@ -177,7 +170,7 @@ def draw_scene(
     return f"{len(cameras)} frame{'s' if len(cameras) != 1 else ''} in {out}"
 
 
-def _go_on(drawn: SceneFrames, export: Frames, run: Run, out: Path, reporter: Reporter) -> None:
+def _go_on(drawn: SceneFrames, run: Run, out: Path, reporter: Reporter) -> None:
     """Draw the frames that a folder lacks, each written as it is drawn.
 
     Raises:
@@ -201,7 +194,7 @@ def _go_on(drawn: SceneFrames, export: Frames, run: Run, out: Path, reporter: Re
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     write_json(out / ABOUT, {"about": "what the frames are of", "of": key})
-    total = len(drawn.cameras)
+    export, total = Frames("exr" if drawn.stored == "exr" else "png"), len(drawn.cameras)
     for index in range(total):
         if not export.is_whole(out, index):
             export.write_one(drawn.frame(index), out, index)
@@ -216,7 +209,9 @@ def _counted(drawn: SceneFrames, reporter: Reporter) -> Iterator[np.ndarray]:
         yield frame
 
 
-def _truth(capture: Capture, split: str, background: Float[Tensor, "3"], cameras: list) -> Truth:
+def _truth(
+    capture: Capture, split: str, background: Float[Tensor, "3"], cameras: Sequence[Camera]
+) -> Truth:
     """The photographs of a split over a background.
 
     Raises:

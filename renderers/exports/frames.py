@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ _NAME = re.compile(r"\d{5,}\.(png|exr)")
 class Frames:
     """A folder of images, one for each frame, in order."""
 
+    is_film: ClassVar[bool] = False
     ending: Literal["png", "exr"] = "png"
     """PNG of 8 or 16 bits, or EXR of floats."""
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,7 @@ RATES = (1.0, 50.0)
 class Gif:
     """An endless loop of pictures in 256 colours each."""
 
+    is_film: ClassVar[bool] = True
     fps: float = USUAL
     """Frames per second, 1 to 50; each frame lasts whole hundredths of a second."""
 
