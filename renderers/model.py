@@ -31,6 +31,7 @@ from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.base import ColorSpace
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.rays import Rays
+from polyfield.scenes.similarity import Similarity
 from polyfield.tensors import load_tensors, save_tensors
 
 SamplerConfig = NerfaccGrid | OccupancyGrid | Uniform
@@ -113,6 +114,11 @@ class RadianceModel(Model):
     def origin(self) -> tuple[float, float, float]:
         """Point of the user's frame that the field's coordinates, and rays, are measured from."""
         return self.info.origin
+
+    @property
+    def similarity(self) -> Similarity:
+        """What takes the user's frame to the one in which the box is of size 2, and back."""
+        return Similarity.of_box(self.info.bounds, self.info.origin)
 
     @property
     def color_space(self) -> ColorSpace:

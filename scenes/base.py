@@ -22,6 +22,10 @@ ColorSpace = Literal["srgb", "linear"]
 """How pixel values encode light: with the sRGB curve, or in proportion to it."""
 
 
+Layout = Literal["bounded", "forward-facing", "unbounded"]
+"""What a capture is: a thing in its box, something seen from one side, or all that is around."""
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """What a user chooses about reading data, whatever its format."""
@@ -145,12 +149,19 @@ class Capture(ABC):
     """Lower and upper corner of the scene's box, measured from `origin`."""
     unbounded: bool
     """Whether things exist outside `bounds`."""
+    points: Float[Tensor, "n 3"] | None
+    """Points of the scene that the data knows, measured from `origin`; None where it knows none."""
     color_space: ColorSpace
     """How the pixel values encode light."""
     frames_skipped: list[str]
     """Images the data names but doesn't have."""
     warnings: list[str]
     """One line each, for the user to see."""
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """What it is, told by its cameras and by what its format knows."""
 
     @property
     @abstractmethod

@@ -74,7 +74,9 @@ def looking_at(
     position: Float[Tensor, " 3"], target: Float[Tensor, " 3"], up: Float[Tensor, " 3"]
 ) -> Float[Tensor, "4 4"]:
     """A camera-to-world pose in OpenGL axes that looks from one point at another."""
-    back = unit(position - target, up)
+    away = position - target
+    # Of any scale: a scene may be a millionth of a unit large.
+    back = unit(away / away.abs().max().clamp(min=1e-300), up)
     right = unit(torch.linalg.cross(up, back), across(back))
     pose = torch.eye(4, dtype=position.dtype)
     pose[:3, 0] = right

@@ -140,7 +140,7 @@ class Scene(Task[SceneData, RadianceModel]):
             notes.append(f"images without alpha: background {color}, the colour of their borders")
         if views.pixel_file is not None:
             notes.append(f"pixels are in {views.pixel_file}, for later runs too")
-        summary = f"{capture.name}: {len(views)} training views{_masked(views)}"
+        summary = f"{capture.name}: {len(views)} training views{_masked(views)}, {capture.layout}"
         return SceneData(capture, views, summary, notes, found)
 
     def model(self, data: SceneData) -> RadianceModel:

@@ -13,7 +13,8 @@ from torch import Generator, Tensor
 
 from polyfield.devices import fits, move
 from polyfield.errors import InputError
-from polyfield.scenes.base import Capture, ColorSpace, Scene
+from polyfield.scenes.base import Capture, ColorSpace, Layout, Scene
+from polyfield.scenes.bounds import layout_of
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.formats.headers import VIEW, check_memory
 from polyfield.scenes.formats.masks import KeptPixels
@@ -65,6 +66,12 @@ class PosedCapture(Capture):
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     memory: int | None = None
     """Bytes beyond which all pixels are kept in files; None for any number in memory."""
+    points: Float[Tensor, "n 3"] | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """What it is, by its first split's cameras."""
+        return layout_of(next(iter(self.views.values())).cameras, self.unbounded)
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -1,16 +1,30 @@
 """Drawing a scene from the command line: what is shown, as which values, where it goes on."""
 
+import importlib.util
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from small_runs import write_data
 
 from polyfield.apps import cli
 from polyfield.scenes.images import read_image, write_image
 
+
+def _helper(name: str) -> ModuleType:
+    """A module of tests/, which is no package."""
+    spec = importlib.util.spec_from_file_location(
+        name, Path(__file__).resolve().parent.parent / f"{name}.py"
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+write_data = _helper("small_runs").write_data
 SMALL = (
     "--field.position.levels", "2", "--field.position.log2-size", "8", "--sampler.resolution", "8",
     "--sampler.steps", "32", "--objective.samples", "512", "--steps", "5", "--quiet",
@@ -94,8 +108,10 @@ def test_paths_through_chosen_views_are_saved(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "p.json"
-    words = ["--path", "interpolate", "--through", "train:0,2,1", "--order", "nearest",
-             "--frames", "3", "--fov", "40:20", "--size", "8x8", "--save-path", str(file)]  # fmt: skip
+    words = [
+        "--path", "interpolate", "--through", "train:0,2,1", "--order", "nearest",
+        "--frames", "3", "--fov", "40:20", "--size", "8x8", "--save-path", str(file),
+    ]  # fmt: skip
     assert _render(run, tmp_path / "a.gif", *words, "--fps", "10") == 0
     saved = json.loads(file.read_text())
     assert saved["fps"] == 10 and len(saved["frames"]) == 3
