@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -159,7 +160,8 @@ def _fitted(box: Float[Tensor, "2 3"], points: Float[Tensor, "n 3"]) -> Float[Te
     """A cube about the middle of a box that holds most of the points, of a similar size."""
     center = box.double().mean(0)
     half = float((box[1] - box[0]).max()) / 2
-    reach = float((points.double() - center).abs().amax(1).quantile(HELD)) * MARGIN
+    # numpy's, because torch's takes 16 million numbers at most.
+    reach = MARGIN * float(np.quantile((points.double() - center).abs().amax(1).numpy(), HELD))
     reach = min(max(reach, NEAREST * half), FARTHEST * half)
     return torch.stack([center - reach, center + reach]).float()
 
