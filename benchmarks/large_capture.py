@@ -2,8 +2,8 @@
 
     python benchmarks/large_capture.py --out /tmp/large --images 600 --side 2000 --memory 1GB
 
-Makes the capture (one texture, moved and tinted for each view; nothing to be learned), fits it twice
-(the second run finds the pixels' file), tells the peaks of memory of each and removes everything.
+Makes the capture (one texture, moved and tinted for each view; nothing to be learned), fits it
+twice (the second run finds the pixels' file), tells the peaks of memory of each and removes all.
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ def estimate_background(scene: Scene) -> tuple[float, float, float] | None:
     for i in range(min(len(scene), VIEWS)):
         rgb, kept = scene.pixels(int(i * step))[..., :3], scene.mask(int(i * step))
         for side in ((0,), (-1,), (slice(None), 0), (slice(None), -1)):
-            borders.append(rgb[side] if kept is None else rgb[side][kept[side]])
+            # Copies: a slice would keep all of its image in memory.
+            borders.append(rgb[side].clone() if kept is None else rgb[side][kept[side]])
     pixels = torch.cat(borders)
     if not len(pixels):
         return None

@@ -27,7 +27,7 @@ FITTED_VIEWS = 8
 """Views measured where there is no test split and the training views have to do."""
 UNSEEN = 4
 """New poses from which student and teacher are compared."""
-AT_ONCE = 1 << 20
+AT_ONCE = 1 << 18
 """Rays of a view that are rendered together: a whole number of the renderer's own batches."""
 PIXELS = 1 << 15
 """Fixed random pixels a curve is measured on."""
