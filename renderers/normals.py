@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.fields.base import RadianceField
+from polyfield.encodings.domain import Domain
+from polyfield.renderers.samplers import Density
 from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.rays import Rays
 
@@ -20,14 +21,17 @@ ROWS = 1 << 16
 
 
 @torch.no_grad()
-def normals(field: RadianceField, rays: Rays, seen: RenderOutput) -> Float[Tensor, "*b 3"]:
+def normals(
+    density: Density, domain: Domain, rays: Rays, seen: RenderOutput
+) -> Float[Tensor, "*b 3"]:
     """Unit normals, turned towards the eye, in the frame of the rays; 0 where nothing is met.
 
     Central differences of the density about the mean point of each ray.
 
     Args:
-        field: of the rays' world.
-        rays: of any shape, on the field's device.
+        density: of the rays' world.
+        domain: where it is.
+        rays: of any shape, on the device of the density.
         seen: what they see; on any device.
 
     Returns:
@@ -41,9 +45,9 @@ def normals(field: RadianceField, rays: Rays, seen: RenderOutput) -> Float[Tenso
     for part in met.split(ROWS):
         directions = flat.directions[part]
         x = flat.origins[part] + depth[part, None] * directions
-        reach = (STEP * field.domain.length * field.domain.stretch(x))[:, None]
+        reach = (STEP * domain.length * domain.stretch(x))[:, None]
         fall = torch.stack(
-            [field.density(x - reach * axis) - field.density(x + reach * axis) for axis in axes],
+            [density(x - reach * axis) - density(x + reach * axis) for axis in axes],
             dim=-1,
         )
         away = (fall * directions).sum(-1, keepdim=True) > 0

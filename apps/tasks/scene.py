@@ -321,8 +321,10 @@ class Scene(Task[SceneData, RadianceModel]):
         """Frames along a camera path."""
         if options.what != "truth":
             return draw_scene(model, run, options, out, reporter)
-        source = options.data or str(run.config()["data"])
-        return draw_scene(model, run, options, out, reporter, self.reopen(source, run).capture)
+        capture = self.open(options.data or str(run.config()["data"]), training=False).capture
+        names = read_names(run.file("cameras.json"))
+        capture = capture.regrouped(names) if names else capture
+        return draw_scene(model, run, options, out, reporter, capture)
 
 
 def _cameras(teacher: Teacher) -> Cameras:

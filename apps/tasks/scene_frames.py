@@ -63,7 +63,8 @@ class SceneFrames:
         if self.what == "depth":
             return self._depths(seen)
         rays = self.model.rays(camera)
-        found = normals(self.model.field, rays, seen)
+        field = self.model.field
+        found = normals(field.density, field.domain, rays, seen)
         if self.stored == "exr":
             return found.numpy()
         met = (seen.opacity > SEEN)[..., None]

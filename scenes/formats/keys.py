@@ -40,7 +40,7 @@ class Refusal:
 
 REFUSED = (
     Refusal(
-        re.compile(r"(?!mask_path$).*mask.*", re.IGNORECASE),
+        re.compile(r"(?!(?-i:mask_path)$).*mask.*", re.IGNORECASE),
         "masks as mask_path in the frames, white where pixels count",
         "write them so, or remove the key to train on all pixels",
     ),

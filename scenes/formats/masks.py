@@ -9,7 +9,7 @@ src/nerf_loader.cu, facts alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from torch import Tensor
 from polyfield.errors import InputError, shown
 from polyfield.scenes.formats.pictures import Pictures
 from polyfield.scenes.images import read_image, read_info
+from polyfield.scenes.lens_keys import is_set
 
 KEY = "mask_path"
 """The key of a frame that names its mask."""
@@ -87,7 +88,7 @@ def check_shared(content: Mapping[str, object], path: Path) -> None:
     Raises:
         InputError: there is one.
     """
-    if content.get(KEY):
+    if is_set(content.get(KEY)):
         raise InputError(
             f"{KEY} in the frames of {path}", "one for the whole file", "write it into each frame"
         )
@@ -108,7 +109,7 @@ def find_mask(
         InputError: the name is none, its file isn't there, or there are masks of both kinds.
     """
     name, beside = frame.get(KEY), image.with_name(f"dynamic_mask_{image.stem}.png")
-    if not name:
+    if not is_set(name):
         return Mask(beside, True) if beside.is_file() else None
     if not isinstance(name, str):
         raise InputError(f"a file name for {KEY} in {where}", repr(name)[:40], "correct it")
@@ -142,7 +143,7 @@ class KeptPixels:
 
     @classmethod
     def of(
-        cls, kept: Sequence[np.ndarray | None], first: Int64[Tensor, " n+1"]
+        cls, kept: Iterable[np.ndarray | None], first: Int64[Tensor, " edges"]
     ) -> KeptPixels | None:
         """The kept pixels of views.
 

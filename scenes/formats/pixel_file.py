@@ -68,7 +68,7 @@ def cache_folder() -> Path:
 
 
 def in_file(
-    arrays: Arrays, first: Int64[Tensor, " n+1"], keys: Sequence[str], opaque: bool, memory: int
+    arrays: Arrays, first: Int64[Tensor, " edges"], keys: Sequence[str], opaque: bool, memory: int
 ) -> StoredPixels:
     """The pixels of views in a file, written where it isn't there yet.
 
@@ -188,7 +188,7 @@ def _fill(
             wider.append(rgba.dtype)
             raise _WiderError
         has_alpha = has_alpha or not is_opaque(rgba, kept)
-        file.write(np.ascontiguousarray(widened(rgba, dtype, name)[..., :channels]))
+        file.write(np.ascontiguousarray(widened(rgba, dtype, name)[..., :channels]).data)
     return has_alpha
 
 

@@ -29,6 +29,10 @@ class PixelFacts:
     """Of each view, what changes when its pixels do; none where they come from no file."""
 
 
+def _stays(pixels: int) -> None:
+    """What is in memory stays there."""
+
+
 @dataclass(frozen=True, eq=False)
 class StoredPixels:
     """Straight pixels of several views, one after the other."""
@@ -42,7 +46,7 @@ class StoredPixels:
     """Whether some pixel that counts is not opaque."""
     file: Path | None = None
     """Where they lie, if not in memory."""
-    touched: Callable[[int], None] = int
+    touched: Callable[[int], None] = _stays
     """Told how many were looked at, so that pages of a file can be given back."""
 
     def numbers(self, stored: Tensor) -> Tensor:
@@ -55,7 +59,7 @@ class StoredPixels:
 
 
 def in_memory(
-    arrays: Iterator[tuple[np.ndarray, np.ndarray | None, str]], first: Int64[Tensor, " n+1"]
+    arrays: Iterator[tuple[np.ndarray, np.ndarray | None, str]], first: Int64[Tensor, " edges"]
 ) -> StoredPixels:
     """Read all views into memory.
 

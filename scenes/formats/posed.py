@@ -193,7 +193,7 @@ class PosedScene(Scene):
         self._widths = views.cameras.size[:, 0].contiguous()
         sizes = views.cameras.size
         self._same_size = bool((sizes == sizes[0]).all())
-        masks = [views.kept(i) for i in range(len(views.names))]
+        masks = (views.kept(i) for i in range(len(views.names)))
         self._kept = KeptPixels.of(masks, self._first)
         if self._kept is not None and self._kept.total == 0:
             raise InputError(

@@ -21,7 +21,7 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache"
 
 
-def scene(folder, memory="1kB", split="train", **options):
+def scene(folder, memory="9B", split="train", **options):
     return Transforms().open(folder.path, ReadOptions(memory=memory, **options)).scene(split)
 
 
