@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from polyfield.errors import InputError
@@ -45,6 +46,33 @@ def as_size(count: int) -> str:
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return f"{count} bytes"
+
+
+def parse_bytes(text: str, where: str) -> int:
+    """A number of bytes as people write it: 500MB, 4 GB, 2GiB.
+
+    Args:
+        text: a number and B, kB, MB, GB, TB or KiB, MiB, GiB, TiB, in any case of letters.
+        where: what says so, for the message.
+
+    Raises:
+        InputError: something else, or none.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    count = 0 if found is None else float(found[1]) * _UNITS[found[2].lower()]
+    if not 1 <= count < 1 << 62:
+        raise InputError(
+            f"a size of memory for {where}", repr(text[:40]), "give for instance 500MB, 4GB or 2GiB"
+        )
+    return int(count)
+
+
+_UNITS = {
+    "b": 1.0,
+    **{f"{letter}b": 1e3**power for power, letter in enumerate("kmgt", 1)},
+    **{f"{letter}ib": 1024.0**power for power, letter in enumerate("kmgt", 1)},
+}
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?(b|[kmgt]i?b)", re.IGNORECASE)
 
 
 def _machine() -> int | None:

@@ -29,7 +29,7 @@ def depth_picture(
         near: Distance shown as the brightest.
         far: Distance shown as the darkest.
     """
-    share = 1 - (depth - near) / max(far - near, 1e-9)
+    share = 1 - (depth - near) / max(far - near, 1e-30)
     return colored(share.nan_to_num(0).clamp(0, 1), "turbo") * opacity.clamp(0, 1)[..., None]
 
 
@@ -39,5 +39,5 @@ def depth_range(depth: Float[Tensor, "h w"], opacity: Float[Tensor, "h w"]) -> t
     if not len(solid):
         return 0.0, 1.0
     low, high = np.percentile(solid.cpu().numpy(), (1, 99)).tolist()
-    margin = 0.1 * (high - low) + 1e-6
+    margin = 0.1 * (high - low) + 1e-6 * high
     return low - margin, high + margin

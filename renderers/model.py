@@ -31,6 +31,7 @@ from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.base import ColorSpace
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.rays import Rays
+from polyfield.scenes.similarity import Similarity
 from polyfield.tensors import load_tensors, save_tensors
 
 SamplerConfig = NerfaccGrid | OccupancyGrid | Uniform
@@ -115,6 +116,11 @@ class RadianceModel(Model):
         return self.info.origin
 
     @property
+    def similarity(self) -> Similarity:
+        """What takes the user's frame to the one in which the box is of size 2, and back."""
+        return Similarity.of_box(self.info.bounds, self.info.origin)
+
+    @property
     def color_space(self) -> ColorSpace:
         """Of the colours."""
         return self.info.color_space
@@ -140,8 +146,11 @@ class RadianceModel(Model):
         Color [h, w, 3] over the background (the model's own if None), opacity, depth [h, w]: on
         the CPU, wherever the model is.
         """
-        eye = Cameras.stack([camera], origin=self.origin).to(self.device)
-        return self.render_rays(eye.view(0), background)
+        return self.render_rays(self.rays(camera), background)
+
+    def rays(self, camera: Camera) -> Rays:
+        """The rays of a camera, [height, width], in the field's coordinates, on its device."""
+        return Cameras.stack([camera], origin=self.origin).to(self.device).view(0)
 
     def render_rays(self, rays: Rays, background: Float[Tensor, "3"] | None = None) -> RenderOutput:
         """What rays of any shape and device see, over the background; on the CPU."""

@@ -51,15 +51,21 @@ SHARE = 0.9
 def estimate_background(scene: Scene) -> tuple[float, float, float] | None:
     """The one colour that the borders of the images have; None where they differ.
 
+    Ignored pixels have no say.
+
     Without it a field of opaque images has to build the background from black or white walls, and
     the first wall it finds stands in front of the scene.
     """
     step = max(len(scene) / VIEWS, 1.0)
     borders = []
     for i in range(min(len(scene), VIEWS)):
-        rgb = scene.view(int(i * step))[1][..., :3]
-        borders += [rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]]
+        rgb, kept = scene.pixels(int(i * step))[..., :3], scene.mask(int(i * step))
+        for side in ((0,), (-1,), (slice(None), 0), (slice(None), -1)):
+            # Copies: a slice would keep all of its image in memory.
+            borders.append(rgb[side].clone() if kept is None else rgb[side][kept[side]])
     pixels = torch.cat(borders)
+    if not len(pixels):
+        return None
     middle = pixels.median(0).values
     near = ((pixels - middle).abs().amax(-1) < NEAR).float().mean()
     if float(near) < SHARE:

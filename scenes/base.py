@@ -6,18 +6,24 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
 
 from polyfield.errors import InputError
+from polyfield.memory import parse_bytes
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.rays import Rays
 
 ColorSpace = Literal["srgb", "linear"]
 """How pixel values encode light: with the sRGB curve, or in proportion to it."""
+
+
+Layout = Literal["bounded", "forward-facing", "unbounded"]
+"""What a capture is: a thing in its box, something seen from one side, or all that is around."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +42,12 @@ class ReadOptions:
     """Also open images that lie outside the data folder: absolute paths, `..`, links."""
     origin: tuple[float, float, float] | None = None
     """Point of the data's frame that rays are measured from: a model's own; else automatic."""
+    memory: str | None = None
+    """Pixels of a capture beyond this, such as 4GB, are kept in a file of the user's cache."""
 
     def __post_init__(self) -> None:
+        if self.memory is not None:
+            parse_bytes(self.memory, "--memory")
         if self.downscale < 1:
             raise InputError(
                 "a downscale of at least 1", str(self.downscale), "give a whole number such as 2"
@@ -62,7 +72,7 @@ class ReadOptions:
 
 
 class Scene(ABC):
-    """One split of a data set: posed views with their pixels in memory."""
+    """One split of a data set: posed views with their pixels at hand."""
 
     name: str
     """Short name of the data set, for titles."""
@@ -78,6 +88,10 @@ class Scene(ABC):
     """Whether some pixel is not opaque, so that alpha can be learned from."""
     cameras: Cameras
     """The views' cameras."""
+    ignored: Int64[Tensor, " n"] | None
+    """How many pixels of each view masks say to ignore; None where none does. On the CPU."""
+    pixel_file: Path | None
+    """Where its pixels lie, if they are not in memory."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -85,7 +99,7 @@ class Scene(ABC):
 
     @abstractmethod
     def sample(self, n: int, generator: Generator) -> tuple[Rays, Float[Tensor, "n 4"]]:
-        """Draw pixels uniformly from all pixels of all views, with replacement.
+        """Draw pixels uniformly from all pixels of all views that count, with replacement.
 
         Args:
             n: how many.
@@ -98,6 +112,14 @@ class Scene(ABC):
     @abstractmethod
     def view(self, index: int) -> tuple[Rays, Float[Tensor, "h w 4"]]:
         """All rays of a view, [height, width], and its straight RGBA."""
+
+    @abstractmethod
+    def pixels(self, index: int) -> Float[Tensor, "h w 4"]:
+        """The straight RGBA of a view; pixels to be ignored have a colour too."""
+
+    @abstractmethod
+    def mask(self, index: int) -> Bool[Tensor, "h w"] | None:
+        """Which pixels of a view count, on the CPU; None where all do."""
 
     @abstractmethod
     def view_name(self, index: int) -> str:
@@ -127,12 +149,19 @@ class Capture(ABC):
     """Lower and upper corner of the scene's box, measured from `origin`."""
     unbounded: bool
     """Whether things exist outside `bounds`."""
+    points: Float[Tensor, "n 3"] | None
+    """Points of the scene that the data knows, measured from `origin`; None where it knows none."""
     color_space: ColorSpace
     """How the pixel values encode light."""
     frames_skipped: list[str]
     """Images the data names but doesn't have."""
     warnings: list[str]
     """One line each, for the user to see."""
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """What it is, told by its cameras and by what its format knows."""
 
     @property
     @abstractmethod

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.scenes.base import ReadOptions
+from polyfield.scenes.base import Layout, ReadOptions
 from polyfield.scenes.cameras import Camera, Cameras
 
 MARGIN = 1.05
@@ -19,9 +20,21 @@ FAR = 64.0
 """Coordinates so many times larger than the scene are measured from elsewhere: of float32's 24 bits
 18 are left then, a two-hundredth of a pixel."""
 ONE_POINT = 1e-3
-"""Cameras that are so near to each other (RMS, world units) stand at one point ..."""
+"""Cameras that are so near to each other (RMS, world units) stand at one point, unless they look at
+one: then theirs is a small scene ..."""
 ROUNDING = 1e-7
 """... or so near in parts of their distance from zero: float32 rounds that away."""
+CROSSING = 0.25
+"""Optical axes meet if they pass their common point within this share of its distance (median)."""
+ONE_WAY = 0.9
+"""Cameras look one way if the mean of their viewing directions is longer than this."""
+
+FEWEST = 64
+"""Points below which they say nothing of where the scene is."""
+HELD = 0.8
+"""Share of the points that the box of an unbounded scene holds ..."""
+NEAREST, FARTHEST = 0.5, 2.0
+"""... unless that makes it so much smaller or larger than the one that the cameras imply."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,12 @@ class CommonView:
         far, median = self.distance.median(), self.depth.median()
         return bool(median < -0.5 * far) and bool(far > 0)
 
+    @property
+    def is_crossing(self) -> bool:
+        """Whether the axes pass near to it, ahead of the cameras or behind."""
+        beside = (self.distance.square() - self.depth.square()).clamp(min=0).sqrt()
+        return bool(beside.median() < CROSSING * self.distance.median())
+
 
 def common_view(poses: Float[Tensor, "n 4 4"]) -> CommonView:
     """The point that cameras look at, or away from.
@@ -66,7 +85,25 @@ def at_one_point(cameras: Cameras) -> bool:
     mean = positions.mean(0)
     spread = float((positions - mean).square().sum(1).mean().sqrt())
     place = float((mean + torch.tensor(cameras.origin, dtype=torch.float64)).norm())
-    return len(cameras) > 1 and spread < max(ONE_POINT, ROUNDING * place)
+    if len(cameras) < 2 or spread >= max(ONE_POINT, ROUNDING * place):
+        return False
+    view = common_view(cameras.poses)
+    around = view.is_ahead and view.is_crossing
+    small = around and spread > ONE_POINT * float(view.distance.median())
+    return spread < ROUNDING * place or not small
+
+
+def layout_of(cameras: Cameras, unbounded: bool) -> Layout:
+    """What a capture is, for the user to see.
+
+    Args:
+        cameras: those of the training split.
+        unbounded: whether there is something outside the box.
+    """
+    if not unbounded:
+        return "bounded"
+    mean = cameras.poses[:, :3, 2].mean(0)
+    return "forward-facing" if float(mean.norm()) > ONE_WAY else "unbounded"
 
 
 def choose_origin(cameras: Sequence[Camera], options: ReadOptions) -> tuple[float, float, float]:
@@ -99,12 +136,15 @@ def choose_origin(cameras: Sequence[Camera], options: ReadOptions) -> tuple[floa
     return x, y, z
 
 
-def scene_bounds(cameras: Cameras, options: ReadOptions) -> Float[Tensor, "2 3"]:
+def scene_bounds(
+    cameras: Cameras, options: ReadOptions, points: Float[Tensor, "n 3"] | None = None
+) -> Float[Tensor, "2 3"]:
     """The user's box where there is one, else the automatic one.
 
     Args:
         cameras: at least one camera, usually those of the training split.
         options: `bounds` overrides.
+        points: of an unbounded scene, measured from the cameras' origin; None where none are known.
 
     Returns:
         Lower and upper corner, measured from the cameras' origin.
@@ -112,7 +152,18 @@ def scene_bounds(cameras: Cameras, options: ReadOptions) -> Float[Tensor, "2 3"]
     if options.bounds is not None:
         corners = torch.tensor(options.bounds, dtype=torch.float64).view(2, 3)
         return (corners - torch.tensor(cameras.origin, dtype=torch.float64)).float()
-    return automatic_bounds(cameras)
+    box = automatic_bounds(cameras)
+    return box if points is None or len(points) < FEWEST else _fitted(box, points)
+
+
+def _fitted(box: Float[Tensor, "2 3"], points: Float[Tensor, "n 3"]) -> Float[Tensor, "2 3"]:
+    """A cube about the middle of a box that holds most of the points, of a similar size."""
+    center = box.double().mean(0)
+    half = float((box[1] - box[0]).max()) / 2
+    # numpy's, because torch's takes 16 million numbers at most.
+    reach = MARGIN * float(np.quantile((points.double() - center).abs().amax(1).numpy(), HELD))
+    reach = min(max(reach, NEAREST * half), FARTHEST * half)
+    return torch.stack([center - reach, center + reach]).float()
 
 
 def automatic_bounds(cameras: Cameras) -> Float[Tensor, "2 3"]:

@@ -12,6 +12,7 @@ from polyfield.files import read_json, write_json
 from polyfield.scenes.base import Capture, Scene
 from polyfield.scenes.camera_json import camera_object, read_camera
 from polyfield.scenes.cameras import Camera
+from polyfield.scenes.similarity import Similarity
 
 _PROBES = 4096
 
@@ -24,7 +25,8 @@ def write_cameras(path: Path, capture: Capture) -> None:
         splits[split] = [camera_object(cameras[i]) for i in range(len(cameras))]
     about = "transform_matrix is camera-to-world in OpenGL axes and the data's own units"
     names = {split: list(capture.names(split)) for split in capture.splits}
-    write_json(path, {"about": about, "splits": splits, "names": names})
+    box = Similarity.of_box(capture.bounds, capture.origin).tree()
+    write_json(path, {"about": about, "normalisation": box, "splits": splits, "names": names})
 
 
 def read_names(path: Path) -> dict[str, tuple[str, ...]]:

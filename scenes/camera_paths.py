@@ -1,4 +1,4 @@
-"""Camera paths: around the scene, through its cameras, a split of the run, or from a file.
+"""Camera paths: around or before the scene, through its cameras, a split of the run, or a file.
 
 `CameraPathKind` is the list of them; `path_of` picks one by what the user says.
 """
@@ -18,7 +18,9 @@ from polyfield.scenes.interpolate import interpolate
 from polyfield.scenes.orbit import orbit
 from polyfield.scenes.path_formats import CameraPath, Source, read_camera_path
 from polyfield.scenes.path_formats.source import FRAMES
-from polyfield.scenes.viewpoints import check_frames, check_size, sized
+from polyfield.scenes.spiral import spiral
+from polyfield.scenes.view_order import Order, chosen_views, nearest_order
+from polyfield.scenes.viewpoints import check_frames, check_size, sized, with_field_of_view
 
 SPLITS = ("train", "val", "test")
 
@@ -60,13 +62,40 @@ class Orbit:
 
 
 @dataclass(frozen=True)
-class Interpolate:
-    """Through the test cameras, which are usually a path of their own, else the training ones."""
+class Spiral:
+    """Two turns before a scene that is seen from one side."""
 
     def cameras(self, run: RunCameras, frames: int | None) -> CameraPath:
-        """The views; 60 where no number is asked for."""
-        steps = run.splits.get("test", ())
-        steps = steps if len(steps) > 1 else run.of("train")
+        """The views; 120 where no number is asked for.
+
+        Raises:
+            InputError: the cameras look all over.
+        """
+        return CameraPath(spiral(run.of("train"), run.bounds, _number(frames, 2 * FRAMES)))
+
+
+@dataclass(frozen=True)
+class Interpolate:
+    """Through views of the run."""
+
+    through: str | None = None
+    """Which, as `chosen_views` takes it; None for the test cameras, which are usually a path of
+    their own, else the training ones."""
+    order: Order = "capture"
+    """As they are listed, or from each to the nearest."""
+
+    def cameras(self, run: RunCameras, frames: int | None) -> CameraPath:
+        """The views; 60 where no number is asked for.
+
+        Raises:
+            InputError: no such views.
+        """
+        if self.through is not None:
+            steps: Sequence[Camera] = chosen_views(run.splits, self.through)
+        else:
+            steps = run.splits.get("test", ())
+            steps = steps if len(steps) > 1 else run.of("train")
+        steps = nearest_order(steps) if self.order == "nearest" else steps
         return CameraPath(interpolate(steps, _number(frames)))
 
 
@@ -113,25 +142,37 @@ class PathFile:
         return found
 
 
-CameraPathKind = Orbit | Interpolate | Split | PathFile
+CameraPathKind = Orbit | Spiral | Interpolate | Split | PathFile
 """Every kind of camera path."""
 
 
-def path_of(text: str) -> CameraPathKind:
-    """The path that a user names: orbit, interpolate, a split of the run, or a JSON file.
+def path_of(text: str, through: str | None = None, order: Order = "capture") -> CameraPathKind:
+    """The path that a user names: orbit, spiral, interpolate, a split of the run, or a JSON file.
+
+    Args:
+        text: its word, or the file.
+        through: of interpolate, the views; None for its own choice.
+        order: of interpolate, that of the views.
 
     Raises:
-        InputError: none of these.
+        InputError: none of these, or views for another path than interpolate.
     """
+    if text == "interpolate":
+        return Interpolate(through, order)
+    for flag, given in (("--through", through is not None), ("--order", order != "capture")):
+        if given:
+            raise InputError(
+                f"{flag} with --path interpolate", repr(text[:60]), f"leave out {flag}"
+            )
     if text == "orbit":
         return Orbit()
-    if text == "interpolate":
-        return Interpolate()
+    if text == "spiral":
+        return Spiral()
     if text in SPLITS:
         return Split(text)
     if not text.lower().endswith(".json"):
         raise InputError(
-            f"--path orbit, interpolate, {', '.join(SPLITS)} or FILE.json",
+            f"--path orbit, spiral, interpolate, {', '.join(SPLITS)} or FILE.json",
             repr(text[:60]),
             "pick one of them",
         )
@@ -149,7 +190,16 @@ def same_size(cameras: Sequence[Camera], size: tuple[int, int] | None) -> list[C
     return [sized(camera, width, height) for camera in cameras]
 
 
-def _number(frames: int | None) -> int:
-    count = FRAMES if frames is None else frames
+def ramped(cameras: Sequence[Camera], first: float, last: float) -> list[Camera]:
+    """The same views with a vertical field of view, degrees, that changes evenly along the path."""
+    steps = max(len(cameras) - 1, 1)
+    return [
+        with_field_of_view(camera, first + (last - first) * i / steps)
+        for i, camera in enumerate(cameras)
+    ]
+
+
+def _number(frames: int | None, usual: int = FRAMES) -> int:
+    count = usual if frames is None else frames
     check_frames(count, "--frames")
     return count

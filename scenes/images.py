@@ -1,9 +1,9 @@
 """Image files <-> arrays, in the type they are stored in.
 
-PNG goes through imagecodecs, EXR through OpenEXR, TIFF of 16 bits or floats through libtiff, the
-rest through a few of Pillow's readers, 8 bits. What can't be read without losing bits, channels or
-images is refused, or named in `ImageInfo.notes`. `read_image` applies no EXIF orientation: poses
-of a capture belong to the pixels as they are stored; `read_upright` does.
+PNG goes through imagecodecs, EXR through OpenEXR, TIFF of 16 bits or floats through libtiff, HEIC
+through pillow-heif, the rest through a few of Pillow's readers, 8 bits. What can't be read without
+losing bits, channels or images is refused, or named in `ImageInfo.notes`. `read_image` applies no
+EXIF orientation: poses of a capture belong to the pixels as they are stored; `read_upright` does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from polyfield.errors import InputError, shown
 from polyfield.files import one_line, read_start, write_whole
 from polyfield.memory import as_size, check_memory
-from polyfield.scenes import exr, pillow, png, tiff
+from polyfield.scenes import exr, heic, pillow, png, tiff
 from polyfield.scenes.color import from_float, linear_from_srgb, srgb_from_linear, to_float
 from polyfield.scenes.image_info import MEND_FILE, AnyPath, ImageInfo, damaged, upright
 
@@ -58,6 +58,8 @@ def read_info(path: AnyPath) -> ImageInfo:
         if start.startswith(tiff.MAGICS):
             layout = tiff.tiff_layout(path)
             return pillow.pillow_info(path) if layout.for_pillow else layout.info()
+        if heic.is_heic(start):
+            return heic.heic_info(path)
         return pillow.pillow_info(path)
 
 
@@ -66,7 +68,7 @@ def read_image(path: AnyPath) -> np.ndarray:
 
     Args:
         path: PNG (8, 16 bits; palettes become RGB or RGBA), EXR (half, float), TIFF (8, 16 bits,
-            half, float), JPEG, WebP, BMP, GIF, PPM, AVIF, TGA (8 bits).
+            half, float), HEIC (8, 10, 12 bits), JPEG, WebP, BMP, GIF, PPM, AVIF, TGA (8 bits).
 
     Returns:
         [height, width, channels]: uint8, uint16, float16 or float32; 1 grey, 2 grey and alpha,
@@ -84,6 +86,8 @@ def read_image(path: AnyPath) -> np.ndarray:
             array = exr.read_exr(path)
         elif start.startswith(tiff.MAGICS) and not (layout := tiff.tiff_layout(path)).for_pillow:
             array = tiff.read_tiff(path, layout)
+        elif heic.is_heic(start):
+            array = heic.read_heic(path)
         else:
             array = pillow.read_pillow(path)
     array = array if array.ndim == 3 else array[:, :, None]

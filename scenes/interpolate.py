@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -17,8 +17,11 @@ from polyfield.scenes.viewpoints import moved
 def interpolate(cameras: Sequence[Camera], frames: int) -> list[Camera]:
     """Smoothly through the cameras in their order, from the first to the last.
 
-    Positions follow a Catmull-Rom spline; between two cameras the rotation turns about one axis at
-    a constant rate. The lens is that of the middle one.
+    Positions follow a Catmull-Rom spline, rotations the same one on the sphere of rotations: speed
+    and turn don't jump at a camera. The lens is that of the middle one.
+
+    Source: Barry and Goldman 1988, the spline as a pyramid of linear steps; between rotations a
+    step turns about one axis at a constant rate.
 
     Raises:
         InputError: fewer than two cameras.
@@ -26,6 +29,7 @@ def interpolate(cameras: Sequence[Camera], frames: int) -> list[Camera]:
     if len(cameras) < 2:
         raise InputError("two cameras to move between", str(len(cameras)), "use --path orbit")
     poses = torch.stack([camera.pose for camera in cameras]).double()
+    places, turns = list(poses[:, :3, 3]), list(poses[:, :3, :3])
     lens = cameras[len(cameras) // 2]
     last = len(cameras) - 1
     found = []
@@ -33,17 +37,29 @@ def interpolate(cameras: Sequence[Camera], frames: int) -> list[Camera]:
         at = last * index / max(frames - 1, 1)
         first = min(int(at), last - 1)
         pose = torch.eye(4, dtype=torch.float64)
-        pose[:3, :3] = _turned(poses[first, :3, :3], poses[first + 1, :3, :3], at - first)
-        pose[:3, 3] = _spline(poses[:, :3, 3], first, at - first)
+        pose[:3, :3] = _spline(turns, first, at - first, _turned)
+        pose[:3, 3] = _spline(places, first, at - first, torch.lerp)
         found.append(moved(lens, pose))
     return found
 
 
-def _spline(points: Float[Tensor, "n 3"], first: int, t: float) -> Float[Tensor, " 3"]:
-    """Catmull-Rom between `points[first]` and the next, t in [0, 1]; the ends are doubled."""
-    last = len(points) - 1
-    a, b, c, d = (points[min(max(first + k, 0), last)] for k in (-1, 0, 1, 2))
-    return b + t / 2 * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+def _spline(
+    points: Sequence[Tensor], first: int, t: float, step: Callable[[Tensor, Tensor, float], Tensor]
+) -> Tensor:
+    """Catmull-Rom between `points[first]` and the next.
+
+    Args:
+        points: at least two.
+        first: before the last.
+        t: in [0, 1].
+        step: what lies a share of the way from one to another, the share below 0 and above 1 too.
+    """
+    b, c = points[first], points[first + 1]
+    # Beyond the ends it goes on as it came.
+    a = points[first - 1] if first else step(b, c, -1.0)
+    d = points[first + 2] if first + 2 < len(points) else step(b, c, 2.0)
+    ab, bc, cd = step(a, b, t + 1), step(b, c, t), step(c, d, t - 1)
+    return step(step(ab, bc, (t + 1) / 2), step(bc, cd, t / 2), t)
 
 
 def _turned(

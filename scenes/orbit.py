@@ -35,12 +35,12 @@ def orbit(cameras: Sequence[Camera], bounds: Float[Tensor, "2 3"], frames: int) 
     center = bounds.double().mean(0).cpu()
     up = up_of(poses, center)
     offsets = poses[:, :3, 3] - center
-    radii = offsets.norm(dim=1).clamp(min=1e-9)
+    radii = offsets.norm(dim=1).clamp(min=1e-300)
     elevation = float(torch.asin((offsets @ up / radii).clamp(-1, 1)).median())
     radius = float(radii.median())
     # The first view is on the first camera's side.
     side = offsets[0] - (offsets[0] @ up) * up
-    east = unit(side, across(up))
+    east = unit(side / max(radius, 1e-300), across(up))
     north = torch.linalg.cross(up, east)
     lens = cameras[len(cameras) // 2]
     found = []

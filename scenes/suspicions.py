@@ -13,8 +13,6 @@ from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.bounds import CommonView, at_one_point, common_view
 from polyfield.scenes.cameras import Cameras
 
-CROSSING = 0.25
-"""Optical axes meet if they pass their common point within this share of its distance (median)."""
 PROBES = 9
 """Rays along each side of an image that are sent at a box."""
 CAMERAS = 64
@@ -85,9 +83,7 @@ def check_box(cameras: Cameras, bounds: Tensor, unbounded: bool, options: ReadOp
 
 def _meet(view: CommonView) -> bool:
     """Whether the axes meet, ahead of the cameras or behind."""
-    beside = (view.distance.square() - view.depth.square()).clamp(min=0).sqrt()
-    crossing = bool(beside.median() < CROSSING * view.distance.median())
-    return crossing and (view.is_ahead or view.is_behind)
+    return view.is_crossing and (view.is_ahead or view.is_behind)
 
 
 def _inverted(cameras: Cameras) -> Float[Tensor, "n 4 4"]:

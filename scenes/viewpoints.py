@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -45,11 +46,37 @@ def moved(camera: Camera, pose: Float[Tensor, "4 4"]) -> Camera:
     return Camera(pose, camera.width, camera.height, camera.fl_x, camera.fl_y, camera.cx, camera.cy)
 
 
+def with_field_of_view(camera: Camera, degrees: float) -> Camera:
+    """The same view with another vertical field of view; pixels keep their shape."""
+    focal = camera.height / 2 / math.tan(math.radians(degrees) / 2)
+    return replace(camera, fl_x=camera.fl_x * focal / camera.fl_y, fl_y=focal)
+
+
+def parse_field_of_view(text: str) -> tuple[float, float]:
+    """A vertical field of view in degrees, at the first and at the last frame: 50, or 60:30.
+
+    Raises:
+        InputError: not one or two numbers between 1 and 170.
+    """
+    parts = text.split(":")
+    try:
+        first, last = (float(part) for part in (parts if len(parts) == 2 else (text, text)))
+    except ValueError:
+        first = last = -1.0
+    if not (1 <= first <= 170 and 1 <= last <= 170):
+        raise InputError(
+            "--fov in degrees, from 1 to 170", repr(text[:40]), "give for instance 50, or 60:30"
+        )
+    return first, last
+
+
 def looking_at(
     position: Float[Tensor, " 3"], target: Float[Tensor, " 3"], up: Float[Tensor, " 3"]
 ) -> Float[Tensor, "4 4"]:
     """A camera-to-world pose in OpenGL axes that looks from one point at another."""
-    back = unit(position - target, up)
+    away = position - target
+    # Of any scale: a scene may be a millionth of a unit large.
+    back = unit(away / away.abs().max().clamp(min=1e-300), up)
     right = unit(torch.linalg.cross(up, back), across(back))
     pose = torch.eye(4, dtype=position.dtype)
     pose[:3, 0] = right

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from polyfield.errors import visible
@@ -24,6 +24,7 @@ PANEL_SIZES = (200, 720)
 """Shortest and longest longer side of one panel of a preview, in pixels."""
 _GAP = 6
 _CAPTION = 16
+_HATCH = 8
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Pair:
     """The same."""
     caption: str
     """What it is and how good, for instance "r_0  31.20 dB"."""
+    mask: Bool[Tensor, "h w"] | None = None
+    """Which pixels count; None for all. The others are hatched in the target, and in the error."""
 
 
 def write_preview(path: Path, pairs: Sequence[Pair], linear: bool) -> None:
@@ -53,6 +56,9 @@ def write_preview(path: Path, pairs: Sequence[Pair], linear: bool) -> None:
         shown = [_paneled(_seen(p, linear)) for p in (pair.target, pair.prediction)]
         error = (shown[0] - shown[1]).abs().mean(-1) * ERROR_SCALE
         panels = [*shown, colored(error.clamp(0, 1), "inferno")]
+        if pair.mask is not None:
+            ignored = _paneled((~pair.mask)[..., None].float())[..., 0] > 0
+            panels = [_hatched(panels[0], ignored), panels[1], _hatched(panels[2], ignored)]
         height, width = panels[0].shape[:2]
         row = np.full((height + _CAPTION + _GAP, 3 * (width + _GAP), 3), 255, np.uint8)
         for index, panel in enumerate(panels):
@@ -113,7 +119,15 @@ def _seen(picture: Float[Tensor, "h w c"], linear: bool) -> Float[Tensor, "h w 3
     return shown.clamp(0, 1).expand(-1, -1, 3)
 
 
-def _paneled(picture: Float[Tensor, "h w 3"]) -> Float[Tensor, "h2 w2 3"]:
+def _hatched(picture: Float[Tensor, "h w 3"], where: Bool[Tensor, "h w"]) -> Tensor:
+    """An image with grey stripes over a part of it, as drawings show what is not there."""
+    rows, columns = (torch.arange(n) for n in where.shape)
+    dark = (rows[:, None] + columns) % _HATCH < _HATCH // 2
+    stripes = torch.where(dark, 0.35, 0.65)[..., None].expand(-1, -1, 3)
+    return torch.where(where[..., None], stripes, picture)
+
+
+def _paneled(picture: Float[Tensor, "h w c"]) -> Float[Tensor, "h2 w2 c"]:
     """An image at the size of a panel: large ones reduced by area, tiny ones in whole blocks."""
     size = max(picture.shape[:2])
     low, high = PANEL_SIZES

@@ -35,7 +35,7 @@ _FILES = (
     "preview.png", "curve.png", "curve.json", "report.md", "report.json", "report.png",
 )  # fmt: skip
 # What may differ between a run and the command that resumes it.
-_FREE = ("polyfield", "preset", "threads", "fingerprint")
+_FREE = ("polyfield", "preset", "threads", "fingerprint", "read.memory")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -99,6 +99,10 @@ def lsd(pred: Float[Tensor, "n c"], target: Float[Tensor, "n c"]) -> float:
     return float(difference.square().mean(0).sqrt().mean())
 
 
+SSIM_ROWS = 512
+"""Rows of windows that are looked at together: images of many megapixels fit then too."""
+
+
 def psnr(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"], peak: float = 1.0) -> float:
     """Peak signal-to-noise ratio in dB, over all values at once: `10 log10(peak^2 / MSE)`.
 
@@ -121,7 +125,11 @@ WINDOW = 11
 """Rows and columns of SSIM's window."""
 
 
-def ssim(pred: Float[Tensor, "h w c"], target: Float[Tensor, "h w c"]) -> float:
+def ssim(
+    pred: Float[Tensor, "h w c"],
+    target: Float[Tensor, "h w c"],
+    mask: Bool[Tensor, "h w"] | None = None,
+) -> float:
     """Structural similarity (Wang et al. 2004): mean over whole windows and over channels.
 
     Gaussian windows of 11x11 pixels and sigma 1.5, data range 1, K1 0.01, K2 0.03; a pixel less
@@ -131,16 +139,39 @@ def ssim(pred: Float[Tensor, "h w c"], target: Float[Tensor, "h w c"]) -> float:
     Args:
         pred: In [0, 1].
         target: The same shape.
+        mask: Pixels that count; None for all. A window counts if all its pixels do.
 
     Returns:
-        At most 1, where the two are equal. NaN for an image smaller than a window.
+        At most 1, where the two are equal. NaN where no window counts.
     """
     assert pred.shape == target.shape, (pred.shape, target.shape)
+    if min(pred.shape[:2]) < WINDOW:
+        return float("nan")
+    height, half = len(pred), WINDOW // 2
+    total, count = 0.0, 0
+    for first in range(0, height - 2 * half, SSIM_ROWS):
+        rows = slice(first, min(first + SSIM_ROWS + 2 * half, height))
+        values = _similarities(pred[rows], target[rows])
+        if mask is not None:
+            values = values[:, _whole_windows(mask[rows])]
+        total += float(values.double().sum())
+        count += values.numel()
+    return total / count if count else float("nan")
+
+
+def _whole_windows(mask: Bool[Tensor, "h w"]) -> Bool[Tensor, "h2 w2"]:
+    """Whether all pixels of a window count, by the window's centre, borders left out."""
+    ignored = (~mask)[None, None].float()
+    return torch.nn.functional.max_pool2d(ignored, WINDOW, stride=1)[0, 0] == 0
+
+
+def _similarities(
+    pred: Float[Tensor, "h w c"], target: Float[Tensor, "h w c"]
+) -> Float[Tensor, "c h2 w2"]:
+    """SSIM of every whole window."""
     # Slow to import, and only evaluation needs it.
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    if min(pred.shape[:2]) < WINDOW:
-        return float("nan")
     planes, wanted = (x.float().movedim(-1, 0)[None] for x in (pred, target))
     _, values = structural_similarity_index_measure(
         planes,
@@ -152,4 +183,5 @@ def ssim(pred: Float[Tensor, "h w c"], target: Float[Tensor, "h w c"]) -> float:
         return_full_image=True,
     )
     half = WINDOW // 2
-    return float(values[..., half:-half, half:-half].double().mean())
+    found: Tensor = values[0, :, half:-half, half:-half]
+    return found

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, cast
 import torch
 import tyro
 
-from polyfield.apps.tasks.scene_drawing import SceneDrawing, draw_scene
+from polyfield.apps.tasks.scene_drawing import SceneDrawing, check_out, draw_scene
 from polyfield.apps.tasks.scene_presets import BY_CELLS, scene_presets
 from polyfield.apps.tasks.scene_scores import (
     captured_pixels,
@@ -26,7 +26,6 @@ from polyfield.apps.tasks.signals import then_data
 from polyfield.config import to_tree
 from polyfield.errors import InputError
 from polyfield.files import write_whole
-from polyfield.renderers.exports import exporter_of
 from polyfield.renderers.model import RadianceModel, SceneInfo, TaggedRadiance, TaggedSampler
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.scenes.background import (
@@ -145,7 +144,9 @@ class Scene(Task[SceneData, RadianceModel]):
         if found is not None:
             color = ",".join(f"{value:.3g}" for value in found)
             notes.append(f"images without alpha: background {color}, the colour of their borders")
-        summary = f"{capture.name}: {len(views)} training views"
+        if views.pixel_file is not None:
+            notes.append(f"pixels are in {views.pixel_file}, for later runs too")
+        summary = f"{capture.name}: {len(views)} training views{_masked(views)}, {capture.layout}"
         return SceneData(capture, views, summary, notes, found)
 
     def model(self, data: SceneData) -> RadianceModel:
@@ -313,7 +314,7 @@ class Scene(Task[SceneData, RadianceModel]):
 
     def check_out(self, options: SceneDrawing, out: Path, overwrite: bool) -> None:
         """A film, or a folder of frames."""
-        exporter_of(out, options.fps).check(out, overwrite)
+        check_out(options, out, overwrite)
 
     def draw(
         self,
@@ -324,7 +325,12 @@ class Scene(Task[SceneData, RadianceModel]):
         reporter: Reporter,
     ) -> str:
         """Frames along a camera path."""
-        return draw_scene(model, run, options, out, reporter)
+        if options.what != "truth":
+            return draw_scene(model, run, options, out, reporter)
+        capture = self.open(options.data or str(run.config()["data"]), training=False).capture
+        names = read_names(run.file("cameras.json"))
+        capture = capture.regrouped(names) if names else capture
+        return draw_scene(model, run, options, out, reporter, capture)
 
 
 def _cameras(teacher: Teacher) -> Cameras:
@@ -337,6 +343,16 @@ def _cameras(teacher: Teacher) -> Cameras:
     if not views.get("train"):
         raise InputError("a teacher with training cameras", "none", "fit it again")
     return Cameras.stack(views["train"], origin=cast(RadianceModel, teacher.model).origin)
+
+
+def _masked(views: Views) -> str:
+    """How much masks take away, for the summary."""
+    if views.ignored is None:
+        return ""
+    masked = views.ignored > 0
+    pixels = views.cameras.size.cpu().prod(1)[masked].sum()
+    share = float(views.ignored.sum() / pixels)
+    return f" ({int(masked.sum())} with masks, which ignore {share:.1%} of their pixels)"
 
 
 def _background(teacher: Teacher) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.errors import InputError
 from polyfield.renderers.model import RadianceModel
 from polyfield.scenes.base import Capture, Scene
 from polyfield.scenes.cameras import Cameras
@@ -26,6 +27,8 @@ FITTED_VIEWS = 8
 """Views measured where there is no test split and the training views have to do."""
 UNSEEN = 4
 """New poses from which student and teacher are compared."""
+AT_ONCE = 1 << 18
+"""Rays of a view that are rendered together: a whole number of the renderer's own batches."""
 PIXELS = 1 << 15
 """Fixed random pixels a curve is measured on."""
 
@@ -40,6 +43,7 @@ def measure_scene(
     """Render every view of a split and compare.
 
     A capture without that split is measured on a few of its training views, and the metrics say so.
+    Pixels that masks ignore are not measured, and views without any other are left out.
 
     Args:
         model: Trained.
@@ -58,26 +62,39 @@ def measure_scene(
     else:
         scene = capture.scene(split)
         indices = _spread(len(scene), most or len(scene))
+    indices = [index for index in indices if _counts(scene, index)]
+    if not indices:
+        raise InputError(
+            f"pixels that count in the {split} images of {capture.path}",
+            "masks that ignore all of them",
+            "measure another split",
+        )
     marked = {indices[i] for i in _spread(len(indices), PREVIEWS)}
     names: list[str] = []
     scores: list[dict[str, float]] = []
     pairs: list[Pair] = []
     for done, index in enumerate(indices):
         prediction, target = compared(model, scene, index)
-        name = scene.view_name(index)
-        score = {"psnr": psnr(prediction, target), "ssim": ssim(prediction, target)}
+        name, mask = scene.view_name(index), scene.mask(index)
+        seen = (prediction, target) if mask is None else (prediction[mask], target[mask])
+        score = {"psnr": psnr(*seen), "ssim": ssim(prediction, target, mask)}
         names.append(name)
         scores.append(score)
         if index in marked:
-            pairs.append(Pair(target, prediction, f"{name} {PSNR.text(score['psnr'])}"))
+            pairs.append(Pair(target, prediction, f"{name} {PSNR.text(score['psnr'])}", mask))
         reporter.count("measured", done + 1, len(indices))
     means = {key: _mean([score[key] for score in scores]) for key in ("psnr", "ssim")}
+    windows = [score["ssim"] for score in scores if not math.isnan(score["ssim"])]
+    if scene.ignored is not None and windows:
+        # A window of SSIM may have no room beside a mask: the other views say how good they are.
+        means["ssim"] = _mean(windows)
     facts = {
         "split": split,
         "views": len(scores),
         "frames_skipped": len(capture.frames_skipped),
         "color_space": model.color_space,
         "background": model.background.tolist(),
+        **({} if scene.ignored is None else {"ignored": _ignored_share(scene, indices)}),
         "per_view": [{"name": n, **s} for n, s in zip(names, scores, strict=True)],
     }
     views = f"{len(scores)} view{'s' if len(scores) != 1 else ''} of split {split}"
@@ -89,9 +106,30 @@ def compared(
     model: RadianceModel, scene: Scene, index: int
 ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:
     """Prediction and target of a view, in [0, 1], both on the model's background."""
-    rays, rgba = scene.view(index)
+    rgba = scene.pixels(index).cpu()
     target = rgba[..., :3] * rgba[..., 3:] + model.background * (1 - rgba[..., 3:])
-    return model.render_rays(rays).color.clamp(0, 1), target.clamp(0, 1)
+    height, width = target.shape[:2]
+    # Some rows at a time: the rays of a view of many megapixels take more memory than its pixels.
+    parts = []
+    for first in range(0, height * width, AT_ONCE):
+        at = torch.arange(first, min(first + AT_ONCE, height * width))
+        pixel = torch.stack([at % width, at // width], dim=1) + 0.5
+        rays = scene.cameras.rays(torch.full_like(at, index), pixel)
+        parts.append(model.render_rays(rays).color.clamp(0, 1))
+    return torch.cat(parts).reshape(height, width, 3), target.clamp(0, 1)
+
+
+def _counts(scene: Scene, index: int) -> bool:
+    """Whether some pixel of a view counts."""
+    return scene.ignored is None or bool(
+        scene.ignored[index] < scene.cameras.size[index].prod().cpu()
+    )
+
+
+def _ignored_share(scene: Scene, indices: list[int]) -> float:
+    """What part of the pixels of views is ignored."""
+    assert scene.ignored is not None
+    return float(scene.ignored[indices].sum() / scene.cameras.size.cpu()[indices].prod(1).sum())
 
 
 def scene_fidelity(student: RadianceModel, teacher: RadianceModel, cameras: Cameras) -> Fidelity:

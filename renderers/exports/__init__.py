@@ -7,24 +7,25 @@ from pathlib import Path
 
 from polyfield.errors import InputError
 from polyfield.renderers.exports.frames import Frames
+from polyfield.renderers.exports.gif import RATES, USUAL, Gif
 from polyfield.renderers.exports.video import FPS, Video
 
-__all__ = ["FPS", "Export", "Frames", "Video", "exporter_of"]
+__all__ = ["FPS", "Export", "Frames", "Gif", "Video", "exporter_of"]
 
-Export = Video | Frames
+Export = Video | Gif | Frames
 """Every kind of file that frames are written to."""
 
-FILM = ".mp4"
+FILM, LOOP = ".mp4", ".gif"
 OTHER_FILES = frozenset(
     # Films, and images of one frame: a folder of such a name is surely not meant.
-    ".3gp .apng .asf .avi .flv .gif .h264 .m4v .mkv .mov .mpeg .mpg .ogg .ogv .ts .webm .webp .wmv"
+    ".3gp .apng .asf .avi .flv .h264 .m4v .mkv .mov .mpeg .mpg .ogg .ogv .ts .webm .webp .wmv"
     " .bmp .exr .heic .hdr .jpeg .jpg .png .ppm .tga .tif .tiff .json .yaml .yml .zip".split()
 )
 """Endings that name a file we don't write."""
 
 
 def exporter_of(path: Path, fps: float | None = None, usual_fps: float | None = None) -> Export:
-    """The kind of export a path names: a film ends with .mp4, anything else is a folder.
+    """The kind of export a path names: .mp4 and .gif are films, anything else is a folder.
 
     A name with dots, such as orbit_v1.5, is a folder; so is a folder that is there already.
 
@@ -39,9 +40,15 @@ def exporter_of(path: Path, fps: float | None = None, usual_fps: float | None = 
     suffix, there = path.suffix.lower(), os.path.isdir(path)
     if not there and suffix == FILM:
         return Video(next(rate for rate in (fps, usual_fps, FPS) if rate is not None))
+    if not there and suffix == LOOP:
+        # A rate that nobody asked for is one that a GIF can have.
+        usual = None if usual_fps is None else min(usual_fps, RATES[1])
+        return Gif(next(rate for rate in (fps, usual, USUAL) if rate is not None))
     if not there and suffix in OTHER_FILES:
         raise InputError(
-            "--out FILE.mp4 or a folder", str(path), f"end it with {FILM}, or with nothing"
+            "--out FILE.mp4, FILE.gif or a folder",
+            str(path),
+            f"end it with {FILM} or {LOOP}, or with nothing",
         )
     if fps is not None:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Frames as a folder of images: 00000.png, 00001.png and so on."""
+"""Frames as a folder of images: 00000.png, 00001.png and so on, or .exr."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from polyfield.errors import InputError
 from polyfield.renderers.exports.writing import check_place, staged, writing
-from polyfield.scenes.images import write_image
+from polyfield.scenes.images import read_image, write_image
 
-_NAME = re.compile(r"\d{5,}\.png")
+_NAME = re.compile(r"\d{5,}\.(png|exr)")
 
 
 @dataclass(frozen=True)
 class Frames:
-    """A folder of PNG, one for each frame, in order."""
+    """A folder of images, one for each frame, in order."""
+
+    is_film: ClassVar[bool] = False
+    ending: Literal["png", "exr"] = "png"
+    """PNG of 8 or 16 bits, or EXR of floats."""
 
     def check(self, path: Path, overwrite: bool) -> None:
         """Raise before any work if the place can't be used.
@@ -28,6 +33,14 @@ class Frames:
             InputError: a file is there, or a folder with something in it and no `overwrite`.
         """
         check_place(path, overwrite)
+        self.check_folder(path)
+
+    def check_folder(self, path: Path) -> None:
+        """Raise if the place is a file.
+
+        Raises:
+            InputError: it is.
+        """
         if os.path.lexists(path) and not path.is_dir():
             raise InputError("--out FILE.mp4 or a folder", f"{path}, a file", "choose another")
 
@@ -37,8 +50,8 @@ class Frames:
         Frames of an older render in the folder go, by their names; whatever else is there stays.
 
         Args:
-            frames: uint8 [h w 3].
-            path: The folder; made if it isn't there.
+            frames: [h w], or [h w 3], uint8 or uint16 for PNG, float32 for EXR.
+            path: The folder; made where it is not there.
 
         Returns:
             How many frames there were.
@@ -54,11 +67,32 @@ class Frames:
                 fresh.mkdir()
             for frame in frames:
                 with writing(path):
-                    write_image(fresh / f"{count:05d}.png", frame)
+                    write_image(fresh / self.name(count), frame)
                 count += 1
             with writing(path):
                 _publish(fresh, path)
         return count
+
+    def name(self, index: int) -> str:
+        """The file of a frame."""
+        return f"{index:05d}.{self.ending}"
+
+    def is_whole(self, path: Path, index: int) -> bool:
+        """Whether a frame is in the folder and can be read to its end."""
+        try:
+            read_image(path / self.name(index))
+        except InputError:
+            return False
+        return True
+
+    def write_one(self, frame: np.ndarray, path: Path, index: int) -> None:
+        """Write one frame, whole or not at all, beside what is in the folder.
+
+        Raises:
+            WriteError: the system couldn't write it.
+        """
+        with writing(path):
+            write_image(path / self.name(index), frame)
 
 
 def _publish(fresh: Path, folder: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 import numpy as np
 
@@ -33,6 +33,7 @@ _CRF = "10"
 class Video:
     """A film of H.264 in yuv420p."""
 
+    is_film: ClassVar[bool] = True
     fps: float = FPS
     """Frames per second, 1 to 240."""
 

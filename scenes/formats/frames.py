@@ -17,7 +17,9 @@ from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.color import block_mean
 from polyfield.scenes.formats.headers import Header, memory_needed, read_header
 from polyfield.scenes.formats.keys import TRANSPARENT, Keys
+from polyfield.scenes.formats.masks import Mask, check_shared, find_mask
 from polyfield.scenes.formats.pictures import Pictures, check_companions
+from polyfield.scenes.formats.pixels import PixelFacts
 from polyfield.scenes.formats.posed import Views
 from polyfield.scenes.images import read_image
 
@@ -41,6 +43,8 @@ class Listed:
     """The image on disk."""
     header: Header
     """What the image's file says before it is decoded."""
+    mask: Mask | None = None
+    """Which of its pixels count; None for all."""
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -75,6 +79,8 @@ class PosedImage:
     """What the image's file says before it is decoded."""
     transparent: tuple[str, ...] = ()
     """Which of `TRANSPARENT` hold for it."""
+    mask: Mask | None = None
+    """Which of its pixels count; None for all."""
 
 
 def read_object(path: Path) -> dict[str, object]:
@@ -157,6 +163,7 @@ def list_frames(
             )
         names.append(name.replace("\\", "/"))
     found = FrameList([], [], keys.check(content, frames, path))
+    check_shared(content, path)
     pictures = Pictures(path.parent, options.allow_outside)
     for i, (frame, name) in enumerate(zip(frames, names, strict=True)):
         where = f"frame {i} ({name}) of {path}"
@@ -165,7 +172,11 @@ def list_frames(
             found.missing.append(name)
             continue
         check_companions(image, where)
-        found.listed.append(Listed(frame, where, name, image, read_header(image)))
+        header = read_header(image)
+        mask = find_mask(frame, image, pictures, where)
+        if mask is not None:
+            mask.check(header.info.width, header.info.height, where)
+        found.listed.append(Listed(frame, where, name, image, header, mask))
     found.warnings.extend(_moved(pictures, path))
     found.warnings.extend(_turned(found.listed, path))
     if optional and not found.listed and not options.strict:
@@ -262,16 +273,36 @@ def views_of(
         array = read_pixels(image)
         return block_mean(array, factor, associated=array.dtype.kind == "f")
 
+    def kept(index: int) -> np.ndarray | None:
+        mask = images[index].mask
+        return None if mask is None else mask.kept(factor)
+
     cameras = [image.camera.reduced(factor) for image in images]
     sizes = [(image.camera.width, image.camera.height) for image in images]
-    memory = memory_needed(sizes, [image.header.depth for image in images], factor)
+    stored, decoding = memory_needed(sizes, [image.header.depth for image in images], factor)
+    facts = PixelFacts(
+        stored,
+        decoding,
+        not any(image.header.info.has_alpha or image.transparent for image in images),
+        tuple(_pixel_key(image, factor) for image in images),
+    )
     return Views(
         Cameras.stack(cameras, origin=origin),
         tuple(image.name for image in images),
         read,
-        memory,
+        facts,
         factor,
+        kept,
     )
+
+
+def _pixel_key(image: PosedImage, factor: int) -> str:
+    """What changes when the pixels of an image do."""
+    parts: list[object] = [factor, image.transparent]
+    for file in (image.image, *([] if image.mask is None else [image.mask.path])):
+        stat = os.stat(file)
+        parts += [os.path.realpath(file), stat.st_size, stat.st_mtime_ns]
+    return repr(parts)
 
 
 def read_pixels(image: PosedImage) -> np.ndarray:

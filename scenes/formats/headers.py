@@ -73,8 +73,10 @@ def _orientation(path: Path) -> int:
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
-def memory_needed(sizes: Sequence[tuple[int, int]], depths: Sequence[int], factor: int) -> int:
-    """Bytes that reading a split takes: all its pixels as RGBA, and its largest image whole.
+def memory_needed(
+    sizes: Sequence[tuple[int, int]], depths: Sequence[int], factor: int
+) -> tuple[int, int]:
+    """Bytes of a split's pixels as RGBA, and what reading its largest image takes besides.
 
     Args:
         sizes: width and height of each image on disk.
@@ -82,12 +84,12 @@ def memory_needed(sizes: Sequence[tuple[int, int]], depths: Sequence[int], facto
         factor: the downscale.
     """
     if not sizes:
-        return 0
+        return 0, 0
     deepest = max(depths)
     kept = sum((w // factor) * (h // factor) for w, h in sizes) * 4 * deepest
     # Decoded, and as float64 while blocks of it are averaged.
     whole = max(w * h * depth for (w, h), depth in zip(sizes, depths, strict=True))
-    return kept + whole * (4 if factor == 1 else 4 + 4 * 4)
+    return kept, whole * (4 if factor == 1 else 4 + 4 * 4)
 
 
 def check_memory(needed: int, what: str, factor: int) -> None:
@@ -107,5 +109,5 @@ def check_memory(needed: int, what: str, factor: int) -> None:
         raise InputError(
             f"memory for {what}: {needed / 1e9:.1f} GB",
             f"{free / 1e9:.1f} GB free",
-            f"give --downscale {shrink} or more",
+            f"give --downscale {shrink} or more, or --memory 4GB to keep them in a file",
         )

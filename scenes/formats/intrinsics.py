@@ -131,7 +131,7 @@ def _posed(listed: Listed, content: Mapping[str, object], disagreeing: list[str]
     pose = check_pose(_matrix(listed), where)
     camera = Camera(pose, width, height, fl_x, fl_y, cx, cy, (k1, k2, p1, p2))
     transparent = tuple(key for key in TRANSPARENT if is_set(values.get(key)))
-    return PosedImage(listed.name, listed.image, camera, listed.header, transparent)
+    return PosedImage(listed.name, listed.image, camera, listed.header, transparent, listed.mask)
 
 
 def _check_model(values: Mapping[str, object], where: str) -> None:

@@ -40,9 +40,9 @@ class Refusal:
 
 REFUSED = (
     Refusal(
-        re.compile(r".*mask.*", re.IGNORECASE),
-        "images that count in every pixel, for masks are not supported yet",
-        "make the masked pixels transparent (alpha 0), or remove the key to train on them",
+        re.compile(r"(?!(?-i:mask_path)$).*mask.*", re.IGNORECASE),
+        "masks as mask_path in the frames, white where pixels count",
+        "write them so, or remove the key to train on all pixels",
     ),
     Refusal(
         re.compile(r".*alpha_?(path|file|image).*|fix_premult", re.IGNORECASE),
@@ -77,7 +77,7 @@ WARNED = {
 """Keys that mean something to others and nothing here, and what follows."""
 
 _READ = {
-    "frames", "file_path", "transform_matrix", "aabb_scale", "camera_model",
+    "frames", "file_path", "transform_matrix", "aabb_scale", "camera_model", "mask_path",
     *FOCAL, *PRINCIPAL, *SIZE, *DISTORTION, *TRANSPARENT,
 }  # fmt: skip
 _HARMLESS = {

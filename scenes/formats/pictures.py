@@ -13,7 +13,9 @@ from polyfield.errors import InputError
 from polyfield.scenes.images import EXTENSIONS
 
 ENDINGS = tuple(
-    dict.fromkeys([*(e.lower() for e in EXTENSIONS), ".webp", ".tif", ".tiff", ".bmp", ".avif"])
+    dict.fromkeys(
+        [*(e.lower() for e in EXTENSIONS), *".webp .tif .tiff .bmp .avif .heic .heif".split()]
+    )
 )
 """Endings tried, in this order and in any case, for an image named without one."""
 DRIVE = re.compile(r"[A-Za-z]:/")
@@ -149,11 +151,6 @@ def check_companions(image: Path, where: str) -> None:
         InputError: there is one.
     """
     for name, expected, hint in (
-        (
-            f"dynamic_mask_{image.stem}.png",
-            "images that count in every pixel, for masks are not supported yet",
-            "make the masked pixels transparent (alpha 0), or move the masks away",
-        ),
         (
             f"{image.name}.alpha{image.suffix}",
             "images with their own straight alpha",

@@ -1,23 +1,30 @@
-"""Posed images in memory: the Scene and the Capture of every format that has files of pixels."""
+"""Posed images with their pixels: Scene and Capture of every format that has files of pixels."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
 
 from polyfield.devices import fits, move
 from polyfield.errors import InputError
-from polyfield.scenes.base import Capture, ColorSpace, Scene
+from polyfield.scenes.base import Capture, ColorSpace, Layout, Scene
+from polyfield.scenes.bounds import layout_of
 from polyfield.scenes.cameras import Cameras
-from polyfield.scenes.color import straight
 from polyfield.scenes.formats.headers import VIEW, check_memory
+from polyfield.scenes.formats.masks import KeptPixels
+from polyfield.scenes.formats.pixel_file import in_file
+from polyfield.scenes.formats.pixels import PixelFacts, in_memory
 from polyfield.scenes.rays import Rays
+
+
+def _all_pixels(index: int) -> None:
+    """No view has a mask."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +37,17 @@ class Views:
     """One name per view, for reports."""
     read: Callable[[int], np.ndarray]
     """Pixels of a view in their stored type, [height, width, 1-4]."""
-    memory: int = 0
-    """Bytes that reading all of them takes, by their headers; 0 where nothing is known."""
+    facts: PixelFacts = PixelFacts()
+    """What their headers say."""
     downscale: int = 1
     """The factor they are shrunk by, for messages."""
+    kept: Callable[[int], np.ndarray | None] = _all_pixels
+    """Which pixels of a view count, bool [height, width]; None where all do."""
+
+    def arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray | None, str]]:
+        """Read the views one after the other: pixels, which of them count, name."""
+        for index, name in enumerate(self.names):
+            yield self.read(index), self.kept(index), name
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +64,14 @@ class PosedCapture(Capture):
     frames_skipped: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    memory: int | None = None
+    """Bytes beyond which all pixels are kept in files; None for any number in memory."""
+    points: Float[Tensor, "n 3"] | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """What it is, by its first split's cameras."""
+        return layout_of(next(iter(self.views.values())).cameras, self.unbounded)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -81,12 +103,24 @@ class PosedCapture(Capture):
                 "zero views",
                 "choose another split, or add frames to it",
             )
-        # Training is followed by measuring, with both splits in memory.
-        others = [v.memory for name, v in self.views.items() if split == "train" != name]
         largest = VIEW * int(views.cameras.size.prod(1).max())
         what = f"the {len(views.names)} {split} images of {self.path}"
-        check_memory(views.memory + max(others, default=0) + largest, what, views.downscale)
+        if self.in_files:
+            need = views.facts.decoding + largest
+        else:
+            # Training is followed by measuring, with both splits in memory.
+            others = [v.facts for name, v in self.views.items() if split == "train" != name]
+            more = max((facts.stored + facts.decoding for facts in others), default=0)
+            need = views.facts.stored + views.facts.decoding + more + largest
+        check_memory(need, what, views.downscale)
         return PosedScene(self, split, views)
+
+    @property
+    def in_files(self) -> bool:
+        """Whether pixels go into files: more than are to be in memory, and images to tell by."""
+        stored = sum(views.facts.stored for views in self.views.values())
+        known = all(views.facts.keys for views in self.views.values())
+        return self.memory is not None and stored > self.memory and known
 
     def regrouped(self, names: Mapping[str, Sequence[str]]) -> PosedCapture:
         """The same data with the splits that it once had, view by view."""
@@ -125,8 +159,9 @@ class PosedCapture(Capture):
             Cameras.stack(cameras, origin=self.origin),
             tuple(sources[split].names[i] for split, i in places),
             lambda index: sources[places[index][0]].read(places[index][1]),
-            sum(views.memory for views in sources.values()),
+            _joined([(sources[split].facts, i) for split, i in places]),
             max(views.downscale for views in sources.values()),
+            lambda index: sources[places[index][0]].kept(places[index][1]),
         )
 
     def _views(self, split: str) -> Views:
@@ -140,10 +175,10 @@ class PosedCapture(Capture):
 
 
 class PosedScene(Scene):
-    """Views whose pixels lie in one flat buffer of their stored type; rays are made on the fly."""
+    """Views whose pixels lie in one flat array of their stored type; rays are made on the fly."""
 
     def __init__(self, capture: PosedCapture, split: str, views: Views) -> None:
-        """Read every image of the split.
+        """Read every image of the split, or find the file that holds them.
 
         Args:
             capture: the data set it belongs to.
@@ -151,7 +186,9 @@ class PosedScene(Scene):
             views: at least one view.
 
         Raises:
-            InputError: an image can't be read, or images of floats and of integers are mixed.
+            InputError: an image can't be read, images of floats and of integers are mixed, or no
+                pixel counts.
+            WriteError: a file of pixels can't be written.
         """
         self.name = capture.name
         self.split = split
@@ -164,18 +201,36 @@ class PosedScene(Scene):
         self._widths = views.cameras.size[:, 0].contiguous()
         sizes = views.cameras.size
         self._same_size = bool((sizes == sizes[0]).all())
-        self._pixels, self._top = _read_pixels(views, self._first)
-        # As int16, the bits of uint16's largest value are those of -1.
-        opaque = {torch.uint8: 255, torch.int16: -1}.get(self._pixels.dtype, 1)
-        self.has_alpha = bool((self._pixels[:, 3] != opaque).any())
+        masks = (views.kept(i) for i in range(len(views.names)))
+        self._kept = KeptPixels.of(masks, self._first)
+        if self._kept is not None and self._kept.total == 0:
+            raise InputError(
+                f"pixels that count in the {split} images of {capture.path}",
+                "masks that ignore all of them",
+                "check whether white or black is to be kept",
+            )
+        if capture.in_files and capture.memory is not None:
+            facts = views.facts
+            self._stored = in_file(
+                views.arrays, self._first, facts.keys, facts.opaque, capture.memory
+            )
+        else:
+            self._stored = in_memory(views.arrays(), self._first)
+        self._pixels = self._stored.values
+        self.has_alpha = self._stored.has_alpha
+        self.ignored = None if self._kept is None else self._kept.ignored
+        self.pixel_file = self._stored.file
 
     def __len__(self) -> int:
         return len(self.cameras)
 
     def sample(self, n: int, generator: Generator) -> tuple[Rays, Float[Tensor, "n 4"]]:
-        """Draw pixels uniformly from all pixels of all views, with replacement."""
-        index = torch.randint(len(self._pixels), (n,), generator=generator)
+        """Draw pixels uniformly from all pixels of all views that count, with replacement."""
+        count = len(self._pixels) if self._kept is None else self._kept.total
+        index = torch.randint(count, (n,), generator=generator)
+        index = index if self._kept is None else self._kept.pixels(index)
         stored = move(self._pixels[move(index, self._pixels.device)], self._first.device)
+        self._stored.touched(n)
         index = move(index, self._first.device)
         if self._same_size:
             camera = index // self._first[1]
@@ -187,14 +242,28 @@ class PosedScene(Scene):
             width = self._widths[camera]
         row = inside // width
         pixel = torch.stack([inside - row * width, row], dim=1) + 0.5
-        return self.cameras.rays(camera, pixel), self._values(stored)
+        return self.cameras.rays(camera, pixel), self._stored.numbers(stored)
 
     def view(self, index: int) -> tuple[Rays, Float[Tensor, "h w 4"]]:
         """All rays of a view, [height, width], and its straight RGBA."""
+        return self.cameras.view(index), self.pixels(index)
+
+    def pixels(self, index: int) -> Float[Tensor, "h w 4"]:
+        """The straight RGBA of a view."""
         width, height = self.cameras.size[index].tolist()
         first, last = self._first[index : index + 2].tolist()
         stored = move(self._pixels[first:last], self._first.device)
-        return self.cameras.view(index), self._values(stored).reshape(height, width, 4)
+        found = self._stored.numbers(stored).reshape(height, width, 4)
+        self._stored.touched(last - first)
+        return found
+
+    def mask(self, index: int) -> Bool[Tensor, "h w"] | None:
+        """Which pixels of a view count; None where all do."""
+        if self._kept is None or not int(self._kept.ignored[index]):
+            return None
+        width, height = self.cameras.size[index].tolist()
+        first, last = self._first[index : index + 2].tolist()
+        return self._kept.mask(first, last).reshape(height, width)
 
     def view_name(self, index: int) -> str:
         """Name of a view as the data has it."""
@@ -208,15 +277,9 @@ class PosedScene(Scene):
         other = copy.copy(self)
         other.cameras = self.cameras.to(device)
         other._first, other._widths = self._first.to(device), self._widths.to(device)
-        if fits(self._pixels, device):
+        if self.pixel_file is None and fits(self._pixels, device):
             other._pixels = self._pixels.to(device)
         return other
-
-    def _values(self, stored: Tensor) -> Float[Tensor, "*n"]:
-        """Stored pixels as numbers: fractions for integers, themselves for floats."""
-        if stored.dtype == torch.int16:  # the bits of uint16, which torch can hardly compute with
-            return (stored.int() & 0xFFFF).float() / self._top
-        return stored.float() / self._top
 
 
 def _first_pixels(cameras: Cameras) -> Int64[Tensor, " n+1"]:
@@ -225,53 +288,13 @@ def _first_pixels(cameras: Cameras) -> Int64[Tensor, " n+1"]:
     return torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])
 
 
-def _read_pixels(views: Views, first: Int64[Tensor, " n+1"]) -> tuple[Tensor, float]:
-    """All pixels as RGBA, [total, 4], in their stored type, and the value that stands for 1."""
-    buffer: np.ndarray | None = None
-    for i, (start, stop) in enumerate(zip(first.tolist(), first.tolist()[1:], strict=False)):
-        array = _as_rgba(views.read(i), views.names[i])
-        width, height = views.cameras.size[i].tolist()
-        assert array.shape == (height, width, 4), (views.names[i], array.shape)
-        if buffer is None:
-            buffer = np.empty((int(first[-1]), 4), array.dtype)
-        buffer, array = _same_type(buffer, array, views.names[i])
-        buffer[start:stop] = array.reshape(-1, 4)
-    assert buffer is not None
-    if buffer.dtype == np.uint16:
-        return torch.from_numpy(buffer.view(np.int16)), 65535.0
-    return torch.from_numpy(buffer), 255.0 if buffer.dtype == np.uint8 else 1.0
-
-
-def _same_type(buffer: np.ndarray, array: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Widen whichever of the two is narrower; 8 to 16 bits is exact (times 257)."""
-    if buffer.dtype == array.dtype:
-        return buffer, array
-    if "f" in (buffer.dtype.kind, array.dtype.kind):
-        if buffer.dtype.kind != array.dtype.kind:
-            raise InputError(
-                "images of floats only or of integers only",
-                f"{array.dtype} in {name} after {buffer.dtype}",
-                "convert them to one kind",
-            )
-        return buffer.astype(np.float32), array.astype(np.float32)
-    if buffer.dtype == np.uint8:
-        return buffer.astype(np.uint16) * 257, array
-    return buffer, array.astype(np.uint16) * 257
-
-
-def _as_rgba(array: np.ndarray, name: str) -> np.ndarray:
-    """Any image as straight RGBA of the same type."""
-    channels = array.shape[2]
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            raise InputError(
-                f"finite pixels in {name}", "NaN or infinity", "export the image again"
-            )
-        if channels in (2, 4):
-            array = straight(array)
-    opaque = 1 if array.dtype.kind == "f" else np.iinfo(array.dtype).max
-    rgba = np.full((*array.shape[:2], 4), opaque, array.dtype)
-    rgba[..., :3] = array[..., :1] if channels < 3 else array[..., :3]
-    if channels in (2, 4):
-        rgba[..., 3] = array[..., -1]
-    return rgba
+def _joined(parts: Sequence[tuple[PixelFacts, int]]) -> PixelFacts:
+    """What is known of views from here and there, each by its number in its split."""
+    keys = [facts.keys[index : index + 1] for facts, index in parts]
+    sources = {id(facts): facts for facts, _ in parts}.values()
+    return PixelFacts(
+        sum(facts.stored for facts in sources),
+        max(facts.decoding for facts in sources),
+        all(facts.opaque for facts in sources),
+        tuple(key[0] for key in keys) if all(keys) else (),
+    )

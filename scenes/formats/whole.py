@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from polyfield.memory import parse_bytes
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.bounds import choose_origin, common_view, scene_bounds
 from polyfield.scenes.formats.frames import PosedImage, read_pixels, views_of
@@ -31,6 +35,8 @@ class Parts:
     """Names of images that are not there."""
     warnings: list[str]
     """One line each."""
+    points: np.ndarray | None = None
+    """Points of the scene that the format knows, float64 [n, 3], the user's frame."""
 
 
 def capture_of(
@@ -51,8 +57,10 @@ def capture_of(
     origin = choose_origin([image.camera for image in train], options)
     views = {split: views_of(images, options, origin) for split, images in parts.splits.items()}
     cameras = views["train"].cameras
-    bounds = scene_bounds(cameras, options)
     unbounded = is_unbounded(not common_view(cameras.poses).is_ahead)
+    points = None if parts.points is None else _measured_from(parts.points, origin)
+    # The box of a bounded scene has to hold all that is seen, and points may lie outside of it.
+    bounds = scene_bounds(cameras, options, points if unbounded else None)
     warnings = [
         *parts.warnings,
         *suspicious_poses(cameras, lambda: show_a_thing(train), parts.path),
@@ -68,7 +76,15 @@ def capture_of(
         frames_skipped=parts.missing,
         warnings=warnings,
         origin=origin,
+        points=points,
+        memory=None if options.memory is None else parse_bytes(options.memory, "--memory"),
     )
+
+
+def _measured_from(points: np.ndarray, origin: tuple[float, float, float]) -> Float[Tensor, "n 3"]:
+    """Points that are finite, measured from an origin; float32."""
+    finite = points[np.isfinite(points).all(1)] - np.asarray(origin)
+    return torch.from_numpy(np.ascontiguousarray(finite)).float()
 
 
 def show_a_thing(images: Sequence[PosedImage]) -> bool:
@@ -95,4 +111,5 @@ def _is_transparent(image: PosedImage) -> bool:
         return False
     alpha = read_pixels(image)[..., -1]
     opaque = 1 if alpha.dtype.kind == "f" else np.iinfo(alpha.dtype).max
-    return bool((alpha < opaque).any())
+    clear = alpha < opaque
+    return bool((clear if image.mask is None else clear & image.mask.kept(1)).any())

@@ -30,10 +30,13 @@ from polyfield.scenes.camera_json import read_pose
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.formats.frames import as_number, number
 from polyfield.scenes.path_formats.source import (
+    FPS,
     FRAMES,
     CameraPath,
     Keys,
     Source,
+    field_of_view,
+    lens_warnings,
     list_of_objects,
     shared_keys,
     unknown_keys,
@@ -59,6 +62,8 @@ class InstantNgpPath:
     offset: tuple[float, float, float] | None = None
     """Where the data's origin lies there, in the data's order of axes."""
 
+    name: ClassVar[str] = "instant-ngp"
+    """What it is called where one is written."""
     looks_for: ClassVar[str] = '"path" of instant-ngp\'s base_cam.json'
     keys: ClassVar[Keys] = Keys(
         read=words("path R T fov timestamp loop spline_order"),
@@ -97,6 +102,36 @@ class InstantNgpPath:
         return CameraPath(
             cameras, None, warnings + unknown_keys(self.keys, (content, *entries), path)
         )
+
+    def written(self, found: CameraPath, source: Source) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """A path of key frames that lines join, one for each view, and what it can't say.
+
+        The last one is there twice: frame i of n is at i / n of the path, where key frame i is.
+
+        Raises:
+            InputError: the data lies in instant-ngp's world in a way we can't follow.
+        """
+        scale, offset, warnings = self._frame(source)
+        views = [*found.cameras, found.cameras[-1]]
+        entries = [
+            {
+                **_key(camera.pose.double().numpy(), scale, offset),
+                "fov": field_of_view(camera),
+                "slice": 0.0,
+                "scale": 1.0,
+                "aperture_size": 0.0,
+                "timestamp": (i + 1) / len(views),
+            }
+            for i, camera in enumerate(views)
+        ]
+        content = {
+            "loop": False,
+            "time": 0.0,
+            "duration_seconds": len(found.cameras) / (found.fps or FPS),
+            "spline_order": 1,
+            "path": entries,
+        }
+        return content, warnings + lens_warnings(found.cameras, source.path)
 
     def _frame(self, source: Source) -> tuple[float, np.ndarray, tuple[str, ...]]:
         """Scale and offset of the data in instant-ngp's world, and what to warn of.
@@ -223,3 +258,29 @@ def _pose(
     pose[:3, :3] = rotation[[2, 0, 1]] * [1, -1, -1]
     pose[:3, 3] = (position[[2, 0, 1]] - offset) / scale
     return pose
+
+
+def _key(pose: np.ndarray, scale: float, offset: np.ndarray) -> dict[str, list[float]]:
+    """The inverse of `_pose`: R and T of a key frame."""
+    rotation = (pose[:3, :3] * [1, -1, -1])[[1, 2, 0]]
+    position = (scale * pose[:3, 3] + offset)[[1, 2, 0]]
+    return {"R": _quaternion(rotation).tolist(), "T": position.tolist()}
+
+
+def _quaternion(rotation: np.ndarray) -> np.ndarray:
+    """A rotation as a quaternion x y z w of length 1, w not negative.
+
+    The symmetric matrix 4 q q^T follows from the rotation entry by entry; its longest row is q.
+    """
+    (a, b, c), (d, e, f), (g, h, i) = rotation
+    outer = np.array(
+        [
+            [1 + a - e - i, b + d, c + g, h - f],
+            [b + d, 1 - a + e - i, f + h, c - g],
+            [c + g, f + h, 1 - a - e + i, d - b],
+            [h - f, c - g, d - b, 1 + a + e + i],
+        ]
+    )
+    row = outer[int(np.argmax(outer.diagonal()))]
+    found: np.ndarray = row / np.linalg.norm(row) * (-1 if row[3] < 0 else 1)
+    return found

@@ -17,7 +17,6 @@ cameras/camera_paths.py and scripts/render.py read it, scripts/exporter.py write
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,9 +30,12 @@ from polyfield.scenes.camera_json import read_pose
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.formats.frames import as_number, number, read_object
 from polyfield.scenes.path_formats.source import (
+    FPS,
     CameraPath,
     Keys,
     Source,
+    field_of_view,
+    lens_warnings,
     list_of_objects,
     rate,
     shared_keys,
@@ -47,14 +49,36 @@ PARSED = "dataparser_transforms.json"
 COLMAP = [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0]]
 """What nerfstudio takes for an applied_transform where colmap/sparse/0 lies beside the data."""
 
-Place = Callable[[Float[Tensor, "4 4"]], Float[Tensor, "4 4"]]
-"""A pose of nerfstudio's model to a pose of the data."""
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Where the data lies in nerfstudio's model: p_model = scale (turn p)."""
+
+    turn: Float[Tensor, "4 4"]
+    """A rigid motion, float64."""
+    scale: float
+    warnings: tuple[str, ...] = ()
+    """One line each, for the user to see."""
+
+    def to_data(self, pose: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
+        """A pose of the model as one of the data."""
+        moved = pose.double()
+        moved[:3, 3] /= self.scale
+        return torch.linalg.inv(self.turn) @ moved
+
+    def to_model(self, pose: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
+        """A pose of the data as one of the model."""
+        moved = self.turn @ pose.double()
+        moved[:3, 3] *= self.scale
+        return moved
 
 
 @dataclass(frozen=True)
 class NerfstudioPath:
     """A "camera_path" of the viewer or the Blender add-on."""
 
+    name: ClassVar[str] = "nerfstudio"
+    """What it is called where one is written."""
     looks_for: ClassVar[str] = '"camera_path" of nerfstudio'
     keys: ClassVar[Keys] = Keys(
         read=words("camera_path camera_to_world fov render_width render_height camera_type fps"),
@@ -83,11 +107,12 @@ class NerfstudioPath:
         views = list_of_objects(content, "camera_path", path)
         width, height = (_side(content, f"render_{side}", path) for side in ("width", "height"))
         check_size(width, height, str(path))
-        place, warnings = _placed(source)
+        place = _placed(source)
+        warnings = place.warnings
         cameras = []
         for i, view in enumerate(views):
             where = f"view {i} of {path}"
-            pose = place(read_pose(view.get("camera_to_world"), "camera_to_world", where))
+            pose = place.to_data(read_pose(view.get("camera_to_world"), "camera_to_world", where))
             angle = as_number(view.get("fov"), f"a fov in degrees in {where}")
             if not 0 < angle < 180:
                 raise InputError(f"a fov between 0 and 180 in {where}", f"{angle:g}", "correct it")
@@ -99,6 +124,40 @@ class NerfstudioPath:
             warnings += (f"the times of {path.name} are passed over: a scene stands still",)
         warnings += unknown_keys(self.keys, (content, *views), path)
         return CameraPath(cameras, rate(content, path), warnings)
+
+    def written(self, found: CameraPath, source: Source) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """A path as ns-render takes it, and what of it can't be said so.
+
+        Args:
+            found: the views, in the data's frame.
+            source: where it will lie; a dataparser_transforms.json beside it says how nerfstudio
+                moved the data.
+        """
+        place, fps = _placed(source), found.fps or FPS
+        first = found.cameras[0]
+        views = [
+            {
+                "camera_to_world": place.to_model(camera.pose).flatten().tolist(),
+                "fov": field_of_view(camera),
+                "aspect": camera.width / camera.height,
+            }
+            for camera in found.cameras
+        ]
+        content = {
+            "camera_type": "perspective",
+            "render_height": first.height,
+            "render_width": first.width,
+            "camera_path": views,
+            "fps": fps,
+            "seconds": len(views) / fps,
+            "smoothness_value": 0.5,
+            "is_cycle": False,
+            "keyframes": [],
+            "default_fov": field_of_view(first),
+            "default_transition_sec": 2.0,
+            "crop": None,
+        }
+        return content, place.warnings + lens_warnings(found.cameras, source.path)
 
 
 @dataclass(frozen=True)
@@ -120,17 +179,19 @@ class NerfstudioCameras:
         """
         path, lens = source.path, source.lens
         views = list_of_objects({"the list": content}, "the list", path)
-        place, warnings = _placed(source)
+        place = _placed(source)
         cameras = []
         for i, view in enumerate(views):
-            pose = place(read_pose(view.get("transform"), "transform", f"camera {i} of {path}"))
+            pose = place.to_data(
+                read_pose(view.get("transform"), "transform", f"camera {i} of {path}")
+            )
             cameras.append(
                 Camera(
                     pose, lens.width, lens.height, lens.fl_x, lens.fl_y, lens.cx, lens.cy,
                     lens.distortion,
                 )
             )  # fmt: skip
-        return CameraPath(cameras, None, warnings + unknown_keys(self.keys, views, path))
+        return CameraPath(cameras, None, place.warnings + unknown_keys(self.keys, views, path))
 
 
 def _side(content: dict[str, Any], key: str, path: Path) -> int:
@@ -143,8 +204,8 @@ def _side(content: dict[str, Any], key: str, path: Path) -> int:
     return int(value)
 
 
-def _placed(source: Source) -> tuple[Place, tuple[str, ...]]:
-    """How to bring a pose back to the data, and what to warn of."""
+def _placed(source: Source) -> Placed:
+    """Where the data lies in nerfstudio's model."""
     folders = (source.path.parent, source.path.parent.parent)
     file = next((f / PARSED for f in folders if (f / PARSED).is_file()), None)
     shared = shared_keys(source.data)
@@ -156,7 +217,7 @@ def _placed(source: Source) -> tuple[Place, tuple[str, ...]]:
             f"{source.path.name} is taken to be in the data's own frame: if nerfstudio moved the"
             f" data, copy its {PARSED} beside it"
         )
-        return lambda pose: pose, (note,) if moved else ()
+        return Placed(torch.eye(4, dtype=torch.float64), 1.0, (note,) if moved else ())
     turn, scale = _similarity(read_object(file), "transform", "scale", file)
     colmap = source.data is not None and (source.data / "colmap" / "sparse" / "0").is_dir()
     warnings: tuple[str, ...] = ()
@@ -169,15 +230,7 @@ def _placed(source: Source) -> tuple[Place, tuple[str, ...]]:
     applied, applied_scale = _similarity(
         shared, "applied_transform", "applied_scale", source.data or file
     )
-    back = torch.linalg.inv(turn @ torch.linalg.inv(applied))
-    scale /= applied_scale
-
-    def place(pose: Float[Tensor, "4 4"]) -> Float[Tensor, "4 4"]:
-        moved = pose.double()
-        moved[:3, 3] /= scale
-        return back @ moved
-
-    return place, warnings
+    return Placed(turn @ torch.linalg.inv(applied), scale / applied_scale, warnings)
 
 
 def _similarity(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from polyfield.scenes.viewpoints import MAX_FRAMES, check_frames
 
 FRAMES = 60
 """Frames of a path that has no number of its own."""
+FPS = 30.0
+"""Frames per second of a path that is written and has none of its own."""
 DATA_FILES = ("transforms.json", "transforms_train.json")
 
 
@@ -103,6 +106,32 @@ def rate(content: Mapping[str, Any], path: Path) -> float | None:
         InputError: not a number.
     """
     return number(content, "fps", str(path))
+
+
+def field_of_view(camera: Camera) -> float:
+    """Of the image's height, in degrees, as a path has it."""
+    return 2 * math.degrees(math.atan(camera.height / 2 / camera.fl_y))
+
+
+def lens_warnings(cameras: Sequence[Camera], path: Path) -> tuple[str, ...]:
+    """The warning that a path can't say what the lens of its views is, if it can't.
+
+    A path of other programs has square pixels, an optical axis in the image's middle and no
+    distortion.
+    """
+    plain = all(
+        math.isclose(camera.fl_x, camera.fl_y, rel_tol=1e-6)
+        and math.isclose(camera.cx, camera.width / 2, abs_tol=1e-3)
+        and math.isclose(camera.cy, camera.height / 2, abs_tol=1e-3)
+        and not any(camera.distortion)
+        for camera in cameras
+    )
+    if plain:
+        return ()
+    return (
+        f"{path.name} can't say where the optical axis of its views is, nor their distortion or"
+        " pixels that aren't square: it has the height's field of view alone",
+    )
 
 
 def shared_keys(data: Path | None) -> dict[str, Any] | None:

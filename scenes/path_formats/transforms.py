@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from polyfield.scenes.camera_json import LENS_KEYS, read_camera
+from polyfield.scenes.camera_json import LENS_KEYS, camera_object, read_camera
 from polyfield.scenes.lens_keys import OTHER_LENS
 from polyfield.scenes.path_formats.source import (
     CameraPath,
@@ -26,6 +26,8 @@ class TransformsPath:
     else the file's, else the run's; lengths in pixels need w and h beside them.
     """
 
+    name: ClassVar[str] = "transforms"
+    """What it is called where one is written."""
     looks_for: ClassVar[str] = '"frames" as in transforms.json'
     keys: ClassVar[Keys] = Keys(
         read=frozenset(LENS_KEYS) | words("frames transform_matrix fps"),
@@ -60,3 +62,9 @@ class TransformsPath:
         return CameraPath(
             cameras, rate(content, path), unknown_keys(self.keys, (content, *frames), path)
         )
+
+    def written(self, found: CameraPath, source: Source) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """A path in the data's own frame, lenses and all; there is nothing that it can't say."""
+        rate_of_path = {} if found.fps is None else {"fps": found.fps}
+        frames = [camera_object(camera) for camera in found.cameras]
+        return {**rate_of_path, "frames": frames}, ()

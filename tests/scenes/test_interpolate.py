@@ -38,6 +38,15 @@ def test_an_interpolation_turns_the_short_way_at_a_constant_rate() -> None:
     assert angles == pytest.approx([0, 30, 60, 90], abs=1e-3)
 
 
+def test_speed_and_turn_do_not_jump_at_a_camera() -> None:
+    cameras = [_ring(7)[i] for i in (0, 1, 3, 4)]
+    poses = torch.stack([camera.pose for camera in interpolate(cameras, 3 * 1000 + 1)])
+    steps = poses.diff(dim=0)
+    for key in (1000, 2000):
+        before, after = steps[key - 1], steps[key]
+        assert (after - before).abs().max() < 0.01 * before.abs().max()
+
+
 @given(st.integers(0, 2), st.booleans())
 def test_half_a_turn_is_no_trap(axis: int, negative: bool) -> None:
     end = torch.eye(4)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from polyfield.training import scores
 from polyfield.training.scores import is_broken, log_spectrum, lsd, psnr, psnr_of, snr, ssim
 
 
@@ -88,3 +89,21 @@ def test_scores_of_answers_that_are_not_finite_are_no_numbers() -> None:
     assert is_broken(psnr_of(math.inf)) and is_broken(math.nan)
     assert not is_broken(snr(good, good)) and not is_broken(None)
     assert not is_broken(snr(good, torch.zeros(4)))
+
+
+def test_ssim_of_windows_that_a_mask_leaves_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(2)
+    target = torch.rand(26, 24, 3, generator=generator)
+    pred = (target + 0.1 * torch.randn(26, 24, 3, generator=generator)).clamp(0, 1)
+    mask = torch.ones(26, 24, dtype=torch.bool)
+    mask[:, :5] = mask[20:] = False
+    alone = ssim(pred[:20, 5:], target[:20, 5:])
+    assert ssim(pred, target, mask) == pytest.approx(alone, abs=1e-6)
+    pred[~mask] = 0.5
+    assert ssim(pred, target, mask) == pytest.approx(alone, abs=1e-6)
+    whole = ssim(pred, target)
+    monkeypatch.setattr(scores, "SSIM_ROWS", 3)  # some rows at a time
+    assert ssim(pred, target) == pytest.approx(whole, abs=1e-6)
+    assert ssim(pred, target, mask) == pytest.approx(alone, abs=1e-6)
+    mask[10, 12] = mask[10, 20] = False
+    assert math.isnan(ssim(pred, target, mask))

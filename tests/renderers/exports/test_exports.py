@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from polyfield.errors import InputError, WriteError
-from polyfield.renderers.exports import Frames, Video, exporter_of
+from polyfield.renderers.exports import Frames, Gif, Video, exporter_of
 from polyfield.renderers.exports import frames as frames_module
 from polyfield.scenes.images import read_image
 
@@ -32,6 +32,7 @@ def _read(path: Path, height: int, width: int) -> np.ndarray:
     [
         ("a.mp4", Video()),
         ("A.MP4", Video()),
+        ("a.gif", Gif()),
         ("frames", Frames()),
         ("orbit_v1.5", Frames()),
         ("take 2. final", Frames()),
@@ -39,11 +40,11 @@ def _read(path: Path, height: int, width: int) -> np.ndarray:
         ("v2.2026-11-29", Frames()),
     ],
 )
-def test_the_path_names_the_kind(name: str, export: Video | Frames) -> None:
+def test_the_path_names_the_kind(name: str, export: Video | Gif | Frames) -> None:
     assert exporter_of(Path(name)) == export
 
 
-@pytest.mark.parametrize("name", ["a.gif", "a.avi", "a.MOV", "a.webm", "a.png", "b/c.mkv"])
+@pytest.mark.parametrize("name", ["a.apng", "a.avi", "a.MOV", "a.webm", "a.png", "b/c.mkv"])
 def test_other_files_are_refused_naming_mp4(name: str) -> None:
     with pytest.raises(InputError, match=r"\.mp4"):
         exporter_of(Path(name))
@@ -58,7 +59,11 @@ def test_a_folder_that_is_there_is_a_folder_whatever_its_name(tmp_path: Path) ->
 def test_frames_per_second_come_from_the_user_then_from_the_path() -> None:
     assert exporter_of(Path("a.mp4"), 12, 24) == Video(12)
     assert exporter_of(Path("a.mp4"), None, 24) == Video(24)
+    assert exporter_of(Path("a.gif"), 12, 24) == Gif(12)
+    assert exporter_of(Path("a.gif"), None, 60) == Gif(50)
     assert exporter_of(Path("a"), None, 24) == Frames()
+    with pytest.raises(InputError, match="fps between 1 and 50 for a GIF"):
+        exporter_of(Path("a.gif"), 60)
     with pytest.raises(InputError, match="leave out --fps"):
         exporter_of(Path("a"), 24)
     for wrong in (0.0, -1.0, 241.0, float("nan"), 1e12):
@@ -87,7 +92,33 @@ def test_a_video_has_the_rate_asked_for(tmp_path: Path) -> None:
         assert f"{round(rate, 2):g} fps" in told
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "a"])
+def test_a_gif_has_every_frame_at_the_rate_asked_for(tmp_path: Path) -> None:
+    from PIL import Image
+
+    assert Gif(30).write(_frames(7), tmp_path / "new" / "a.gif") == 7
+    with Image.open(tmp_path / "new" / "a.gif") as film:
+        assert (film.n_frames, film.size, film.info["loop"]) == (7, (40, 30), 0)
+        lengths = []
+        for i in range(7):
+            film.seek(i)
+            lengths.append(film.info["duration"])
+            assert abs(int(np.asarray(film.convert("RGB")).mean()) - 8 * i) <= 2
+    assert sum(lengths) == 230  # 7 / 30 s, in hundredths
+    with pytest.raises(InputError, match="at least one frame"):
+        Gif().write(iter([]), tmp_path / "b.gif")
+    assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["a.gif"]
+
+
+def test_values_are_kept_in_exr_and_in_16_bits(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((3, 5), dtype=np.float32) * 9
+    Frames("exr").write(iter([values]), tmp_path / "a")
+    assert np.array_equal(read_image(tmp_path / "a" / "00000.exr")[..., 0], values)
+    deep = (values * 7000).astype(np.uint16)
+    Frames().write(iter([deep]), tmp_path / "b")
+    assert np.array_equal(read_image(tmp_path / "b" / "00000.png")[..., 0], deep)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.gif", "a"])
 def test_what_is_cut_short_leaves_what_was_there(tmp_path: Path, name: str) -> None:
     def fail() -> Iterator[np.ndarray]:
         yield from _frames(3, first=99)
@@ -189,7 +220,7 @@ def test_a_full_disk_under_frames_is_told_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["file/a.mp4", "file/frames"])
+@pytest.mark.parametrize("name", ["file/a.mp4", "file/a.gif", "file/frames"])
 def test_a_place_that_can_not_be_is_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     path = tmp_path / name

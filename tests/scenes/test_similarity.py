@@ -1,0 +1,158 @@
+"""Scaled, shifted and turned captures are the same captures: boxes, paths and poses follow."""
+
+import json
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polyfield.scenes.base import ReadOptions
+from polyfield.scenes.bounds import at_one_point, layout_of, scene_bounds
+from polyfield.scenes.camera_files import write_cameras
+from polyfield.scenes.camera_paths import RunCameras, path_of
+from polyfield.scenes.cameras import Camera, Cameras
+from polyfield.scenes.demo.capture import look_at
+from polyfield.scenes.formats.transforms import Transforms
+from polyfield.scenes.formats.whole import Parts, capture_of
+from polyfield.scenes.similarity import Similarity
+
+FRONT = [(0.2 * x, 0.1 * y, 4.0) for x in (-1, 0, 1) for y in (-1, 1)]
+
+
+def ring(count=9):
+    return [look_at(2.4 * i, 0.2 + 0.05 * i, 4.0).double() for i in range(count)]
+
+
+def front():
+    poses = [torch.eye(4, dtype=torch.float64) for _ in FRONT]
+    for pose, place in zip(poses, FRONT, strict=True):
+        pose[:3, 3] = torch.tensor(place, dtype=torch.float64)
+        pose[:3, :3] = torch.linalg.matrix_exp(
+            0.05 * torch.tensor([[0, 0, -place[0]], [0, 0, 0], [place[0], 0, 0]]).double()
+        )
+    return poses
+
+
+def cameras(poses):
+    return [Camera(pose, 40, 30, 50.0, 50.0, 20.0, 15.0) for pose in poses]
+
+
+turns = st.tuples(*[st.floats(-3, 3)] * 3)
+
+
+@st.composite
+def moves(draw):
+    """A scale, a rotation and a shift of up to a hundred times the scene."""
+    scale = 10 ** draw(st.floats(-5, 5))
+    x, y, z = draw(turns)
+    skew = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
+    shift = torch.tensor(draw(st.tuples(*[st.floats(-400, 400)] * 3)), dtype=torch.float64)
+    return scale, torch.linalg.matrix_exp(skew), shift * scale
+
+
+def moved(pose, move):
+    scale, turn, shift = move
+    found = pose.clone()
+    found[:3, :3] = turn @ pose[:3, :3]
+    found[:3, 3] = scale * turn @ pose[:3, 3] + shift
+    return found
+
+
+@pytest.mark.parametrize(("word", "poses"), [("orbit", ring), ("interpolate", ring),
+                                             ("spiral", front)])  # fmt: skip
+@given(moves())
+def test_paths_move_with_the_capture(word, poses, move):
+    middle = torch.tensor([0.0, 0.0, 0.25], dtype=torch.float64)
+    box = torch.stack([middle - 1, middle + 1])
+    center = move[0] * move[1] @ middle + move[2]
+    there = torch.stack([center - move[0], center + move[0]])
+    here = path_of(word).cameras(RunCameras({"train": cameras(poses())}, box), 6).cameras
+    run = RunCameras({"train": cameras([moved(pose, move) for pose in poses()])}, there)
+    for one, other in zip(here, path_of(word).cameras(run, 6).cameras, strict=True):
+        wanted = moved(one.pose, move)
+        torch.testing.assert_close(other.pose[:3, :3], wanted[:3, :3], atol=1e-5, rtol=0)
+        assert (other.pose[:3, 3] - wanted[:3, 3]).abs().max() < 1e-5 * 4 * move[0]
+
+
+@given(moves())
+def test_boxes_and_points_move_with_the_capture(move):
+    here = Cameras.stack(cameras(ring()))
+    scale, _, shift = move
+    still = (scale, torch.eye(3, dtype=torch.float64), shift)
+    x, y, z = shift.tolist()
+    there = Cameras.stack(cameras([moved(pose, still) for pose in ring()]), origin=(x, y, z))
+    wanted = scene_bounds(here, ReadOptions()).double() * scale
+    found = scene_bounds(there, ReadOptions()).double()
+    torch.testing.assert_close(found, wanted, atol=2e-5 * scale, rtol=0)
+    similar = Similarity.of_box(found, (x, y, z))
+    points = torch.randn(7, 3).double() * scale + shift
+    torch.testing.assert_close(
+        similar.users(similar.normalised(points)), points, atol=1e-9 * 400 * scale, rtol=0
+    )
+    corners = similar.normalised(found + shift)
+    torch.testing.assert_close(
+        corners, torch.tensor([[-1.0] * 3, [1.0] * 3]).double(), atol=1e-6, rtol=0
+    )
+    assert not at_one_point(there) and layout_of(there, True) == "unbounded"
+
+
+def test_a_tripod_is_one_point_and_a_small_scene_is_none():
+    for scale, alone in ((1e-3, False), (1e-9, False), (4.0, False)):
+        small = [moved(p, (scale, torch.eye(3).double(), torch.zeros(3))) for p in ring()]
+        assert at_one_point(Cameras.stack(cameras(small))) is alone
+    outward = []
+    for i, pose in enumerate(ring()):
+        pose[:3, 3] = 1e-4 * torch.tensor([math.sin(i), math.cos(3 * i), math.sin(7 * i)])
+        outward.append(pose)
+    assert at_one_point(Cameras.stack(cameras(outward)))
+
+
+def test_what_a_capture_is():
+    for poses, unbounded, layout in (
+        (ring(), False, "bounded"), (ring(), True, "unbounded"), (front(), True, "forward-facing"),
+    ):  # fmt: skip
+        assert layout_of(Cameras.stack(cameras(poses)), unbounded) == layout
+
+
+def test_points_say_how_large_an_unbounded_box_is(folder, transforms):
+    transforms(10)
+    plain = Transforms().open(folder.path, ReadOptions())
+    half = float((plain.bounds[1] - plain.bounds[0])[0]) / 2
+    center = plain.bounds.mean(0)
+    images = {"train": _posed(folder)}
+
+    def opened(reach, count=1000, unbounded=True):
+        points = (torch.rand(count, 3).double() * 2 - 1) * reach + center.double()
+        points[0] = math.nan
+        parts = Parts("a", "a", images, [], [], points.numpy())
+        found = capture_of(parts, ReadOptions(), lambda outward: unbounded)
+        assert found.points.shape == (count - 1, 3)
+        return float((found.bounds[1] - found.bounds[0])[0]) / 2
+
+    # The largest coordinate of a point in a cube is below 0.8^(1/3) of the half for 0.8 of them.
+    assert opened(1.2 * half) == pytest.approx(1.05 * 0.8 ** (1 / 3) * 1.2 * half, rel=0.03)
+    assert opened(100 * half) == pytest.approx(2 * half)
+    assert opened(0.01 * half) == pytest.approx(0.5 * half)
+    for left in ({"count": 30}, {"unbounded": False}):
+        assert opened(1.2 * half, **left) == pytest.approx(half)
+
+
+def _posed(folder):
+    from polyfield.scenes.formats.frames import list_frames, read_object
+    from polyfield.scenes.formats.intrinsics import posed_images
+    from polyfield.scenes.formats.keys import TRANSFORMS
+
+    file = folder.path / "transforms.json"
+    listed = list_frames(read_object(file), file, ReadOptions(), TRANSFORMS).listed
+    return posed_images(listed, read_object(file), file)[0]
+
+
+def test_a_run_keeps_the_similarity(folder, transforms, tmp_path):
+    transforms(4)
+    capture = Transforms().open(folder.path, ReadOptions())
+    write_cameras(tmp_path / "cameras.json", capture)
+    kept = json.loads((tmp_path / "cameras.json").read_text())["normalisation"]
+    found = Similarity((*kept["center"],), kept["scale"])
+    assert found == Similarity.of_box(capture.bounds, capture.origin)
