@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -11,20 +12,34 @@ from polyfield.errors import InputError
 from polyfield.files import read_json, write_json
 from polyfield.scenes.base import Capture, Scene
 from polyfield.scenes.camera_json import camera_object, read_camera
-from polyfield.scenes.cameras import Camera
+from polyfield.scenes.cameras import Camera, Cameras
 
 _PROBES = 4096
 
 
-def write_cameras(path: Path, capture: Capture) -> None:
+def write_capture(path: Path, capture: Capture) -> None:
     """Write all poses and lenses of a capture, in the frame of the user's data."""
-    splits = {}
-    for split in capture.splits:
-        cameras = capture.cameras(split)
-        splits[split] = [camera_object(cameras[i]) for i in range(len(cameras))]
+    views = {split: capture.cameras(split) for split in capture.splits}
+    write_cameras(path, views, {split: capture.names(split) for split in capture.splits})
+
+
+def write_cameras(
+    path: Path, views: Mapping[str, Cameras], names: Mapping[str, Sequence[str]]
+) -> None:
+    """Write poses and lenses by split, and the names of their images.
+
+    Args:
+        path: a run's cameras.json.
+        views: written in the frame of the user's data.
+        names: as many of each split as there are cameras.
+    """
+    splits = {
+        split: [camera_object(cameras[i]) for i in range(len(cameras))]
+        for split, cameras in views.items()
+    }
     about = "transform_matrix is camera-to-world in OpenGL axes and the data's own units"
-    names = {split: list(capture.names(split)) for split in capture.splits}
-    write_json(path, {"about": about, "splits": splits, "names": names})
+    kept = {split: list(part) for split, part in names.items()}
+    write_json(path, {"about": about, "splits": splits, "names": kept})
 
 
 def read_names(path: Path) -> dict[str, tuple[str, ...]]:

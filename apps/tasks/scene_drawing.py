@@ -10,10 +10,12 @@ from typing import Annotated, Literal
 import numpy as np
 import tyro
 
+from polyfield.config import nearest
+from polyfield.errors import InputError
 from polyfield.renderers.colormaps import depth_picture, depth_range
 from polyfield.renderers.exports import exporter_of
 from polyfield.renderers.model import RadianceModel
-from polyfield.scenes.camera_files import read_cameras
+from polyfield.scenes.camera_files import read_cameras, read_names
 from polyfield.scenes.camera_paths import RunCameras, path_of, same_size
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.viewpoints import check_frames, parse_size
@@ -41,6 +43,8 @@ class SceneDrawing:
     """The run's data, where a camera path needs it and it was moved."""
     fps: float | None = None
     """Frames per second of a film; default what the camera path says, else 30."""
+    appearance: Annotated[str | None, tyro.conf.arg(metavar="IMAGE")] = None
+    """Training image whose exposure the colours have; default the mean of all."""
 
     def __post_init__(self) -> None:
         if self.frames is not None:
@@ -61,16 +65,39 @@ def draw_scene(
         reporter.warn(line)
     size = None if options.size is None else parse_size(options.size)
     cameras = same_size(found.cameras, size)
-    frames = _counted(_frames(model, cameras, options.what), len(cameras), reporter)
+    image = None if options.appearance is None else _image(model, run, options.appearance)
+    frames = _counted(_frames(model, cameras, options.what, image), len(cameras), reporter)
     exporter_of(out, options.fps, found.fps).write(frames, out)
     return f"{len(cameras)} frame{'s' if len(cameras) != 1 else ''} in {out}"
 
 
-def _frames(model: RadianceModel, cameras: list[Camera], what: What) -> Iterator[np.ndarray]:
+def _image(model: RadianceModel, run: Run, name: str) -> int:
+    """The number of a training image.
+
+    Raises:
+        InputError: the run learned nothing of single images, or has none of that name.
+    """
+    if model.corrections.appearance is None:
+        raise InputError(
+            "a run that learned how its images differ for --appearance",
+            str(run.path),
+            "fit it with --appearance exposure or affine",
+        )
+    names = read_names(run.file("cameras.json")).get("train", ())
+    if name not in names:
+        raise InputError(
+            f"a training image of {run.path}", repr(name), nearest(name, names, "see cameras.json")
+        )
+    return names.index(name)
+
+
+def _frames(
+    model: RadianceModel, cameras: list[Camera], what: What, image: int | None
+) -> Iterator[np.ndarray]:
     """One 8-bit image for each camera; depth has the colours of the first view's range."""
     span = None
     for camera in cameras:
-        pixels = model.render(camera)
+        pixels = model.render(camera, image=image)
         if what == "color":
             yield to_bytes(pixels.color.clamp(0, 1), model.color_space == "linear")
         elif what == "opacity":

@@ -88,10 +88,17 @@ def measure_scene(
 def compared(
     model: RadianceModel, scene: Scene, index: int
 ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:
-    """Prediction and target of a view, in [0, 1], both on the model's background."""
+    """Prediction and target of a view, in [0, 1], both on the model's background.
+
+    A training image is drawn from where its camera is by now and as it was exposed. Of views that
+    were held out neither is known: they are drawn as given, in the scene's own colours.
+    """
     rays, rgba = scene.view(index)
+    image = None
+    if scene.split == "train" and len(scene) == model.info.images:
+        image, rays = index, model.corrections.rays(rays.to(model.device))
     target = rgba[..., :3] * rgba[..., 3:] + model.background * (1 - rgba[..., 3:])
-    return model.render_rays(rays).color.clamp(0, 1), target.clamp(0, 1)
+    return model.render_rays(rays, image=image).color.clamp(0, 1), target.clamp(0, 1)
 
 
 def scene_fidelity(student: RadianceModel, teacher: RadianceModel, cameras: Cameras) -> Fidelity:
