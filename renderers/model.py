@@ -23,6 +23,7 @@ from polyfield.encodings.domain import Box, domain
 from polyfield.errors import InputError, MissingBackend
 from polyfield.fields import RadianceFieldConfig, SignalFieldConfig
 from polyfield.fields.base import Field, RadianceField, SignalField, Size
+from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
@@ -41,6 +42,10 @@ TaggedRadiance = Annotated[RadianceFieldConfig, TAGGED]
 TaggedSignal = Annotated[SignalFieldConfig, TAGGED]
 TaggedSampler = Annotated[SamplerConfig, TAGGED]
 
+NO_CORRECTIONS = Corrections()
+"""Nothing is learned beside the field."""
+MOST_IMAGES = 1 << 24
+"""Of a model file."""
 ROWS = 1 << 16
 """Points of a signal evaluated at once."""
 LARGEST, CHANNELS = 1 << 31, 1024
@@ -92,6 +97,8 @@ class SceneInfo:
 
     Other than zero for data far from its own origin, where float32 has no room for a pixel.
     """
+    images: int = 0
+    """Training images: what is learned of each of them is numbered as they are."""
 
 
 class RadianceModel(Model):
@@ -100,15 +107,22 @@ class RadianceModel(Model):
     kind = "scene"
     field: RadianceField
 
-    def __init__(self, field: RadianceFieldConfig, sampler: SamplerConfig, info: SceneInfo) -> None:
+    def __init__(
+        self,
+        field: RadianceFieldConfig,
+        sampler: SamplerConfig,
+        info: SceneInfo,
+        corrections: Corrections = NO_CORRECTIONS,
+    ) -> None:
         """A fresh model."""
         super().__init__()
-        self.configs = (field, sampler)
+        self.configs = (field, sampler, corrections)
         self.info, self.bounds = info, info.bounds
         if any(info.origin):
             self.bounds = info.bounds.double() + torch.tensor(info.origin).double()
         self.field = field.build(domain(info.bounds, info.unbounded))
         self.renderer = VolumeRenderer(sampler.build(domain(info.bounds, info.unbounded)))
+        self.corrections = corrections.build(info.images, self.field.domain.length)
 
     @property
     def origin(self) -> tuple[float, float, float]:
@@ -140,27 +154,54 @@ class RadianceModel(Model):
         """Density and colour."""
         return self.field(x, directions)
 
-    def render(self, camera: Camera, background: Float[Tensor, "3"] | None = None) -> RenderOutput:
+    def render(
+        self,
+        camera: Camera,
+        background: Float[Tensor, "3"] | None = None,
+        image: int | None = None,
+    ) -> RenderOutput:
         """What a camera sees.
 
-        Color [h, w, 3] over the background (the model's own if None), opacity, depth [h, w]: on
-        the CPU, wherever the model is.
+        Args:
+            camera: in the user's frame.
+            background: behind everything; None for the model's own sky, or else colour.
+            image: training image whose exposure the colours have; None for the mean of all.
+
+        Returns:
+            Color [h, w, 3], opacity, depth [h, w]: on the CPU, wherever the model is.
         """
-        return self.render_rays(self.rays(camera), background)
+        return self.render_rays(self.rays(camera), background, image)
 
     def rays(self, camera: Camera) -> Rays:
         """The rays of a camera, [height, width], in the field's coordinates, on its device."""
         return Cameras.stack([camera], origin=self.origin).to(self.device).view(0)
 
-    def render_rays(self, rays: Rays, background: Float[Tensor, "3"] | None = None) -> RenderOutput:
-        """What rays of any shape and device see, over the background; on the CPU."""
-        seen = self.renderer.picture(self.field, rays.to(self.device)).cpu()
-        behind = self.background if background is None else background.cpu()
-        return RenderOutput(seen.over(behind), seen.opacity, seen.depth)
+    @torch.no_grad()
+    def render_rays(
+        self,
+        rays: Rays,
+        background: Float[Tensor, "3"] | None = None,
+        image: int | None = None,
+    ) -> RenderOutput:
+        """What rays of any shape and device see; else as `render`."""
+        rays = rays.to(self.device)
+        seen = self.renderer.picture(self.field, rays)
+        flat = seen.reshape(rays.near.numel())
+        behind = background
+        if behind is None and self.corrections.sky is None:
+            behind = self.background
+        color = self.corrections.over(
+            flat,
+            rays.directions.reshape(-1, 3),
+            None if behind is None else behind.to(self.device),
+            None if image is None else torch.full_like(rays.camera.reshape(-1), image),
+        )
+        found = RenderOutput(color.reshape(*rays.shape, 3), seen.opacity, seen.depth)
+        return found.cpu()
 
     def describe(self) -> dict[str, Any]:
         """The metadata of the model file."""
-        field, sampler = self.configs
+        field, sampler, corrections = self.configs
         return {
             "kind": self.kind,
             "model": "radiance",
@@ -171,6 +212,8 @@ class RadianceModel(Model):
             "color_space": self.info.color_space,
             "background": list(self.info.background),
             "origin": list(self.info.origin),
+            "images": self.info.images,
+            "corrections": to_tree(corrections),
         }
 
 
@@ -276,7 +319,10 @@ def _radiance(meta: dict[str, Any]) -> RadianceModel:
         color_space,
         from_tree(Three, meta["background"], "background"),
         from_tree(Three, meta.get("origin", [0.0, 0.0, 0.0]), "origin"),
+        from_tree(int, meta.get("images", 0), "images"),
     )
+    if not 0 <= info.images <= MOST_IMAGES:
+        raise InputError(f"0 to {MOST_IMAGES} images", str(info.images), "train it again")
     if not all(map(math.isfinite, (*info.background, *info.origin))):
         got = f"{info.background} and {info.origin}"
         raise InputError("a finite background and origin", got, "train it again")
@@ -284,6 +330,7 @@ def _radiance(meta: dict[str, Any]) -> RadianceModel:
         from_tree(TaggedRadiance, meta["field"]),
         from_tree(TaggedSampler, meta["sampler"], "sampler"),
         info,
+        from_tree(Corrections, meta.get("corrections", {}), "corrections"),
     )
 
 

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from polyfield.fields.base import RadianceField
+from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.samplers import Sampler
 from polyfield.renderers.volume import RenderOutput, composite, points
 from polyfield.scenes.rays import Rays
@@ -28,14 +29,14 @@ class VolumeRenderer(nn.Module):
         super().__init__()
         self.sampler = sampler
 
-    def forward(
+    def samples(
         self, field: RadianceField, rays: Rays, generator: torch.Generator | None = None
-    ) -> tuple[RenderOutput, int]:
-        """Pixels of rays [r], with gradient, and the number of samples."""
-        intervals = self.sampler(rays, field.density, generator)
+    ) -> tuple[RadianceSample, Intervals]:
+        """What a field says along rays [r], with gradient in the rays too, and where."""
+        intervals = self.sampler(rays.detach(), field.density, generator)
         x, directions = points(rays, intervals)
-        sample = field(x, directions)
-        return composite(sample.rgb, sample.density, intervals), len(intervals)
+        sample: RadianceSample = field(x, directions)
+        return sample, intervals
 
     @torch.no_grad()
     def picture(self, field: RadianceField, rays: Rays) -> RenderOutput:

@@ -3,30 +3,52 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from polyfield.errors import InputError
 from polyfield.files import read_json, write_json
 from polyfield.scenes.base import Capture, Scene
 from polyfield.scenes.camera_json import camera_object, read_camera
-from polyfield.scenes.cameras import Camera
+from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.similarity import Similarity
 
 _PROBES = 4096
 
 
-def write_cameras(path: Path, capture: Capture) -> None:
+def write_capture(path: Path, capture: Capture) -> None:
     """Write all poses and lenses of a capture, in the frame of the user's data."""
-    splits = {}
-    for split in capture.splits:
-        cameras = capture.cameras(split)
-        splits[split] = [camera_object(cameras[i]) for i in range(len(cameras))]
+    views = {split: capture.cameras(split) for split in capture.splits}
+    names = {split: capture.names(split) for split in capture.splits}
+    write_cameras(path, views, names, capture.bounds)
+
+
+def write_cameras(
+    path: Path,
+    views: Mapping[str, Cameras],
+    names: Mapping[str, Sequence[str]],
+    bounds: Float[Tensor, "2 3"],
+) -> None:
+    """Write poses and lenses by split, and the names of their images.
+
+    Args:
+        path: a run's cameras.json.
+        views: written in the frame of the user's data.
+        names: as many of each split as there are cameras.
+        bounds: of the scene, measured from the cameras' origin.
+    """
+    splits = {
+        split: [camera_object(cameras[i]) for i in range(len(cameras))]
+        for split, cameras in views.items()
+    }
     about = "transform_matrix is camera-to-world in OpenGL axes and the data's own units"
-    names = {split: list(capture.names(split)) for split in capture.splits}
-    box = Similarity.of_box(capture.bounds, capture.origin).tree()
-    write_json(path, {"about": about, "normalisation": box, "splits": splits, "names": names})
+    box = Similarity.of_box(bounds, next(iter(views.values())).origin).tree()
+    kept = {split: list(part) for split, part in names.items()}
+    write_json(path, {"about": about, "normalisation": box, "splits": splits, "names": kept})
 
 
 def read_names(path: Path) -> dict[str, tuple[str, ...]]:

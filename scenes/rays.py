@@ -55,6 +55,16 @@ class Rays:
             self.camera.reshape(-1),
         )
 
+    def detach(self) -> Rays:
+        """The same rays without gradient."""
+        return Rays(
+            self.origins.detach(),
+            self.directions.detach(),
+            self.near.detach(),
+            self.far.detach(),
+            self.camera,
+        )
+
     def to(self, device: torch.device | str) -> Rays:
         """The same rays on another device."""
         return Rays(

@@ -29,6 +29,7 @@ from polyfield.scenes.demo.capture import Analytic
 from polyfield.scenes.images import write_image
 from polyfield.scenes.signals.image import ImageSignal
 from polyfield.training.loop import Fit
+from polyfield.training.objectives.photometric import Behind
 
 CPU = torch.device("cpu")
 SMALL = HashGrid(levels=2, features=2, log2_size=8, base_resolution=4, finest_resolution=8)
@@ -85,7 +86,7 @@ def scene(run: ScenePreset, device: torch.device) -> tuple[RadianceModel, Fit]:
     world = SceneInfo(CAPTURE.bounds, CAPTURE.unbounded, CAPTURE.color_space, (1.0, 1.0, 1.0))
     model = RadianceModel(run.field, run.sampler, world).to(device)
     views = CAPTURE.scene("train").to(device)
-    objective = run.objective.build(views, model.field, model.renderer, None, 0)
+    objective = run.objective.build(views, model, Behind(None), 0)
     return model, Fit(model.field, objective, run.fit)
 
 

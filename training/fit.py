@@ -165,7 +165,7 @@ def _fit(
             model = learner.model(data)
         model.to(spec.device)
         training = learner.training(model, data, spec.seed)
-        loop = Fit(training.field, training.objective, training.fit)
+        loop = Fit(training.field, training.objective, training.fit, training.parts)
         eyes = watchers(model, data)
     if run is not None and held is not None and not was_there:
         run.make()

@@ -8,12 +8,12 @@ and k the number of `drops` that p has reached.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyfield.devices import wait
 from polyfield.errors import InputError
@@ -114,14 +114,30 @@ class FitError(RuntimeError):
 class Fit:
     """One run of the loop. Train with `run`; `state` and `load_state` let it stop and go on."""
 
-    def __init__(self, field: Field, objective: Objective, config: FitConfig) -> None:
-        """A fresh run; config must have a budget."""
+    def __init__(
+        self,
+        field: Field,
+        objective: Objective,
+        config: FitConfig,
+        parts: Mapping[str, nn.Module] | None = None,
+    ) -> None:
+        """A fresh run; config must have a budget.
+
+        Args:
+            field: What learns.
+            objective: What it learns from.
+            config: Budget, and a rate for each group of the field and each part.
+            parts: What learns beside the field, by name: each is a group of parameters.
+        """
         check(config, "fit")
         assert (config.seconds is None) != (config.steps is None), "a budget"
         self.field, self.objective, self.config = field, objective, config
+        parts = parts or {}
+        self.modules: dict[str, nn.Module] = {"field": field, **parts}
         self.device = field.domain.bounds.device
         self.progress = Progress()
-        groups = {name: params for name, params in field.groups().items() if params}
+        own = {name: list(part.parameters()) for name, part in parts.items()}
+        groups = {name: params for name, params in {**field.groups(), **own}.items() if params}
         missing = [name for name in groups if name not in config.rates]
         if missing:
             raise InputError(
@@ -160,13 +176,23 @@ class Fit:
         self.load_state(before)
         wait(self.device)
 
+    def parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """All that learns, by the names it has in `state`."""
+        for part, module in self.modules.items():
+            for name, parameter in module.named_parameters():
+                yield f"{part}.{name}", parameter
+
     def state(self) -> dict[str, Tensor]:
         """Everything resuming needs, as copies-free tensors by name."""
         p = self.progress
         numbers = [p.step, p.seconds, p.samples, p.rate_scale, p.rewinds]
         return {
             "progress": torch.tensor(numbers, dtype=torch.float64),
-            **{f"field.{name}": t for name, t in self.field.state_dict().items()},
+            **{
+                f"{part}.{name}": tensor
+                for part, module in self.modules.items()
+                for name, tensor in module.state_dict().items()
+            },
             **{f"optimizer.{name}": t for name, t in self.optimizer.state().items()},
             **{f"objective.{name}": t for name, t in self.objective.state().items()},
         }
@@ -182,7 +208,8 @@ class Fit:
             int(step), seconds, samples=int(samples), rate_scale=scale, rewinds=int(rewinds)
         )
         self.progress.fraction = self._fraction()
-        self.field.load_state_dict(part("field."))
+        for name, module in self.modules.items():
+            module.load_state_dict(part(f"{name}."))
         self.optimizer.load_state(part("optimizer."))
         self.objective.load_state(part("objective."))
         self._remember()
@@ -214,7 +241,7 @@ class Fit:
         loss, numbers = self.objective(p.step, p.fraction)
         value = loss.item()
         if not math.isfinite(value):
-            for parameter in self.field.parameters():
+            for _, parameter in self.parameters():
                 parameter.grad = None
             return "the loss"
         if loss.requires_grad:
@@ -240,7 +267,7 @@ class Fit:
 
     def _look(self) -> str | None:
         """The first parameter that isn't finite; if all are, remember them."""
-        for name, parameter in self.field.named_parameters():
+        for name, parameter in self.parameters():
             if not bool(parameter.detach().sum().isfinite()):
                 return name
         self._remember()

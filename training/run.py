@@ -1,8 +1,9 @@
 """The folder of a run: what lies in it, when it may be written, and how it goes on.
 
 `config.yaml` what was asked; `model.safetensors` the model; `state.safetensors` one checkpoint;
-`cameras.json` poses and lenses; `metrics.json` what was measured, written last; `log/` TensorBoard;
-`preview.png`, `curve.png`, and for images `prediction.*`; a distilled run has its `report.*`.
+`cameras.json` poses and lenses, `cameras_refined.json` where training moved them; `metrics.json`
+what was measured, written last; `log/` TensorBoard; `preview.png`, `curve.png`, and for images
+`prediction.*`; a distilled run has its `report.*`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ Plan = Literal["fresh", "resume", "finished"]
 
 _FILES = (
     "model.safetensors", "state.safetensors", "cameras.json", "metrics.json",
-    "preview.png", "curve.png", "curve.json", "report.md", "report.json", "report.png",
+    "cameras_refined.json", "preview.png", "curve.png", "curve.json",
+    "report.md", "report.json", "report.png",
 )  # fmt: skip
 # What may differ between a run and the command that resumes it.
 _FREE = ("polyfield", "preset", "threads", "fingerprint", "read.memory")

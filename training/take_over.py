@@ -12,8 +12,8 @@ from torch import Tensor
 from polyfield.errors import InputError
 from polyfield.training.loop import Fit
 
-_STRICT = ("progress", "field.", "optimizer.")
-"""Tensors whose shapes the loop decides; those of an objective may grow as it trains."""
+_GROWING = "objective."
+"""Tensors of an objective may grow as it trains; the shapes of all others the loop decides."""
 
 
 def take_over(loop: Fit, state: Mapping[str, Tensor], meta: Mapping[str, Any], place: Path) -> None:
@@ -49,23 +49,23 @@ def _unfit(loop: Fit, state: Mapping[str, Tensor], meta: Mapping[str, Any]) -> l
         name
         for name, tensor in own.items()
         if name not in state
-        or (name.startswith(_STRICT) and state[name].shape != tensor.shape)
+        or (not name.startswith(_GROWING) and state[name].shape != tensor.shape)
         or state[name].dtype != tensor.dtype
     ]
-    wrong += [name for name in state if name.startswith(_STRICT) and name not in own]
+    wrong += [name for name in state if not name.startswith(_GROWING) and name not in own]
     if wrong:
         return wrong
     step, seconds, samples, scale, rewinds = state["progress"].tolist()
     facts = (meta["step"], meta["samples"]) == (step, samples)
     if not (facts and seconds >= 0 and 0 < scale <= 1 and rewinds >= 0):
         return ["progress"]
-    finite = {"progress", *(f"field.{name}" for name, _ in loop.field.named_parameters())}
+    finite = {"progress", *(name for name, _ in loop.parameters())}
     finite |= {name for name in own if name.startswith("optimizer.")}
     wrong = [name for name in finite if not bool(state[name].isfinite().all())]
     # A grid of occupancy is infinite where nobody has looked.
     wrong += [name for name, tensor in state.items() if bool(tensor.isnan().any())]
     # Counts of an objective: rays, places in an order ...
-    whole = (n for n, t in state.items() if n.startswith("objective.") and t.dtype == torch.int64)
+    whole = (n for n, t in state.items() if n.startswith(_GROWING) and t.dtype == torch.int64)
     wrong += [n for n in whole if state[n].numel() and not 0 <= int(state[n].min())]
     # Where a field lies in the world is the data's, not learned.
     boxes = [name for name in own if name.endswith("domain.bounds")]

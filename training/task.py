@@ -6,13 +6,14 @@ it and know no kind. The kinds are files of apps/tasks/.
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyfield.fields.base import Field
 from polyfield.renderers.model import Model
@@ -80,6 +81,8 @@ class Training:
     """What it learns from."""
     fit: FitConfig
     """How long, and at which rates."""
+    parts: Mapping[str, nn.Module] = dataclasses.field(default_factory=dict)
+    """What learns beside the field: a sky, poses, auxiliary heads."""
 
 
 @dataclass(frozen=True)

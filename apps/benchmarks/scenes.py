@@ -23,7 +23,7 @@ from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
 from polyfield.training.loop import Fit, FitConfig
-from polyfield.training.objectives.photometric import Photometric
+from polyfield.training.objectives.photometric import Behind, Photometric
 from polyfield.training.watchers.console import Reporter
 
 TRAINING = 15.0
@@ -61,7 +61,7 @@ def _fitted(
     info = SceneInfo(capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0))
     model = RadianceModel(numbers.field, numbers.sampler, info).to(device)
     scene = capture.scene("train").to(device)
-    objective = numbers.objective.build(scene, model.field, model.renderer, None, 0)
+    objective = numbers.objective.build(scene, model, Behind(None), 0)
     config = FitConfig(seconds=seconds, rates=numbers.fit.rates)
     if whole:
         config = replace(numbers.fit, seconds=seconds, steps=None)

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 import tyro
@@ -26,8 +26,12 @@ from polyfield.apps.tasks.signals import then_data
 from polyfield.config import to_tree
 from polyfield.errors import InputError
 from polyfield.files import write_whole
+from polyfield.renderers.appearance import APPEARANCES
+from polyfield.renderers.corrections import RATES, Corrections
 from polyfield.renderers.model import RadianceModel, SceneInfo, TaggedRadiance, TaggedSampler
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.pose_refinement import PoseRefinement
+from polyfield.renderers.sky import Sky
 from polyfield.scenes.background import (
     estimate_background,
     training_background,
@@ -40,6 +44,7 @@ from polyfield.scenes.camera_files import (
     read_cameras,
     read_names,
     write_cameras,
+    write_capture,
 )
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.captures import format_named, open_capture
@@ -47,7 +52,7 @@ from polyfield.scenes.poses import random_cameras
 from polyfield.training.distillation.methods import KiloNerf, Pvd, PvdActive
 from polyfield.training.distillation.radiance import radiance_lesson, radiance_student
 from polyfield.training.loop import FitConfig
-from polyfield.training.objectives.photometric import Photometric
+from polyfield.training.objectives.photometric import Behind, Photometric
 from polyfield.training.run import Run
 from polyfield.training.scores import PSNR, Metric, psnr, psnr_of
 from polyfield.training.task import Fidelity, Measured, Task, Teacher, Training
@@ -114,6 +119,13 @@ class Scene(Task[SceneData, RadianceModel]):
         tyro.conf.arg(metavar="NAME", help="Format of the capture; found by itself by default."),
     ] = None
 
+    sky: bool = False
+    """Learn a colour for every direction, behind a scene without end."""
+    appearance: Literal["same", "exposure", "affine"] = "same"
+    """What may differ between images: nothing, gains of the channels, or an affine map."""
+    refine_poses: bool = False
+    """Learn a small motion of each training camera."""
+
     def __post_init__(self) -> None:
         viewing_background(self.background)
         if self.format is not None:
@@ -153,38 +165,52 @@ class Scene(Task[SceneData, RadianceModel]):
         """A model in the capture's frame."""
         capture = data.capture
         behind = data.background or viewing_background(self.background)
+        images = len(capture.names("train"))
         info = SceneInfo(
-            capture.bounds, capture.unbounded, capture.color_space, behind, capture.origin
+            capture.bounds, capture.unbounded, capture.color_space, behind, capture.origin, images
         )
-        return RadianceModel(self.field, self.sampler, info)
+        return RadianceModel(self.field, self.sampler, info, self._corrections(data))
+
+    def _corrections(self, data: SceneData) -> Corrections:
+        """What is learned beside the field.
+
+        Raises:
+            InputError: a sky for a scene that has an end.
+        """
+        if self.sky and not data.capture.unbounded:
+            raise InputError(
+                "a scene without end for --sky",
+                f"{data.capture.name}, which has bounds",
+                "leave out --sky; a bounded scene has a --background",
+            )
+        return Corrections(
+            Sky() if self.sky else None,
+            APPEARANCES.get(self.appearance),
+            PoseRefinement() if self.refine_poses else None,
+        )
 
     def training(self, model: RadianceModel, data: SceneData, seed: int) -> Training:
         """Rendered colour against the training images."""
         background = training_background(self.background)
         if data.background is not None:
             background = torch.tensor(data.background)
-        return self._photometric(model, data, background, seed, carve=data.background is not None)
+        behind = Behind(background, carve=data.background is not None)
+        return self._photometric(model, data, behind, seed)
 
     def _photometric(
         self,
         model: RadianceModel,
         data: SceneData,
-        background: torch.Tensor | None,
+        behind: Behind,
         seed: int,
-        carve: bool = False,
         keep_grid: bool = False,
     ) -> Training:
         assert data.views is not None, "opened for training"
-        objective = self.objective.build(
-            data.views.to(model.device),
-            model.field,
-            model.renderer,
-            background,
-            seed,
-            carve,
-            keep_grid,
-        )
-        return Training(model.field, objective, self.fit)
+        views = data.views.to(model.device)
+        objective = self.objective.build(views, model, behind, seed, keep_grid)
+        parts = model.corrections.parts()
+        rates = {**{name: RATES[name] for name in parts}, **self.fit.rates}
+        return Training(model.field, objective, replace(self.fit, rates=rates), parts)
 
     def score(self, data: SceneData, numbers: Mapping[str, float]) -> float | None:
         """PSNR of a batch."""
@@ -219,12 +245,19 @@ class Scene(Task[SceneData, RadianceModel]):
 
     def write_inputs(self, data: SceneData, run: Run) -> None:
         """Cameras, in the user's frame."""
-        write_cameras(run.file("cameras.json"), data.capture)
+        write_capture(run.file("cameras.json"), data.capture)
 
     def write_outputs(
         self, model: RadianceModel, data: SceneData, run: Run, measured: Measured
     ) -> None:
-        """Nothing more: the preview shows the views."""
+        """Where the training cameras are by now, if they moved."""
+        if model.corrections.poses is None:
+            return
+        given = data.capture.cameras("train")
+        moved = replace(given, poses=model.corrections.poses.cpu().poses(given.poses))
+        names = {"train": data.capture.names("train")}
+        file = run.file("cameras_refined.json")
+        write_cameras(file, {"train": moved}, names, data.capture.bounds)
 
     # Distillation.
 
@@ -269,7 +302,7 @@ class Scene(Task[SceneData, RadianceModel]):
         background = training_background(self.background)
         if not finetune.views.has_alpha and not theirs.info.unbounded:
             background = theirs.background
-        then = self._photometric(model, finetune, background, seed, keep_grid=True)
+        then = self._photometric(model, finetune, Behind(background), seed, keep_grid=True)
         objective, fit = then_data(first.objective, then.objective, first.fit)
         return replace(first, objective=objective, fit=fit)
 

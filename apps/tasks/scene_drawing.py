@@ -16,13 +16,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.apps.tasks.scene_frames import SceneFrames, Stored, Truth, What
+from polyfield.config import nearest
 from polyfield.errors import InputError
 from polyfield.files import read_json, write_json
 from polyfield.renderers.exports import FPS, Export, Frames, exporter_of
 from polyfield.renderers.exports.writing import writing
 from polyfield.renderers.model import RadianceModel
 from polyfield.scenes.base import Capture
-from polyfield.scenes.camera_files import read_cameras
+from polyfield.scenes.camera_files import read_cameras, read_names
 from polyfield.scenes.camera_json import camera_object
 from polyfield.scenes.camera_paths import SPLITS, RunCameras, path_of, ramped, same_size
 from polyfield.scenes.cameras import Camera
@@ -69,6 +70,8 @@ class SceneDrawing:
     """Of a folder's images: 8 bits to look at, or values as 16-bit PNG or EXR (see the docs)."""
     resume: bool = False
     """Write each frame of a folder as it is drawn, and keep those that are there."""
+    appearance: Annotated[str | None, tyro.conf.arg(metavar="IMAGE")] = None
+    """Training image whose exposure the colours have; default the mean of all."""
 
     def __post_init__(self) -> None:
         if self.frames is not None:
@@ -150,7 +153,8 @@ def draw_scene(
     cameras = found.cameras if ramp is None else ramped(found.cameras, *ramp)
     cameras = cameras if capture is not None else same_size(cameras, size)
     truth = None if capture is None else _truth(capture, options.path, model.background, cameras)
-    drawn = SceneFrames(model, cameras, options.what, options.pixels, truth)
+    image = None if options.appearance is None else _image(model, run, options.appearance)
+    drawn = SceneFrames(model, cameras, options.what, options.pixels, truth, image)
     if options.save_path is not None:
         form, file = save_target(options.save_path)
         written = CameraPath(list(cameras), options.fps or found.fps or FPS)
@@ -179,7 +183,7 @@ def _go_on(drawn: SceneFrames, run: Run, out: Path, reporter: Reporter) -> None:
     stat = run.file("model.safetensors").stat()
     about = [
         [stat.st_size, stat.st_mtime_ns],
-        [drawn.what, drawn.stored],
+        [drawn.what, drawn.stored, drawn.image],
         [camera_object(camera) for camera in drawn.cameras],
     ]
     key = hashlib.sha256(json.dumps(about).encode()).hexdigest()
@@ -199,6 +203,26 @@ def _go_on(drawn: SceneFrames, run: Run, out: Path, reporter: Reporter) -> None:
         if not export.is_whole(out, index):
             export.write_one(drawn.frame(index), out, index)
         reporter.count("rendered", index + 1, total)
+
+
+def _image(model: RadianceModel, run: Run, name: str) -> int:
+    """The number of a training image.
+
+    Raises:
+        InputError: the run learned nothing of single images, or has none of that name.
+    """
+    if model.corrections.appearance is None:
+        raise InputError(
+            "a run that learned how its images differ for --appearance",
+            str(run.path),
+            "fit it with --appearance exposure or affine",
+        )
+    names = read_names(run.file("cameras.json")).get("train", ())
+    if name not in names:
+        raise InputError(
+            f"a training image of {run.path}", repr(name), nearest(name, names, "see cameras.json")
+        )
+    return names.index(name)
 
 
 def _counted(drawn: SceneFrames, reporter: Reporter) -> Iterator[np.ndarray]:

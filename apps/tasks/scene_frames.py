@@ -40,6 +40,8 @@ class SceneFrames:
     stored: Stored = "png"
     truth: Truth | None = None
     """Photographs, where they are shown beside."""
+    image: int | None = None
+    """Training image whose exposure the colours have; None for the mean of all."""
 
     def __post_init__(self) -> None:
         assert (self.truth is not None) == (self.what == "truth")
@@ -51,7 +53,7 @@ class SceneFrames:
     def frame(self, index: int) -> np.ndarray:
         """A frame: uint8 [h w 3], uint16 or float32 [h w] or [h w 3]."""
         camera = self.cameras[index]
-        seen = self.model.render(camera)
+        seen = self.model.render(camera, image=self.image)
         if self.what == "color":
             return self._colors(seen.color)
         if self.what == "truth":

@@ -105,7 +105,13 @@ def measure_scene(
 def compared(
     model: RadianceModel, scene: Scene, index: int
 ) -> tuple[Float[Tensor, "h w 3"], Float[Tensor, "h w 3"]]:
-    """Prediction and target of a view, in [0, 1], both on the model's background."""
+    """Prediction and target of a view, in [0, 1], both on the model's background.
+
+    A training image is drawn from where its camera is by now and as it was exposed. Of views that
+    were held out neither is known: they are drawn as given, in the scene's own colours.
+    """
+    trained = scene.split == "train" and len(scene) == model.info.images
+    image = index if trained else None
     rgba = scene.pixels(index).cpu()
     target = rgba[..., :3] * rgba[..., 3:] + model.background * (1 - rgba[..., 3:])
     height, width = target.shape[:2]
@@ -115,7 +121,9 @@ def compared(
         at = torch.arange(first, min(first + AT_ONCE, height * width))
         pixel = torch.stack([at % width, at // width], dim=1) + 0.5
         rays = scene.cameras.rays(torch.full_like(at, index), pixel)
-        parts.append(model.render_rays(rays).color.clamp(0, 1))
+        if trained:
+            rays = model.corrections.rays(rays.to(model.device))
+        parts.append(model.render_rays(rays, image=image).color.clamp(0, 1))
     return torch.cat(parts).reshape(height, width, 3), target.clamp(0, 1)
 
 

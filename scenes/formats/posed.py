@@ -19,7 +19,7 @@ from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.formats.headers import VIEW, check_memory
 from polyfield.scenes.formats.masks import KeptPixels
 from polyfield.scenes.formats.pixel_file import in_file
-from polyfield.scenes.formats.pixels import PixelFacts, in_memory
+from polyfield.scenes.formats.pixels import PixelFacts, as_rgba, in_memory
 from polyfield.scenes.rays import Rays
 
 
@@ -89,10 +89,10 @@ class PosedCapture(Capture):
     def check_pixels(self, split: str) -> None:
         """Decode every image of a split and keep none."""
         views = self._views(split)
-        if not views.memory:  # made by code
+        if not views.facts.keys:  # made by code
             return
         for index, name in enumerate(views.names):
-            _as_rgba(views.read(index), name)
+            as_rgba(views.read(index), name)
 
     def scene(self, split: str) -> Scene:
         """Read the pixels of a split."""

@@ -40,6 +40,7 @@ from polyfield.training.distillation.pvd import LEVELS
 from polyfield.training.fit import RunOptions, RunSpec, fit
 from polyfield.training.loop import Fit, FitConfig
 from polyfield.training.objectives import photometric, regression
+from polyfield.training.objectives.photometric import Behind
 from polyfield.training.run import Run, load
 from polyfield.training.watchers.console import Reporter
 from polyfield.training.watchers.probe import ProbeCurve, curve_of
@@ -141,9 +142,8 @@ def test_other_scenes(unbounded: bool) -> None:
         scene = capture.scene("train")
         bent = torch.tensor([0.01, 0.0, 0.001, 0.0]).expand(len(scene), 4)
         scene.cameras = replace(scene.cameras, distortion=bent)
-        objective = run.objective.build(
-            scene.to(device), model.field, model.renderer, torch.ones(3), 0, carve=True
-        )
+        behind = Behind(torch.ones(3), carve=True)
+        objective = run.objective.build(scene.to(device), model, behind, 0)
         fit = Fit(model.field, objective, run.fit)
         fit.run()
         losses.append(fit.progress.loss)

@@ -18,7 +18,7 @@ from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
 from polyfield.training.loop import Fit, FitConfig
-from polyfield.training.objectives.photometric import Photometric
+from polyfield.training.objectives.photometric import Behind, Photometric
 
 FILE = Path(__file__).parent.parent / "golden" / "radiance.json"
 
@@ -33,7 +33,7 @@ def _numbers() -> dict[str, Any]:
     camera = capture.cameras("test")[0].resized(6, 6)
     before = model.render(camera)
     objective = Photometric(samples=512, loss="mse")
-    task = objective.build(capture.scene("train"), model.field, model.renderer, None, 0)
+    task = objective.build(capture.scene("train"), model, Behind(None), 0)
     fit = Fit(model.field, task, FitConfig(steps=20))
     losses = []
     fit.run(lambda progress: losses.append(progress.loss))

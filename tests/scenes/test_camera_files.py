@@ -8,7 +8,7 @@ import torch
 from polyfield.errors import InputError
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.camera_files import fingerprint, read_cameras, write_cameras
+from polyfield.scenes.camera_files import fingerprint, read_cameras, write_capture
 from polyfield.scenes.images import write_image
 
 EYE = torch.eye(4).tolist()
@@ -16,7 +16,7 @@ EYE = torch.eye(4).tolist()
 
 def test_cameras_come_back_exactly(tmp_path: Path, data_dir: Path) -> None:
     capture = open_capture(data_dir / "nerf" / "fox", ReadOptions(downscale=2))
-    write_cameras(tmp_path / "cameras.json", capture)
+    write_capture(tmp_path / "cameras.json", capture)
     found = read_cameras(tmp_path / "cameras.json")
     assert list(found) == list(capture.splits)
     for split, cameras in found.items():

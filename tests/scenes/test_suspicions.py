@@ -9,7 +9,7 @@ import torch
 from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.bounds import automatic_bounds, choose_origin
-from polyfield.scenes.camera_files import read_cameras, write_cameras
+from polyfield.scenes.camera_files import read_cameras, write_capture
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.demo.capture import look_at
 from polyfield.scenes.formats.blender import Blender
@@ -53,7 +53,7 @@ def test_georeferenced_poses_are_as_good_as_at_the_origin(folder, blender, tmp_p
     camera = there.cameras("train")[3]
     expected = here.cameras("train")[3].pose[:3, 3] + torch.tensor(UTM)
     torch.testing.assert_close(camera.pose[:3, 3], expected, atol=1e-6, rtol=0)
-    write_cameras(tmp_path / "cameras.json", there)
+    write_capture(tmp_path / "cameras.json", there)
     read = read_cameras(tmp_path / "cameras.json")["train"]
     again = Cameras.stack(read, origin=there.origin)
     torch.testing.assert_close(again.poses, there.cameras("train").poses)

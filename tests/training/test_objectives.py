@@ -17,6 +17,7 @@ from polyfield.errors import InputError
 from polyfield.fields.base import RadianceField
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.radiance import Radiance
+from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.model import RadianceModel, SceneInfo
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
@@ -25,7 +26,7 @@ from polyfield.scenes.base import ReadOptions, Scene
 from polyfield.scenes.demo.capture import Analytic
 from polyfield.scenes.signals.image import ImageSignal
 from polyfield.training.objectives import regression
-from polyfield.training.objectives.photometric import CARVE, PLACE, Photometric
+from polyfield.training.objectives.photometric import CARVE, PLACE, Behind, Photometric
 from polyfield.training.objectives.regression import Regression
 from polyfield.training.objectives.residuals import loss_of
 from polyfield.training.scores import psnr_of
@@ -35,12 +36,12 @@ CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 
 
 def _photometric(background: Any, carve: bool) -> Any:
-    """An objective whose scene, field and renderer are not asked."""
-    parts = [
-        create_autospec(kind, instance=True) for kind in (Scene, RadianceField, VolumeRenderer)
-    ]
-    parts[1].takes_errors = False
-    return Photometric().build(*parts, background, 0, carve)
+    """An objective whose scene and field are not asked."""
+    scene, model = create_autospec(Scene, instance=True), create_autospec(RadianceModel)
+    model.field = create_autospec(RadianceField, instance=True, takes_errors=False)
+    model.renderer = create_autospec(VolumeRenderer, instance=True)
+    model.corrections = Corrections().build(0, 1.0)
+    return Photometric().build(scene, model, Behind(background, carve), 0)
 
 
 def test_huber_is_the_square_near_zero_and_linear_beyond() -> None:
@@ -124,10 +125,10 @@ def test_errors_of_kept_pixels_are_observed() -> None:
 
 
 def test_a_scene_has_no_errors_of_points() -> None:
-    field = Radiance(Sape(HashGrid(levels=2, log2_size=8))).build(Box(CUBE))
-    parts = [create_autospec(kind, instance=True) for kind in (Scene, VolumeRenderer)]
+    field = Radiance(Sape(HashGrid(levels=2, log2_size=8)))
+    model = RadianceModel(field, Uniform(4), SceneInfo(CUBE, False, "srgb", (0.0, 0.0, 0.0)))
     with pytest.raises(InputError, match="Sape"):
-        Photometric().build(parts[0], field, parts[1], BLACK, 0)
+        Photometric().build(create_autospec(Scene, instance=True), model, Behind(BLACK), 0)
 
 
 def test_kernels_of_a_scene_are_placed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +150,7 @@ def test_kernels_of_a_scene_are_placed_once(monkeypatch: pytest.MonkeyPatch) -> 
 
     model.field.init_from_points = place  # type: ignore[method-assign]
     scene = Analytic(size=8, train=3, val=1, test=1).open("demo", ReadOptions()).scene("train")
-    objective = Photometric(samples=64).build(scene, model.field, model.renderer, BLACK, 0)
+    objective = Photometric(samples=64).build(scene, model, Behind(BLACK), 0)
     for step, progress in enumerate((0.0, PLACE * 0.99, PLACE, 0.5, 1.0)):
         objective(step * 16, progress)
         assert len(told) == (progress >= PLACE)
@@ -159,7 +160,7 @@ def test_kernels_of_a_scene_are_placed_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert known is not None
     x, weight = told[0]
     assert len(x) == len(weight) and bool((weight >= 0).all()) and len(x) <= 64
-    other = Photometric(samples=64).build(scene, model.field, model.renderer, BLACK, 0)
+    other = Photometric(samples=64).build(scene, model, Behind(BLACK), 0)
     other.load_state(objective.state())
     other(80, 0.9)
     assert len(told) == 1

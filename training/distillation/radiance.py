@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from polyfield.fields import RadianceFieldConfig
+from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.model import RadianceModel, SamplerConfig
 from polyfield.scenes.cameras import Cameras
 from polyfield.training.distillation.extract_occupancy import extract_occupancy
@@ -52,7 +53,11 @@ def radiance_student(
         # As coarse steps as mlp's lose three decibels of a teacher with finer ones, and by another
         # threshold other cells are occupied.
         sampler = sampler.following(known, whole_grid)
-    student = RadianceModel(field, sampler, teacher.info).to(teacher.device)
+    # What is behind everything is the teacher's; how single images were taken is of no use.
+    sky = Corrections(sky=teacher.configs[2].sky)
+    student = RadianceModel(field, sampler, teacher.info, sky).to(teacher.device)
+    if student.corrections.sky is not None and teacher.corrections.sky is not None:
+        student.corrections.sky.load_state_dict(teacher.corrections.sky.state_dict())
     ours = student.renderer.sampler
     if known is not None and whole_grid:
         ours.adopt(known.value)

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from polyfield.devices import uniform
 from polyfield.errors import InputError
-from polyfield.fields.base import RadianceField
 from polyfield.ranges import Range, check
-from polyfield.renderers.renderer import VolumeRenderer
+from polyfield.renderers.intervals import Intervals
+from polyfield.renderers.model import RadianceModel
+from polyfield.renderers.volume import composite
 from polyfield.scenes.base import Scene
+from polyfield.training.objectives.floaters import distortion, near_cameras
 from polyfield.training.objectives.residuals import LossName, loss_of
 
 
@@ -52,26 +54,27 @@ class Photometric:
     """Of the difference in colour."""
     max_rays: Annotated[int, Range(1, 1 << 22)] = 65536
     """Most rays a step."""
+    distortion: Annotated[float, Range(0, 1e4)] = 0.0
+    """Weight of mip-NeRF 360's distortion, against floaters (published 1e-2)."""
+    near: Annotated[float, Range(0, 1e4)] = 0.0
+    """Weight of what is seen right before the cameras, against floaters (published 1e-2)."""
+    reach: Annotated[float, Range(0, 1)] = 0.05
+    """How far from a camera that is, in edges of the scene's box."""
 
     def build(
-        self,
-        scene: Scene,
-        field: RadianceField,
-        renderer: VolumeRenderer,
-        background: Float[Tensor, "3"] | None,
-        seed: int,
-        carve: bool = False,
-        keep_grid: bool = False,
+        self, scene: Scene, model: RadianceModel, behind: Behind, seed: int, keep_grid: bool = False
     ) -> PhotometricObjective:
-        """The objective; background None draws a new one for each ray.
+        """The objective.
 
-        With `carve`, pixels of the background's colour are taken as empty in the beginning. With
-        `keep_grid` the sampler stays as it is: fine-tuning knows already where there is something.
+        Args:
+            scene: the training images, on the model's device.
+            model: what learns.
+            behind: what is behind the images.
+            seed: of everything random.
+            keep_grid: leave the sampler as it is: fine-tuning knows where there is something.
         """
         check(self)
-        return PhotometricObjective(
-            self, scene, field, renderer, background, seed, carve, keep_grid
-        )
+        return PhotometricObjective(self, scene, model, behind, seed, keep_grid)
 
     def resized(self, batch: int | None) -> Photometric:
         """The same with another number of samples a step.
@@ -94,6 +97,16 @@ LOOK = 1 << 16
 """Points asked for their density where a sampler keeps none."""
 
 
+@dataclass(frozen=True)
+class Behind:
+    """What is behind the training images."""
+
+    color: Float[Tensor, "3"] | None
+    """None draws a new one for each ray; of no use where the model has a sky."""
+    carve: bool = False
+    """Take pixels of that colour as empty in the beginning."""
+
+
 class PhotometricObjective:
     """Draws rays, renders them, compares.
 
@@ -104,20 +117,24 @@ class PhotometricObjective:
         self,
         config: Photometric,
         scene: Scene,
-        field: RadianceField,
-        renderer: VolumeRenderer,
-        background: Float[Tensor, "3"] | None,
+        model: RadianceModel,
+        behind: Behind,
         seed: int,
-        carve: bool = False,
         keep_grid: bool = False,
     ) -> None:
-        assert background is not None or not carve, "carving needs a colour"
+        assert behind.color is not None or not behind.carve, "carving needs a colour"
+        field = model.field
         if field.takes_errors:
             raise InputError(
                 "an encoding that needs no errors of points on a scene", "Sape", "use its inner one"
             )
-        self.config, self.scene, self.field, self.renderer = config, scene, field, renderer
-        self.background, self.carve, self.keep_grid = background, carve, keep_grid
+        self.config, self.scene, self.field, self.renderer = config, scene, field, model.renderer
+        self.corrections = model.corrections
+        if self.corrections.sky is not None and scene.has_alpha:
+            raise InputError(
+                "images without alpha for --sky", "transparent ones", "leave out --sky"
+            )
+        self.background, self.carve, self.keep_grid = behind.color, behind.carve, keep_grid
         self.generator = torch.Generator().manual_seed(seed)
         self.rays = first_rays(config.samples)
         self.placed = keep_grid
@@ -130,14 +147,29 @@ class PhotometricObjective:
             self._place(step)
         rays, rgba = self.scene.sample(self.rays, self.generator)
         background, target = self._target(rgba, progress)
-        pixels, samples = self.renderer(self.field, rays, self.generator)
-        loss, mse = loss_of(self.config.loss, pixels.over(background) - target)
+        rays = self.corrections.rays(rays)
+        sample, intervals = self.renderer.samples(self.field, rays, self.generator)
+        pixels = composite(sample.rgb, sample.density, intervals)
+        color = self.corrections.over(pixels, rays.directions, background, rays.camera)
+        loss, mse = loss_of(self.config.loss, color - target)
+        samples = len(intervals)
         numbers = {"mse": mse, "rays": float(len(rays)), "samples": float(samples)}
         self.rays = ray_count(self.rays, samples, self.config.samples, self.config.max_rays)
-        return loss, numbers
+        return self._regularised(loss, sample.density, intervals), numbers
 
-    def _target(self, rgba: Float[Tensor, "n 4"], progress: float) -> tuple[Tensor, Tensor]:
-        """The background of each ray and the colour in front of it."""
+    def _regularised(self, loss: Tensor, density: Tensor, intervals: Intervals) -> Tensor:
+        """The loss with the terms against floaters."""
+        config, length = self.config, self.field.domain.length
+        if config.distortion:
+            loss = loss + config.distortion * distortion(density, intervals, length)
+        if config.near:
+            loss = loss + config.near * near_cameras(density, intervals, config.reach * length)
+        return loss
+
+    def _target(self, rgba: Float[Tensor, "n 4"], progress: float) -> tuple[Tensor | None, Tensor]:
+        """The background of each ray, None for the sky, and the colour in front of it."""
+        if self.corrections.sky is not None:
+            return None, rgba[:, :3]
         if self.background is not None:
             self.background = self.background.to(rgba.device)
         alpha, background = rgba[:, 3:], self.background
