@@ -12,6 +12,7 @@ from polyfield.files import read_json, write_json
 from polyfield.scenes.base import Capture, Scene
 from polyfield.scenes.camera_json import camera_object, read_camera
 from polyfield.scenes.cameras import Camera
+from polyfield.scenes.lenses.opencv import OpenCV
 
 _PROBES = 4096
 
@@ -22,6 +23,8 @@ def write_cameras(path: Path, capture: Capture) -> None:
     for split in capture.splits:
         cameras = capture.cameras(split)
         splits[split] = [camera_object(cameras[i]) for i in range(len(cameras))]
+        for entry, time in zip(splits[split], cameras.times or (), strict=False):
+            entry["time"] = time
     about = "transform_matrix is camera-to-world in OpenGL axes and the data's own units"
     names = {split: list(capture.names(split)) for split in capture.splits}
     write_json(path, {"about": about, "splits": splits, "names": names})
@@ -70,7 +73,9 @@ def fingerprint(capture: Capture, scene: Scene) -> str:
     digest = hashlib.sha256()
     cameras = scene.cameras
     rays, rgba = scene.sample(_PROBES, torch.Generator().manual_seed(0))
-    parts = (cameras.poses, cameras.focal, cameras.center, cameras.size, cameras.distortion)
+    parts = (cameras.poses, cameras.focal, cameras.center, cameras.size, cameras.coefficients)
     for tensor in (*parts, capture.bounds, rays.camera, rgba):
         digest.update(tensor.contiguous().numpy().tobytes())
+    others = [lens.model for lens in cameras.lenses if lens.model != OpenCV.model]
+    digest.update("".join(others).encode())
     return digest.hexdigest()[:16]

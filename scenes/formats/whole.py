@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.bounds import choose_origin, common_view, scene_bounds
+from polyfield.scenes.bounds import choose_origin, look_inward, scene_bounds
 from polyfield.scenes.formats.frames import PosedImage, read_pixels, views_of
 from polyfield.scenes.formats.posed import PosedCapture
 from polyfield.scenes.suspicions import check_box, suspicious_poses
@@ -31,6 +32,10 @@ class Parts:
     """Names of images that are not there."""
     warnings: list[str]
     """One line each."""
+    points: Float64[np.ndarray, "n 3"] | None = None
+    """Points of the scene that the format knows, the user's frame."""
+    box: Float64[np.ndarray, "2 3"] | None = None
+    """Corners of the scene's box, where the format has one; the user's frame."""
 
 
 def capture_of(
@@ -51,8 +56,8 @@ def capture_of(
     origin = choose_origin([image.camera for image in train], options)
     views = {split: views_of(images, options, origin) for split, images in parts.splits.items()}
     cameras = views["train"].cameras
-    bounds = scene_bounds(cameras, options)
-    unbounded = is_unbounded(not common_view(cameras.poses).is_ahead)
+    bounds = scene_bounds(cameras, options, parts.box)
+    unbounded = is_unbounded(not look_inward(cameras))
     warnings = [
         *parts.warnings,
         *suspicious_poses(cameras, lambda: show_a_thing(train), parts.path),

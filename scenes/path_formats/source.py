@@ -12,7 +12,7 @@ from typing import Any
 from polyfield.errors import InputError
 from polyfield.files import read_json
 from polyfield.scenes.cameras import Camera
-from polyfield.scenes.formats.frames import number
+from polyfield.scenes.json_values import number
 from polyfield.scenes.viewpoints import MAX_FRAMES, check_frames
 
 FRAMES = 60

@@ -68,7 +68,7 @@ def test_cameras_around_a_thing() -> None:
     azimuth = torch.atan2(offset[:, 1], offset[:, 0])
     assert azimuth.min() < -2.8 and azimuth.max() > 2.8
     assert (new.poses[:, 2, 1] > 0).all()
-    assert new.near == 0.1 and new.far == 9.0 and not new.distortion.any()
+    assert new.near == 0.1 and new.far == 9.0 and not new.coefficients.any()
     assert (new.focal == torch.tensor([15.0, 16.0])).all()
 
 
