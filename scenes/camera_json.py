@@ -13,7 +13,13 @@ from polyfield.errors import InputError
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.checks import FARTHEST, check_lens, check_pose
 from polyfield.scenes.json_values import as_number, number
-from polyfield.scenes.lens_keys import COEFFICIENTS, panorama_focal, read_lens, write_lens
+from polyfield.scenes.lens_keys import (
+    COEFFICIENTS,
+    merged_lens,
+    panorama_focal,
+    read_lens,
+    write_lens,
+)
 from polyfield.scenes.viewpoints import check_size
 
 SIZE = ("w", "h")

@@ -73,7 +73,7 @@ def detect(path: str | os.PathLike[str]) -> Format:
     raise InputError(
         f"a capture at {path}: {wanted}",
         "a folder without any of these" if os.path.isdir(path) else "a file",
-        "give the folder that holds one of them, or demo",
+        "give the folder of one",
     )
 
 

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from polyfield.errors import InputError, shown
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.formats.colmap_model import ColmapModel, ending, read_model, registered
+from polyfield.scenes.formats.colmap_files import ending, registered
+from polyfield.scenes.formats.colmap_model import ColmapModel, read_model
 from polyfield.scenes.formats.frames import NAMED
 from polyfield.scenes.formats.posed import PosedCapture
 from polyfield.scenes.formats.shots import Shot, images_folder, posed_shots, split_every_nth
@@ -115,7 +116,7 @@ def _images(root: Path, model: Path, found: ColmapModel) -> tuple[Path, list[str
     """
     parents = [place for place in (model, *model.parents) if place == root or root in place.parents]
     # A model given by itself: its capture is above.
-    above = [model.parent, model.parent.parent] if model == root else []
+    above = list(model.absolute().parents[:3]) if model == root else []
     for place in dict.fromkeys([*parents, *above]):
         there = images_folder(place, IMAGES)
         if there is not None:

@@ -6,9 +6,8 @@ the first pixel is (0.5, 0.5).
 
 from __future__ import annotations
 
-import contextlib
 import os
-import struct
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +17,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from polyfield.errors import InputError, MissingBackend, shown
-from polyfield.files import check_file, one_line, read_start
+from polyfield.files import check_file, one_line
 from polyfield.quiet import quiet_stderr
 from polyfield.scenes.cameras import Camera
+from polyfield.scenes.formats.colmap_files import FILES, check_whole, ending
 from polyfield.scenes.lens_keys import MODELS, SAME
 from polyfield.scenes.lenses import LENSES
 
-FILES = ("cameras", "images", "points3D")
-"""Of a model, each .bin or .txt."""
 FEWEST = 2
 """Observations of points below which the pose of an image is not believed."""
 ONE_FOCAL = ("RADIAL", "RADIAL_FISHEYE")
@@ -53,23 +51,6 @@ class ColmapModel:
     """Its points."""
     dropped: list[str]
     """Names of images with fewer than `FEWEST` observations."""
-
-
-def ending(folder: Path) -> str | None:
-    """Whether a folder holds a model: .bin or .txt; None where it holds none."""
-    for suffix in (".bin", ".txt"):
-        if all(os.path.isfile(folder / f"{name}{suffix}") for name in FILES[:2]):
-            return suffix
-    return None
-
-
-def registered(folder: Path) -> int:
-    """How many images a model has, by the first bytes or the lines of its file."""
-    if ending(folder) == ".bin":
-        start = read_start(folder / "images.bin", 8, "a COLMAP model")
-        return int(struct.unpack("<Q", start)[0]) if len(start) == 8 else 0
-    with open(folder / "images.txt", "rb") as file:
-        return sum(not line.startswith(b"#") for line in file) // 2
 
 
 def read_model(folder: Path) -> ColmapModel:
@@ -115,15 +96,20 @@ def _reconstruction(folder: Path) -> Any:
             "pycolmap for COLMAP's models", "none", "pip install 'polyfield[capture]'"
         ) from None
     suffix = ending(folder)
-    for name in FILES:
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.lexists(folder / f"{name}{suffix}"):
-                check_file(folder / f"{name}{suffix}", "a COLMAP model")
+    if suffix == ".bin":
+        check_whole(folder)
     model = pycolmap.Reconstruction()
     try:
-        with quiet_stderr():
+        # Without the files of rigs and frames: each image has its pose by itself.
+        with quiet_stderr(), tempfile.TemporaryDirectory() as alone:
+            for name in FILES:
+                file = folder / f"{name}{suffix}"
+                check_file(file, "a COLMAP model")
+                os.symlink(file.absolute(), Path(alone) / file.name)
             read = model.read_binary if suffix == ".bin" else model.read_text
-            read(str(folder))
+            read(alone)
+    except InputError:
+        raise
     except Exception as error:  # whatever its C++ throws at damaged files
         raise InputError(
             f"a COLMAP model at {shown(folder)}", one_line(error)[:100], "export it again"

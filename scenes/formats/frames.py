@@ -129,6 +129,8 @@ def list_frames(
             "zero views" if isinstance(frames, list) or frames is None else "something else",
             "check that the export finished",
         )
+    for i, frame in enumerate(frames):
+        _name(frame, i, path)
     frames = at_time(frames, options, path, optional)
     names = [_name(frame, i, path) for i, frame in enumerate(frames)]
     warnings = keys.check(content, frames, path)

@@ -39,7 +39,7 @@ class Nsvf:
 
     name: ClassVar[str] = "nsvf"
     """What it is called on the command line."""
-    looks_for: ClassVar[str] = "intrinsics.txt with pose/"
+    looks_for: ClassVar[str] = "intrinsics.txt, pose/"
     """What a path must hold."""
 
     def found_at(self, path: str | os.PathLike[str]) -> bool:

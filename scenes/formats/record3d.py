@@ -34,7 +34,7 @@ class Record3d:
 
     name: ClassVar[str] = "record3d"
     """What it is called on the command line."""
-    looks_for: ClassVar[str] = "metadata.json with rgb/"
+    looks_for: ClassVar[str] = "metadata.json, rgb/"
     """What a path must hold."""
 
     def found_at(self, path: str | os.PathLike[str]) -> bool:

@@ -60,4 +60,4 @@ def times_of(times: Sequence[float | None]) -> tuple[float, ...] | None:
 
 
 def _time(frame: Mapping[str, object], index: int, path: Path) -> float | None:
-    return number(frame, "time", f"frame {index} of {path}") if isinstance(frame, dict) else None
+    return number(frame, "time", f"frame {index} of {path}")

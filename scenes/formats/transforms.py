@@ -33,7 +33,7 @@ class Transforms:
 
     name: ClassVar[str] = "transforms"
     """What it is called on the command line."""
-    looks_for: ClassVar[str] = "transforms.json or another .json file"
+    looks_for: ClassVar[str] = "transforms.json"
     """What a path must hold."""
 
     def found_at(self, path: str | os.PathLike[str]) -> bool:

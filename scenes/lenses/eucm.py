@@ -15,7 +15,7 @@ from polyfield.scenes.lenses.plane import FLAT, Direction, ImagePlane, PlanePoin
 
 @dataclass(frozen=True)
 class Eucm(Lens):
-    """(x, y) / (alpha sqrt(beta (x^2 + y^2) + z^2) + (1 - alpha) z): Khomutenko et al. 2016, eq. 10.
+    """(x, y) / (alpha d + (1 - alpha) z) for d^2 = beta (x^2 + y^2) + z^2: Khomutenko 2016, eq. 10.
 
     It may see behind itself, so that directions are mapped without a plane ahead.
     """

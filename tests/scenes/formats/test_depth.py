@@ -14,6 +14,7 @@ from polyfield.scenes.formats.depth import depth_points
 from polyfield.scenes.formats.frames import PosedImage
 from polyfield.scenes.formats.headers import read_header
 from polyfield.scenes.formats.transforms import Transforms
+from polyfield.scenes.formats.whole import capture_of
 from polyfield.scenes.images import write_image
 from polyfield.scenes.lenses.opencv import OpenCV
 from polyfield.scenes.ply import read_points
@@ -51,6 +52,18 @@ def test_a_plane_seen_through_a_lens(tmp_path):
     assert local[:, 0].max() == pytest.approx(2.5 * 5 / 9, rel=0.03)
 
 
+def parts_of(monkeypatch) -> list:
+    """What the format hands on, once it is opened."""
+    found = []
+
+    def spy(parts, *rest):
+        found.append(parts)
+        return capture_of(parts, *rest)
+
+    monkeypatch.setattr("polyfield.scenes.formats.transforms.capture_of", spy)
+    return found
+
+
 @pytest.mark.parametrize(
     ("keys", "shared", "distance"),
     [
@@ -63,10 +76,7 @@ def test_a_plane_seen_through_a_lens(tmp_path):
     ],
 )
 def test_units(folder, transforms, keys, shared, distance, monkeypatch):
-    found = []
-    monkeypatch.setattr(
-        "polyfield.scenes.formats.transforms.capture_of", lambda parts, *_: found.append(parts)
-    )
+    found = parts_of(monkeypatch)
     content = transforms(4, **shared)
     write_image(folder.path / "d.png", np.full((4, 6), 2000, np.uint16))
     for frame in content["frames"]:
@@ -146,10 +156,7 @@ def test_broken_point_clouds_are_one_line(tmp_path, text, word):
 
 
 def test_the_cloud_of_a_file(folder, transforms, monkeypatch):
-    found = []
-    monkeypatch.setattr(
-        "polyfield.scenes.formats.transforms.capture_of", lambda parts, *_: found.append(parts)
-    )
+    found = parts_of(monkeypatch)
     transforms(4, ply_file_path="./a.ply", applied_scale=2.0)
     (folder.path / "a.ply").write_text(PLY)
     Transforms().open(folder.path, ReadOptions())
