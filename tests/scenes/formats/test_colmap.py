@@ -11,6 +11,7 @@ from polyfield.errors import InputError
 from polyfield.scenes import ReadOptions, detect
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.formats.colmap import Colmap
+from polyfield.scenes.formats.colmap_model import read_model
 from polyfield.scenes.images import write_image
 from polyfield.scenes.lenses.equirectangular import Equirectangular
 from polyfield.scenes.lenses.opencv import OpenCV
@@ -188,3 +189,19 @@ def test_the_statue(data_dir: Path) -> None:
     cameras = capture.cameras("train")
     assert len({tuple(focal) for focal in cameras.focal.tolist()}) == 20
     assert capture.unbounded and not capture.frames_skipped
+
+
+def test_points_of_the_statue_are_seen_where_colmap_saw_them(data_dir: Path) -> None:
+    folder = data_dir / "colmap" / "statue_undistorted" / "sparse" / "0"
+    theirs = pycolmap.Reconstruction(str(folder))
+    named = {image.name: image for image in theirs.images.values()}
+    errors = []
+    for image in read_model(folder).images:
+        seen = [point for point in named[image.name].points2D if point.has_point3D()]
+        where = torch.tensor(np.array([theirs.points3D[p.point3D_id].xyz for p in seen]))
+        camera = image.camera
+        local = (where - camera.pose[:3, 3]) @ camera.pose[:3, :3]
+        x, y = camera.lens.project((local[:, 0], -local[:, 1], -local[:, 2]), None)
+        found = torch.stack([x * camera.fl_x + camera.cx, y * camera.fl_y + camera.cy], 1)
+        errors.append((found - torch.tensor(np.array([p.xy for p in seen]))).norm(dim=1))
+    assert torch.cat(errors).median() < 0.15
