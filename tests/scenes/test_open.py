@@ -28,9 +28,7 @@ def test_formats_are_told_by_their_files(folder, blender, transforms):
 
 
 def test_no_known_format_lists_what_was_looked_for(folder):
-    with pytest.raises(
-        InputError, match=r"transforms_train\.json, transforms\.json, sparse/0/cam"
-    ):
+    with pytest.raises(InputError, match=r"transforms_train\.json, transforms\.json, sparse/0/cam"):
         detect(folder.path)
     folder.write("notes.txt", "hello")
     with pytest.raises(InputError, match="got a file"):
