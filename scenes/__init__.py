@@ -14,6 +14,11 @@ from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.captures import FORMATS, Format, detect, format_named, open_capture
 from polyfield.scenes.demo.capture import Analytic
 from polyfield.scenes.formats.blender import Blender
+from polyfield.scenes.formats.colmap import Colmap
+from polyfield.scenes.formats.llff import Llff
+from polyfield.scenes.formats.nsvf import Nsvf
+from polyfield.scenes.formats.polycam import Polycam
+from polyfield.scenes.formats.record3d import Record3d
 from polyfield.scenes.formats.transforms import Transforms
 from polyfield.scenes.rays import Rays
 from polyfield.scenes.signals.image import ImageFile, ImageSignal
@@ -24,12 +29,17 @@ __all__ = [
     "Camera",
     "Cameras",
     "Capture",
+    "Colmap",
     "FORMATS",
     "Format",
     "ImageSignal",
     "ImageFile",
+    "Llff",
+    "Nsvf",
+    "Polycam",
     "Rays",
     "ReadOptions",
+    "Record3d",
     "Scene",
     "Signal",
     "SignalConfig",

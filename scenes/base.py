@@ -40,6 +40,8 @@ class ReadOptions:
     """Box of the scene, xmin ymin zmin xmax ymax zmax, in the data's own frame; else automatic."""
     allow_outside: bool = False
     """Also open images that lie outside the data folder: absolute paths, `..`, links."""
+    time: float | None = None
+    """Which frames to take where they have times: those of this one. A static scene needs one."""
     origin: tuple[float, float, float] | None = None
     """Point of the data's frame that rays are measured from: a model's own; else automatic."""
     memory: str | None = None
@@ -58,6 +60,8 @@ class ReadOptions:
                 str(self.test_every),
                 "give a whole number such as 8",
             )
+        if self.time is not None and not math.isfinite(self.time):
+            raise InputError("a finite time", str(self.time), "give one that frames have")
         if self.origin is not None and not all(math.isfinite(value) for value in self.origin):
             raise InputError("an origin of three finite numbers", str(self.origin), "leave it out")
         if self.bounds is not None:

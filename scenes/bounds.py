@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from polyfield.scenes.base import Layout, ReadOptions
@@ -79,6 +79,11 @@ def common_view(poses: Float[Tensor, "n 4 4"]) -> CommonView:
     return CommonView(center, depth, (center - positions).norm(dim=1))
 
 
+def look_inward(cameras: Cameras) -> bool:
+    """Whether most cameras look at one point; panoramas look nowhere."""
+    return not cameras.see_all_round and common_view(cameras.poses).is_ahead
+
+
 def at_one_point(cameras: Cameras) -> bool:
     """Whether two or more cameras stand at one point, as on a tripod: no distance can be known."""
     positions = cameras.poses[:, :3, 3].double()
@@ -137,23 +142,28 @@ def choose_origin(cameras: Sequence[Camera], options: ReadOptions) -> tuple[floa
 
 
 def scene_bounds(
-    cameras: Cameras, options: ReadOptions, points: Float[Tensor, "n 3"] | None = None
+    cameras: Cameras,
+    options: ReadOptions,
+    known: Float64[np.ndarray, "2 3"] | None = None,
+    points: Float[Tensor, "n 3"] | None = None,
 ) -> Float[Tensor, "2 3"]:
-    """The user's box where there is one, else the automatic one.
+    """The user's box where there is one, else that of the data, else the automatic one.
 
     Args:
         cameras: at least one camera, usually those of the training split.
         options: `bounds` overrides.
+        known: lower and upper corner that the data gives, in its own frame.
         points: of an unbounded scene, measured from the cameras' origin; None where none are known.
 
     Returns:
         Lower and upper corner, measured from the cameras' origin.
     """
-    if options.bounds is not None:
-        corners = torch.tensor(options.bounds, dtype=torch.float64).view(2, 3)
+    box = known if options.bounds is None else np.array(options.bounds).reshape(2, 3)
+    if box is not None:
+        corners = torch.from_numpy(box.astype(np.float64))
         return (corners - torch.tensor(cameras.origin, dtype=torch.float64)).float()
-    box = automatic_bounds(cameras)
-    return box if points is None or len(points) < FEWEST else _fitted(box, points)
+    seen = automatic_bounds(cameras)
+    return seen if points is None or len(points) < FEWEST else _fitted(seen, points)
 
 
 def _fitted(box: Float[Tensor, "2 3"], points: Float[Tensor, "n 3"]) -> Float[Tensor, "2 3"]:
@@ -171,7 +181,7 @@ def automatic_bounds(cameras: Cameras) -> Float[Tensor, "2 3"]:
 
     Cameras that look inward: the centre is the point nearest to all optical axes, and half the edge
     is the median over the cameras of what the wider side of the image sees at that point. Cameras
-    that don't look at a common point (a walk, a panorama): a cube around the cameras themselves, of
+    that don't look at a common point (a walk, panoramas): a cube around the cameras themselves, of
     edge 2 where they all stand at one point.
 
     Args:
@@ -181,8 +191,8 @@ def automatic_bounds(cameras: Cameras) -> Float[Tensor, "2 3"]:
         Lower and upper corner, measured from the cameras' origin.
     """
     view = common_view(cameras.poses)
-    if view.is_ahead and not at_one_point(cameras):
-        wider = (cameras.size / cameras.focal / 2).amax(1).double()
+    if look_inward(cameras) and not at_one_point(cameras):
+        wider = (cameras.size / cameras.pinhole_focal() / 2).amax(1).double()
         center, half = view.center, (view.distance * wider).median()
     else:
         positions = cameras.poses[:, :3, 3].double()

@@ -15,6 +15,7 @@ from polyfield.files import read_json, write_json
 from polyfield.scenes.base import Capture, Scene
 from polyfield.scenes.camera_json import camera_object, read_camera
 from polyfield.scenes.cameras import Camera, Cameras
+from polyfield.scenes.lenses.opencv import OpenCV
 from polyfield.scenes.similarity import Similarity
 
 _PROBES = 4096
@@ -41,10 +42,11 @@ def write_cameras(
         names: as many of each split as there are cameras.
         bounds: of the scene, measured from the cameras' origin.
     """
-    splits = {
-        split: [camera_object(cameras[i]) for i in range(len(cameras))]
-        for split, cameras in views.items()
-    }
+    splits = {}
+    for split, cameras in views.items():
+        splits[split] = [camera_object(cameras[i]) for i in range(len(cameras))]
+        for entry, time in zip(splits[split], cameras.times or (), strict=False):
+            entry["time"] = time
     about = "transform_matrix is camera-to-world in OpenGL axes and the data's own units"
     box = Similarity.of_box(bounds, next(iter(views.values())).origin).tree()
     kept = {split: list(part) for split, part in names.items()}
@@ -94,7 +96,9 @@ def fingerprint(capture: Capture, scene: Scene) -> str:
     digest = hashlib.sha256()
     cameras = scene.cameras
     rays, rgba = scene.sample(_PROBES, torch.Generator().manual_seed(0))
-    parts = (cameras.poses, cameras.focal, cameras.center, cameras.size, cameras.distortion)
+    parts = (cameras.poses, cameras.focal, cameras.center, cameras.size, cameras.coefficients)
     for tensor in (*parts, capture.bounds, rays.camera, rgba):
         digest.update(tensor.contiguous().numpy().tobytes())
+    others = [lens.model for lens in cameras.lenses if lens.model != OpenCV.model]
+    digest.update("".join(others).encode())
     return digest.hexdigest()[:16]

@@ -12,8 +12,14 @@ from torch import Tensor
 from polyfield.errors import InputError
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.checks import FARTHEST, check_lens, check_pose
-from polyfield.scenes.formats.frames import as_number, number
-from polyfield.scenes.lens_keys import DISTORTION, MODELS, OTHER_LENS, is_set
+from polyfield.scenes.json_values import as_number, number
+from polyfield.scenes.lens_keys import (
+    COEFFICIENTS,
+    merged_lens,
+    panorama_focal,
+    read_lens,
+    write_lens,
+)
 from polyfield.scenes.viewpoints import check_size
 
 SIZE = ("w", "h")
@@ -21,12 +27,14 @@ LENGTHS = ("fl_x", "fl_y")
 ANGLES = (("camera_angle_x", "x_fov"), ("camera_angle_y", "y_fov"))
 """Of each axis, the field of view in radians and in degrees."""
 CENTER = ("cx", "cy")
-LENS_KEYS = (*SIZE, *LENGTHS, *sum(ANGLES, ()), *CENTER, *DISTORTION, "camera_model")
+LENS_KEYS = (
+    *SIZE, *LENGTHS, *sum(ANGLES, ()), *CENTER, *sorted(COEFFICIENTS), "camera_model", "is_fisheye",
+)  # fmt: skip
 """What of a frame is read beside its pose."""
 ANGLE_TOLERANCE = 0.2
 """Largest relative difference of a focal length from what its angle says."""
 
-_GROUPS = (SIZE, (*LENGTHS, *sum(ANGLES, ())), CENTER, DISTORTION)
+_GROUPS = (SIZE, (*LENGTHS, *sum(ANGLES, ())), CENTER)
 
 
 def camera_object(camera: Camera) -> dict[str, Any]:
@@ -36,7 +44,7 @@ def camera_object(camera: Camera) -> dict[str, Any]:
         "w": camera.width,
         "h": camera.height,
         **{key: getattr(camera, key) for key in (*LENGTHS, *CENTER)},
-        **dict(zip(DISTORTION, camera.distortion, strict=True)),
+        **write_lens(camera.lens),
     }
 
 
@@ -58,11 +66,15 @@ def read_camera(
         InputError: a pose or lens that is impossible, missing, of a kind we don't have, or lengths
             in pixels of an image whose size isn't told.
     """
-    _check_lens_kind({**shared, **frame}, where)
+    kind = read_lens(merged_lens(frame, shared), where, "leave them out to see it by another lens")
     values = _merged(frame, shared, where)
     pose = read_pose(frame.get("transform_matrix"), "transform_matrix", where)
     width, height = _size(values, where, lens)
-    focal_x, focal_y = _focal(values, width, height, where)
+    focal_x, focal_y = (
+        _focal(values, width, height, where)
+        if kind.plane.has_axis
+        else panorama_focal(values, width, height, where)
+    )
     if focal_x is None or focal_y is None:
         if lens is None:
             raise InputError(f"fl_x or camera_angle_x in {where}", "neither", "add one")
@@ -70,15 +82,14 @@ def read_camera(
         focal_x, focal_y = lens.fl_x * scale, lens.fl_y * scale
     cx, cy = number(values, "cx", where), number(values, "cy", where)
     cx, cy = width / 2 if cx is None else cx, height / 2 if cy is None else cy
-    k1, k2, p1, p2 = (number(values, key, where) or 0.0 for key in DISTORTION)
-    check_lens((width, height), (focal_x, focal_y), (cx, cy), (k1, k2, p1, p2), where)
+    check_lens((width, height), (focal_x, focal_y), (cx, cy), kind, where)
     if not (0 <= cx <= width and 0 <= cy <= height):
         raise InputError(
             f"cx cy inside the {width}x{height} image of {where}",
             f"{cx:g} {cy:g}",
             "give w h cx cy and the focal length of one image size",
         )
-    return Camera(pose, width, height, focal_x, focal_y, cx, cy, (k1, k2, p1, p2))
+    return Camera(pose, width, height, focal_x, focal_y, cx, cy, kind)
 
 
 def read_pose(matrix: Any, key: str, where: str) -> Float[Tensor, "4 4"]:
@@ -130,20 +141,6 @@ def _merged(frame: Mapping[str, Any], shared: Mapping[str, Any], where: str) -> 
                 f"write {key} into the frame, or leave out its w and h",
             )
     return values
-
-
-def _check_lens_kind(values: Mapping[str, Any], where: str) -> None:
-    """Raise for lenses that k1 k2 p1 p2 can't express."""
-    others = [key for key in values if OTHER_LENS.fullmatch(key) and is_set(values[key])]
-    model = values.get("camera_model", "OPENCV")
-    if model not in MODELS:
-        others.append(f"camera_model {str(model)[:30]!r}")
-    if others:
-        raise InputError(
-            f"a lens with k1 k2 p1 p2 in {where}",
-            ", ".join(others[:4]),
-            "leave them out to see it through a pinhole",
-        )
 
 
 def _size(values: Mapping[str, Any], where: str, lens: Camera | None) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Cameras: a pose and a pinhole with OpenCV distortion; pixels in, rays out.
+"""Cameras: a pose, an image size and a lens; pixels in, rays out.
 
 Poses are camera-to-world in OpenGL axes: x right, y up, the camera looks along -z. Pixel
 coordinates are (column, row) with the origin at the image's upper left corner: the centre of the
@@ -15,13 +15,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from polyfield.errors import InputError
 from polyfield.scenes.checks import Pose, check_lens, check_pose
-from polyfield.scenes.lens import MAX_STEPS, steps_needed, undistort
+from polyfield.scenes.lenses.base import Lens
+from polyfield.scenes.lenses.batch import LensBatch
+from polyfield.scenes.lenses.opencv import OpenCV
 from polyfield.scenes.rays import Rays
 
-PROBE_ERROR = 1e-5
-"""Error in pixels to which a lens is undone on the probe points."""
+PINHOLE = OpenCV()
+"""A perspective lens without distortion."""
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -42,8 +43,8 @@ class Camera:
     """Column of the optical axis in pixels, from the left edge."""
     cy: float
     """Row of the optical axis in pixels, from the upper edge."""
-    distortion: tuple[float, float, float, float]
-    """OpenCV's k1, k2, p1, p2."""
+    lens: Lens
+    """Its model and distortion."""
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Camera:
         fl_y: float,
         cx: float,
         cy: float,
-        distortion: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
+        lens: Lens = PINHOLE,
     ) -> None:
         """Check and keep the values.
 
@@ -69,13 +70,9 @@ class Camera:
         set_field(self, "fl_y", float(fl_y))
         set_field(self, "cx", float(cx))
         set_field(self, "cy", float(cy))
-        set_field(self, "distortion", tuple(float(value) for value in distortion))
+        set_field(self, "lens", lens)
         check_lens(
-            (self.width, self.height),
-            (self.fl_x, self.fl_y),
-            (self.cx, self.cy),
-            self.distortion,
-            "a camera",
+            (self.width, self.height), (self.fl_x, self.fl_y), (self.cx, self.cy), lens, "a camera"
         )
 
     def resized(self, width: int, height: int) -> Camera:
@@ -89,7 +86,7 @@ class Camera:
             self.fl_y * y,
             self.cx * x,
             self.cy * y,
-            self.distortion,
+            self.lens,
         )
 
     def reduced(self, factor: int) -> Camera:
@@ -103,7 +100,7 @@ class Camera:
             self.fl_y / factor,
             self.cx / factor,
             self.cy / factor,
-            self.distortion,
+            self.lens,
         )
 
     def rays(self) -> Rays:
@@ -127,18 +124,20 @@ class Cameras:
     """Optical axis in pixels: column, row."""
     size: Int64[Tensor, "n 2"]
     """ImageSignal size in pixels: width, height."""
-    distortion: Float[Tensor, "n 4"]
-    """OpenCV's k1, k2, p1, p2."""
+    lenses: tuple[Lens, ...]
+    """One for each view; they may be of several models."""
     near: float = 0.0
     """Smallest t of the rays, world units."""
     far: float = math.inf
     """Largest t of the rays, world units."""
     origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """The point of the user's frame that `poses` are measured from."""
+    times: tuple[float, ...] | None = None
+    """When each view was taken, where the data says so."""
     _table: Float[Tensor, "n 16"] = field(init=False, repr=False)
     """One row per camera (center, 1/focal, rotation, position), so that a step gathers once."""
-    _steps: int = field(init=False, repr=False)
-    """Newton steps that undo every lens; 0 where none distorts."""
+    _lens: LensBatch = field(init=False, repr=False)
+    """The lenses as tensors."""
 
     def __post_init__(self) -> None:
         table = torch.cat(
@@ -151,7 +150,24 @@ class Cameras:
             dim=1,
         )
         object.__setattr__(self, "_table", table)
-        object.__setattr__(self, "_steps", _undistortion_steps(self))
+        lens = LensBatch.of(self.lenses, self.size, self.focal, self.center)
+        object.__setattr__(self, "_lens", lens)
+
+    @property
+    def coefficients(self) -> Float[Tensor, "n c"]:
+        """Those of each view's lens, zeros after its own."""
+        return self._lens.table
+
+    @property
+    def see_all_round(self) -> bool:
+        """Whether most are panoramas, whose optical axes mean nothing."""
+        return 2 * sum(not lens.plane.has_axis for lens in self.lenses) > len(self.lenses)
+
+    def pinhole_focal(self) -> Float[Tensor, "n 2"]:
+        """Focal lengths of pinholes in their place: see `pinhole_scale`."""
+        extents = (self.size / self.focal).amax(1).tolist()
+        scale = [pinhole_scale(*pair) for pair in zip(self.lenses, extents, strict=True)]
+        return self.focal * self.focal.new_tensor(scale)[:, None]
 
     @classmethod
     def stack(
@@ -160,6 +176,7 @@ class Cameras:
         near: float = 0.0,
         far: float = math.inf,
         origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        times: tuple[float, ...] | None = None,
     ) -> Cameras:
         """A batch from single cameras; sizes and lenses may differ.
 
@@ -168,6 +185,7 @@ class Cameras:
             near: smallest t of the rays, world units.
             far: largest t of the rays, world units.
             origin: the point of the user's frame to measure from: a model's own, to render it.
+            times: of each view.
 
         Raises:
             InputError: a lens folds the image over, so that pixels have no single ray.
@@ -182,10 +200,11 @@ class Cameras:
             size=torch.tensor([[c.width, c.height] for c in cameras], dtype=torch.int64).reshape(
                 -1, 2
             ),
-            distortion=torch.tensor([c.distortion for c in cameras]).reshape(-1, 4),
+            lenses=tuple(c.lens for c in cameras),
             near=near,
             far=far,
             origin=origin,
+            times=times,
         )
 
     def __len__(self) -> int:
@@ -196,10 +215,9 @@ class Cameras:
         width, height = self.size[index].tolist()
         fl_x, fl_y = self.focal[index].tolist()
         cx, cy = self.center[index].tolist()
-        k1, k2, p1, p2 = self.distortion[index].tolist()
         pose = self.poses[index].cpu().double()
         pose[:3, 3] += torch.tensor(self.origin, dtype=torch.float64)
-        return Camera(pose, width, height, fl_x, fl_y, cx, cy, (k1, k2, p1, p2))
+        return Camera(pose, width, height, fl_x, fl_y, cx, cy, self.lenses[index])
 
     def to(self, device: torch.device | str) -> Cameras:
         """The same cameras on another device."""
@@ -208,10 +226,11 @@ class Cameras:
             self.focal.to(device),
             self.center.to(device),
             self.size.to(device),
-            self.distortion.to(device),
+            self.lenses,
             self.near,
             self.far,
             self.origin,
+            self.times,
         )
 
     def rays(self, camera: Int64[Tensor, " m"], pixel: Float[Tensor, "m 2"]) -> Rays:
@@ -226,11 +245,9 @@ class Cameras:
         """
         row = self._table[camera]
         plane = (pixel - row[:, 0:2]) * row[:, 2:4]
-        x, y = plane.unbind(1)
-        if self._steps:
-            x, y = undistort(x, y, self.distortion[camera], self._steps)
+        x, y, z = self._lens.unproject((plane[:, 0], plane[:, 1]), camera)
         # Image rows grow downwards and the camera looks along -z.
-        local = torch.stack([x, -y, torch.full_like(x, -1)], dim=1)
+        local = torch.stack([x, -y, -z], dim=1)
         directions = (row[:, 4:13].view(-1, 3, 3) * local[:, None, :]).sum(2)
         directions = directions * directions.square().sum(1, keepdim=True).rsqrt()
         return Rays(
@@ -262,28 +279,14 @@ class Cameras:
         )
 
 
-def _undistortion_steps(cameras: Cameras) -> int:
-    """Newton steps that undo all lenses, probed on a grid over each image."""
-    if not bool((cameras.distortion != 0).any()):
-        return 0
-    focal, center = cameras.focal.cpu().double(), cameras.center.cpu().double()
-    size, distortion = cameras.size.cpu().double(), cameras.distortion.cpu().double()
-    # Shared intrinsics are the usual case: probe each different lens once.
-    lenses = torch.cat([focal, center, size, distortion], dim=1).unique(dim=0)
-    focal, center, size, distortion = lenses.split([2, 2, 2, 4], dim=1)
-    unit = torch.linspace(0, 1, 17, dtype=torch.float64)
-    probes = torch.cartesian_prod(unit, unit)
-    plane = (probes * size[:, None] - center[:, None]) / focal[:, None]
-    steps, good = steps_needed(
-        plane[..., 0], plane[..., 1], distortion, PROBE_ERROR / focal.amax(1, keepdim=True)
-    )
-    if not bool(good.all()):
-        worst = distortion[int((~good).nonzero()[0])].tolist()
-        raise InputError(
-            "a lens distortion that can be undone over the whole image",
-            "k1 k2 p1 p2 = "
-            + " ".join(f"{value:.4g}" for value in worst)
-            + ", which folds it over",
-            f"correct the coefficients (looked for {MAX_STEPS} Newton steps)",
-        )
-    return steps
+def pinhole_scale(lens: Lens, extent: float) -> float:
+    """What the focal length of a pinhole in a lens's place is multiplied by.
+
+    1 for a perspective lens; others may see so much that a pinhole has to see less: at most 90
+    degrees.
+
+    Args:
+        lens: the lens.
+        extent: the wider side of its image in focal lengths.
+    """
+    return 1.0 if lens.plane.is_flat else max(1.0, extent / 2)

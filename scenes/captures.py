@@ -7,18 +7,32 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from polyfield.config import nearest
-from polyfield.errors import InputError
+from polyfield.errors import InputError, shown
 from polyfield.scenes.base import Capture, ReadOptions
 from polyfield.scenes.demo.capture import Analytic
 from polyfield.scenes.formats.blender import Blender
+from polyfield.scenes.formats.colmap import Colmap
+from polyfield.scenes.formats.llff import Llff
+from polyfield.scenes.formats.nsvf import Nsvf
+from polyfield.scenes.formats.polycam import Polycam
+from polyfield.scenes.formats.record3d import Record3d
+from polyfield.scenes.formats.shots import image_names
 from polyfield.scenes.formats.transforms import Transforms
 
-Format = Blender | Transforms | Analytic
+Format = Blender | Transforms | Colmap | Llff | Nsvf | Polycam | Record3d | Analytic
 """Every format of posed views."""
-FORMATS: dict[str, Format] = {f.name: f for f in (Blender(), Transforms(), Analytic())}
+FORMATS: dict[str, Format] = {
+    f.name: f
+    for f in (
+        Blender(), Transforms(), Colmap(), Llff(), Nsvf(), Polycam(), Record3d(), Analytic(),
+    )
+}  # fmt: skip
 """Each with its defaults, by name, in the order in which they are asked: files before words."""
+VIDEOS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".insv", ".mpg", ".mpeg", ".3gp")
+"""Endings of films, which have no poses yet."""
 
 
 def format_named(name: str) -> Format:
@@ -47,11 +61,19 @@ def detect(path: str | os.PathLike[str]) -> Format:
             return known
     if not os.path.exists(path):
         raise InputError(f"a data folder at {path}", "no such path", "check the path")
-    wanted = "; ".join(f"{known.looks_for} ({name})" for name, known in FORMATS.items())
+    film = os.path.isfile(path) and str(path).lower().endswith(VIDEOS)
+    photographs = image_names(Path(path))
+    if film or photographs:
+        raise InputError(
+            f"a capture with poses at {shown(path)}",
+            "a film" if film else f"{len(photographs)} photographs without any",
+            f"run polyfield process {shown(path)} --out DATA first, then give DATA",
+        )
+    wanted = ", ".join(known.looks_for for known in FORMATS.values())
     raise InputError(
         f"a capture at {path}: {wanted}",
         "a folder without any of these" if os.path.isdir(path) else "a file",
-        "give the folder that holds one of them, or demo",
+        "give the folder of one",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.errors import InputError
+from polyfield.scenes.lenses.base import Lens
 
 Pose = Tensor | np.ndarray | Sequence[Sequence[float]] | Sequence[float]
 """A camera-to-world matrix, 4x4 or 3x4, or its 16 or 12 numbers row by row."""
@@ -101,7 +103,7 @@ def check_lens(
     size: tuple[int, int],
     focal: tuple[float, float],
     center: tuple[float, float],
-    distortion: Sequence[float],
+    lens: Lens,
     where: str,
 ) -> None:
     """Check the intrinsics of a camera.
@@ -110,12 +112,12 @@ def check_lens(
         size: width and height in pixels.
         focal: horizontal and vertical focal length in pixels.
         center: column and row of the optical axis in pixels.
-        distortion: k1, k2, p1, p2.
+        lens: its model and distortion.
         where: what the camera belongs to, for the message.
 
     Raises:
         InputError: a size or focal length isn't positive, a number isn't finite, or a field of
-            view is not inside 0 to 180 degrees.
+            view is not one that the lens can have: 0 to 180 degrees for a perspective one.
     """
     if min(size) < 1:
         raise InputError(
@@ -123,18 +125,20 @@ def check_lens(
             f"{size[0]}x{size[1]}",
             "give the size of the image in pixels",
         )
-    numbers = (*focal, *center, *distortion)
-    if len(numbers) != 8 or not all(math.isfinite(value) for value in numbers):
+    numbers = (*focal, *center, *lens.coefficients())
+    if not all(math.isfinite(value) for value in numbers):
+        names = " ".join(field.name for field in fields(lens))
         raise InputError(
-            f"finite fl_x fl_y cx cy and k1 k2 p1 p2 in {where}",
+            f"finite fl_x fl_y cx cy{' and ' + names if names else ''} in {where}",
             " ".join(f"{value:g}" for value in numbers),
             "correct the intrinsics",
         )
+    most = lens.plane.widest
     for name, length, pixels in zip(("horizontal", "vertical"), focal, size, strict=True):
-        degrees = math.degrees(2 * math.atan2(pixels / 2, length))
-        if not 0.01 < degrees < 179.9:
+        degrees = lens.plane.field_of_view(pixels / length) if length else math.inf
+        if not 0.01 < degrees < most:
             raise InputError(
-                f"a {name} field of view between 0 and 180 degrees in {where}",
+                f"a {name} field of view between 0 and {most:.0f} degrees in {where}",
                 f"{degrees:.4g} degrees (focal length {length:g} for {pixels} pixels)",
                 "correct the focal length or the camera angle",
             )

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.scenes.axes import across
-from polyfield.scenes.cameras import Cameras
+from polyfield.scenes.cameras import PINHOLE, Cameras
 
 SPREAD = 0.7
 """Cameras look from many sides if the mean of their viewing directions is shorter than this."""
@@ -46,7 +46,7 @@ def ring(cameras: Cameras) -> Ring | None:
     """The ring of cameras that look at one thing from many sides; None for others."""
     poses = cameras.poses.double()
     at, forward = poses[:, :3, 3], -poses[:, :3, 2]
-    if len(poses) < 3 or float(forward.mean(0).norm()) > SPREAD:
+    if len(poses) < 3 or cameras.see_all_round or float(forward.mean(0).norm()) > SPREAD:
         return None
     # Least squares: sum of (1 - f f^T) (focus - at) = 0.
     across = torch.eye(3, dtype=torch.float64) - forward[:, :, None] * forward[:, None, :]
@@ -63,7 +63,7 @@ def ring(cameras: Cameras) -> Ring | None:
 
 
 def random_cameras(cameras: Cameras, n: int, generator: torch.Generator) -> Cameras:
-    """N new cameras by the law that suits the given ones; lenses are theirs, without distortion."""
+    """N new cameras by the law that suits the given ones; lenses are theirs, as pinholes."""
     found = ring(cameras)
     pick = torch.randint(len(cameras), (n,), generator=generator)
     poses = (
@@ -71,10 +71,10 @@ def random_cameras(cameras: Cameras, n: int, generator: torch.Generator) -> Came
     ).float()
     return Cameras(
         poses,
-        cameras.focal[pick],
+        cameras.pinhole_focal()[pick],
         cameras.center[pick],
         cameras.size[pick],
-        torch.zeros(n, 4),
+        (PINHOLE,) * n,
         cameras.near,
         cameras.far,
         cameras.origin,

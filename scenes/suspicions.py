@@ -36,6 +36,8 @@ def suspicious_poses(cameras: Cameras, has_alpha: Callable[[], bool], path: str)
             f"all {len(cameras)} cameras of {path} stand at one point: nothing can be known of"
             " distances; if the poses are world-to-camera, invert them"
         ]
+    if cameras.see_all_round:
+        return []
     view = common_view(cameras.poses)
     if not _meet(view):
         back = common_view(_inverted(cameras))

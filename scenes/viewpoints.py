@@ -13,7 +13,7 @@ from torch import Tensor
 from polyfield.allocation import total_memory
 from polyfield.errors import InputError
 from polyfield.scenes.axes import across
-from polyfield.scenes.cameras import Camera
+from polyfield.scenes.cameras import Camera, pinhole_scale
 
 MAX_SIDE = 65536
 """Longest side of an image, in pixels."""
@@ -26,8 +26,11 @@ BYTES_PER_PIXEL = 128
 def sized(camera: Camera, width: int, height: int) -> Camera:
     """The same view at another image size, pixels kept square.
 
-    All of the old image stays in sight; where the sides' ratio differs, more is seen beside it.
+    All of the old image stays in sight; where the sides' ratio differs, more is seen beside it. A
+    panorama has nothing beside it: it is stretched.
     """
+    if not camera.lens.plane.has_axis:
+        return camera.resized(width, height)
     scale = min(width / camera.width, height / camera.height)
     return Camera(
         camera.pose,
@@ -37,13 +40,16 @@ def sized(camera: Camera, width: int, height: int) -> Camera:
         camera.fl_y * scale,
         width / 2 + (camera.cx - camera.width / 2) * scale,
         height / 2 + (camera.cy - camera.height / 2) * scale,
-        camera.distortion,
+        camera.lens,
     )
 
 
 def moved(camera: Camera, pose: Float[Tensor, "4 4"]) -> Camera:
-    """The same lens at another pose, without its distortion."""
-    return Camera(pose, camera.width, camera.height, camera.fl_x, camera.fl_y, camera.cx, camera.cy)
+    """The same view from another pose, as a pinhole (see `pinhole_scale`), without distortion."""
+    extent = max(camera.width / camera.fl_x, camera.height / camera.fl_y)
+    scale = pinhole_scale(camera.lens, extent)
+    focal = (camera.fl_x * scale, camera.fl_y * scale)
+    return Camera(pose, camera.width, camera.height, *focal, camera.cx, camera.cy)
 
 
 def with_field_of_view(camera: Camera, degrees: float) -> Camera:

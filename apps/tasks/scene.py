@@ -93,7 +93,7 @@ class Scene(Task[SceneData, RadianceModel]):
     metric: ClassVar[Metric] = PSNR
     source: ClassVar[tuple[str, str]] = (
         "DATA",
-        "Folder in NeRF-synthetic or transforms.json form, or demo: a built-in scene.",
+        "A capture: a folder or file of any form in docs/formats.md; or demo, a built-in scene.",
     )
 
     field: TaggedRadiance

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from polyfield.scenes.cameras import Camera
+from polyfield.scenes.cameras import PINHOLE, Camera
 from polyfield.scenes.demo.solids import Box, Cone, Ellipsoid, Solid, Values, Vectors, dot, unit
 
 Color = tuple[float, float, float]
@@ -120,7 +120,7 @@ def render(camera: Camera) -> Float[np.ndarray, "h w 4"]:
     Args:
         camera: outside of all things, without lens distortion.
     """
-    assert not any(camera.distortion)
+    assert camera.lens == PINHOLE
     pose = camera.pose.float().numpy()
     rows, columns = np.divmod(np.arange(camera.width * camera.height), np.int64(camera.width))
     total = np.zeros((len(rows), 4), np.float32)

@@ -11,6 +11,7 @@ from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.formats.frames import FrameList, PosedImage, list_frames, read_object
 from polyfield.scenes.formats.intrinsics import aabb_scale, posed_images
 from polyfield.scenes.formats.keys import BLENDER
+from polyfield.scenes.formats.points import scene_points
 from polyfield.scenes.formats.posed import PosedCapture
 from polyfield.scenes.formats.splits import check_each_once, overlap
 from polyfield.scenes.formats.whole import Parts, capture_of
@@ -25,7 +26,7 @@ class Blender:
     Things are taken to be inside the bounds, unless aabb_scale is above 1 or the cameras look
     outward; only images named in the JSON are read. The lens is camera_angle_x, as in
     NeRF-synthetic, or anything a transforms.json may say. A val or test split without frames, or
-    none of whose images is there, is no split.
+    none of whose images is there, is no split. D-NeRF's are the same with a time for each frame.
     """
 
     name: ClassVar[str] = "blender"
@@ -52,7 +53,7 @@ class Blender:
         frames: dict[str, FrameList] = {}
         warnings: list[str] = []
         notes: list[str] = []  # on the lens: that of one split is enough
-        scale = 1.0
+        scale, points = 1.0, None
         for split in SPLITS:
             file = folder / f"transforms_{split}.json"
             if split != "train" and not file.is_file():
@@ -68,6 +69,8 @@ class Blender:
             notes = notes or angles
             if split == "train":
                 scale = aabb_scale(content, file)
+                points, lines = scene_points(content, splits[split], file, options)
+                warnings += lines
         warnings += overlap({split: found.listed for split, found in frames.items()}, folder)
         return capture_of(
             Parts(
@@ -76,6 +79,7 @@ class Blender:
                 splits=splits,
                 missing=[name for found in frames.values() for name in found.missing],
                 warnings=[*warnings, *notes],
+                points=points,
             ),
             options,
             lambda outward: scale > 1 or outward,

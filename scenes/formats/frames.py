@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,14 @@ from polyfield.files import read_json
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.color import block_mean
+from polyfield.scenes.formats.depth_keys import depth_image, names_depth
 from polyfield.scenes.formats.headers import Header, memory_needed, read_header
 from polyfield.scenes.formats.keys import TRANSPARENT, Keys
 from polyfield.scenes.formats.masks import Mask, check_shared, find_mask
 from polyfield.scenes.formats.pictures import Pictures, check_companions
 from polyfield.scenes.formats.pixels import PixelFacts
 from polyfield.scenes.formats.posed import Views
+from polyfield.scenes.formats.times import at_time, times_of
 from polyfield.scenes.images import read_image
 
 NAMED = 20
@@ -31,10 +32,8 @@ FEW = 4
 
 @dataclass(frozen=True)
 class Listed:
-    """A frame of a file, with the image it names."""
+    """An image on disk that a capture lists."""
 
-    frame: Mapping[str, object]
-    """The frame as parsed."""
     where: str
     """What to call it in a message."""
     name: str
@@ -45,6 +44,10 @@ class Listed:
     """What the image's file says before it is decoded."""
     mask: Mask | None = None
     """Which of its pixels count; None for all."""
+    frame: Mapping[str, object] = field(default_factory=dict)
+    """Its frame as parsed, in formats that have frames."""
+    depth: Path | None = None
+    """Its depth image on disk."""
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -81,6 +84,12 @@ class PosedImage:
     """Which of `TRANSPARENT` hold for it."""
     mask: Mask | None = None
     """Which of its pixels count; None for all."""
+    depth: Path | None = None
+    """Its depth image: 16-bit, float or half."""
+    depth_scale: float = 1.0
+    """What its values are multiplied by: world units."""
+    time: float | None = None
+    """When it was taken, where the data says so."""
 
 
 def read_object(path: Path) -> dict[str, object]:
@@ -95,34 +104,6 @@ def read_object(path: Path) -> dict[str, object]:
             f"a JSON object with frames in {path}", "another kind of value", "check the file"
         )
     return value
-
-
-def number(values: Mapping[str, object], key: str, where: str) -> float | None:
-    """A number of a JSON object, or None where the key is absent.
-
-    Raises:
-        InputError: the value isn't a number.
-    """
-    value = values.get(key)
-    return None if value is None else as_number(value, f"a number for {key} in {where}")
-
-
-def as_number(value: object, expected: str) -> float:
-    """A JSON value that has to be a number.
-
-    Args:
-        value: as parsed.
-        expected: what it has to be, for the message.
-
-    Raises:
-        InputError: it isn't a number.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(expected, repr(value)[:40], "write it as a plain number")
-    try:
-        return float(value)
-    except OverflowError:  # an integer of hundreds of digits
-        return math.inf
 
 
 def list_frames(
@@ -154,41 +135,101 @@ def list_frames(
             "zero views" if isinstance(frames, list) or frames is None else "something else",
             "check that the export finished",
         )
-    names = []
     for i, frame in enumerate(frames):
-        name = frame.get("file_path") if isinstance(frame, dict) else None
-        if not isinstance(name, str) or not name.strip():
-            raise InputError(
-                f"a file_path in frame {i} of {path}", "none", "add the path of its image"
-            )
-        names.append(name.replace("\\", "/"))
-    found = FrameList([], [], keys.check(content, frames, path))
+        _name(frame, i, path)
+    frames = at_time(frames, options, path, optional)
+    names = [_name(frame, i, path) for i, frame in enumerate(frames)]
+    warnings = keys.check(content, frames, path)
     check_shared(content, path)
+    if optional and not frames:
+        return FrameList([], [], [f"{path} has no frames at that time: taken as no split"])
+    search = find_images(names, path.parent, path, options, optional)
     pictures = Pictures(path.parent, options.allow_outside)
-    for i, (frame, name) in enumerate(zip(frames, names, strict=True)):
+    listed = []
+    for frame, found in zip(frames, search.found, strict=True):
+        if found is not None:
+            depth = depth_image(frame, pictures, found.where)
+            mask = find_mask(frame, found.image, pictures, found.where)
+            mask = _checked(mask, found.header, found.where)
+            listed.append(replace(found, frame=frame, depth=depth, mask=mask))
+    gone = sum(found.depth is None and names_depth(found.frame) for found in listed)
+    if gone:
+        search.warnings.append(
+            f"{gone} depth images named in {path} are missing: done without them"
+        )
+    return FrameList(listed, search.missing, [*warnings, *search.warnings])
+
+
+def _checked(mask: Mask | None, header: Header, where: str) -> Mask | None:
+    """A mask of the size of its image."""
+    if mask is not None:
+        mask.check(header.info.width, header.info.height, where)
+    return mask
+
+
+def _name(frame: object, number: int, path: Path) -> str:
+    """The image that a frame names, with forward slashes."""
+    name = frame.get("file_path") if isinstance(frame, dict) else None
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(
+            f"a file_path in frame {number} of {path}", "none", "add the path of its image"
+        )
+    return name.replace("\\", "/")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was looked for on disk."""
+
+    found: list[Listed | None]
+    """One for each name; None where the image is missing."""
+    missing: list[str]
+    """Names of the others."""
+    warnings: list[str]
+    """One line each."""
+
+
+def find_images(
+    names: Sequence[str], folder: Path, path: Path, options: ReadOptions, optional: bool = False
+) -> Search:
+    """The images that a capture names; each one's header is read.
+
+    Args:
+        names: with forward slashes.
+        folder: what they are relative to.
+        path: the file that names them, for messages.
+        options: `strict` makes a missing image an error.
+        optional: none of them on disk is a warning and no error.
+
+    Raises:
+        InputError: a damaged image, one outside the folder, or too many missing ones.
+    """
+    search = Search([], [], [])
+    pictures = Pictures(folder, options.allow_outside)
+    for i, name in enumerate(names):
         where = f"frame {i} ({name}) of {path}"
         image = pictures.find(name, where)
         if image is None:
-            found.missing.append(name)
+            search.missing.append(name)
+            search.found.append(None)
             continue
         check_companions(image, where)
         header = read_header(image)
-        mask = find_mask(frame, image, pictures, where)
-        if mask is not None:
-            mask.check(header.info.width, header.info.height, where)
-        found.listed.append(Listed(frame, where, name, image, header, mask))
-    found.warnings.extend(_moved(pictures, path))
-    found.warnings.extend(_turned(found.listed, path))
-    if optional and not found.listed and not options.strict:
-        found.warnings.append(
-            f"none of the {len(frames)} images named in {path} is there: taken as no split"
+        mask = _checked(find_mask({}, image, pictures, where), header, where)
+        search.found.append(Listed(where, name, image, header, mask))
+    found = [image for image in search.found if image is not None]
+    search.warnings.extend(_moved(pictures, path))
+    search.warnings.extend(_turned(found, path))
+    if optional and not found and not options.strict:
+        search.warnings.append(
+            f"none of the {len(names)} images named in {path} is there: taken as no split"
         )
-        return found
-    hint = pictures.near(found.missing[0]) if found.missing else ""
-    if hint in {os.path.normpath(frame.name) for frame in found.listed}:
+        return search
+    hint = pictures.near(search.missing[0]) if search.missing else ""
+    if hint in {os.path.normpath(image.name) for image in found}:
         hint = ""
-    found.warnings.extend(_missing_policy(found.missing, len(frames), path, options, hint))
-    return found
+    search.warnings.extend(_missing_policy(search.missing, len(names), path, options, hint))
+    return search
 
 
 def _moved(pictures: Pictures, path: Path) -> list[str]:
@@ -287,7 +328,7 @@ def views_of(
         tuple(_pixel_key(image, factor) for image in images),
     )
     return Views(
-        Cameras.stack(cameras, origin=origin),
+        Cameras.stack(cameras, origin=origin, times=times_of([image.time for image in images])),
         tuple(image.name for image in images),
         read,
         facts,

@@ -11,9 +11,11 @@ import torch
 from polyfield.errors import InputError
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.checks import check_lens, check_pose
-from polyfield.scenes.formats.frames import Listed, PosedImage, as_number, number
+from polyfield.scenes.formats.depth_keys import depth_scale
+from polyfield.scenes.formats.frames import Listed, PosedImage
 from polyfield.scenes.formats.keys import FOCAL, PRINCIPAL, SIZE, TRANSPARENT
-from polyfield.scenes.lens_keys import DISTORTION, MODELS, OTHER_LENS, is_set
+from polyfield.scenes.json_values import as_number, number
+from polyfield.scenes.lens_keys import is_set, merged_lens, panorama_focal, read_lens
 
 ANGLE_TOLERANCE = 0.2
 """Largest relative difference of fl_x from what camera_angle_x says; resizing makes more."""
@@ -39,7 +41,7 @@ def posed_images(
     _check_one_size([frame for frame in listed if _shares_lens(frame.frame, content)], path)
     disagreeing: list[str] = []
     images = [_posed(frame, content, disagreeing) for frame in listed]
-    _check_different(images, listed)
+    check_different(images, str(path))
     if not disagreeing:
         return images, []
     return images, [f"{disagreeing[0]}: the focal lengths are used"]
@@ -57,13 +59,21 @@ def aabb_scale(content: Mapping[str, object], path: Path) -> float:
     return 1.0 if scale is None else scale
 
 
-def _check_different(images: Sequence[PosedImage], listed: Sequence[Listed]) -> None:
-    """Raise if two or more frames have one and the same pose."""
+def check_different(images: Sequence[PosedImage], where: str) -> None:
+    """Raise if two or more images have one and the same pose.
+
+    Args:
+        images: posed.
+        where: the data, for the message.
+
+    Raises:
+        InputError: they have.
+    """
     poses = [image.camera.pose for image in images]
     if len(poses) > 1 and all(torch.equal(pose, poses[0]) for pose in poses):
         raise InputError(
-            f"poses that differ, but {listed[0].where}",
-            f"the same pose in all {len(poses)} frames, {listed[-1].name} too",
+            f"poses that differ in {where}",
+            f"the same pose in all {len(poses)} frames, {images[0].name} to {images[-1].name}",
             "pose the capture again",
         )
 
@@ -96,32 +106,30 @@ def _shares_lens(frame: Mapping[str, object], content: Mapping[str, object]) -> 
 def _merged(content: Mapping[str, object], frame: Mapping[str, object]) -> dict[str, object]:
     """A frame's values before the shared ones.
 
-    Focal lengths and distortion are sets: a frame that gives one of a set gives the whole set.
+    Focal lengths are a set: a frame that gives one of them gives all.
     """
     own = {key: value for key, value in frame.items() if value is not None}
     shared = dict(content)
-    for is_member in (FOCAL.__contains__, _is_coefficient):
-        if any(is_member(key) for key in own):
-            shared = {key: value for key, value in shared.items() if not is_member(key)}
+    if any(key in FOCAL for key in own):
+        shared = {key: value for key, value in shared.items() if key not in FOCAL}
     return {**shared, **own}
-
-
-def _is_coefficient(key: str) -> bool:
-    return key in DISTORTION or (OTHER_LENS.fullmatch(key) is not None and key[-1].isdigit())
 
 
 def _posed(listed: Listed, content: Mapping[str, object], disagreeing: list[str]) -> PosedImage:
     """A frame with its camera; angles that disagree with lengths are added to a list."""
     values = _merged(content, listed.frame)
     where, info = listed.where, listed.header.info
-    _check_model(values, where)
+    lens = read_lens(merged_lens(listed.frame, content), where, "undistort the images first")
     width, height = info.width, info.height
     _check_size(values, listed)
-    fl_x, fl_y = _focal(values, (width, height), where, disagreeing)
+    fl_x, fl_y = (
+        _focal(values, (width, height), where, disagreeing)
+        if lens.plane.has_axis
+        else panorama_focal(values, width, height, where)
+    )
     cx, cy = number(values, "cx", where), number(values, "cy", where)
     cx, cy = width / 2 if cx is None else cx, height / 2 if cy is None else cy
-    k1, k2, p1, p2 = (number(values, key, where) or 0.0 for key in DISTORTION)
-    check_lens((width, height), (fl_x, fl_y), (cx, cy), (k1, k2, p1, p2), where)
+    check_lens((width, height), (fl_x, fl_y), (cx, cy), lens, where)
     if not (0 <= cx <= width and 0 <= cy <= height):
         raise InputError(
             f"cx cy inside the {width}x{height} image in {where}",
@@ -129,27 +137,19 @@ def _posed(listed: Listed, content: Mapping[str, object], disagreeing: list[str]
             "the intrinsics are for another image size: scale them with the image",
         )
     pose = check_pose(_matrix(listed), where)
-    camera = Camera(pose, width, height, fl_x, fl_y, cx, cy, (k1, k2, p1, p2))
+    camera = Camera(pose, width, height, fl_x, fl_y, cx, cy, lens)
     transparent = tuple(key for key in TRANSPARENT if is_set(values.get(key)))
-    return PosedImage(listed.name, listed.image, camera, listed.header, transparent, listed.mask)
-
-
-def _check_model(values: Mapping[str, object], where: str) -> None:
-    """Raise for lenses that k1 k2 p1 p2 can't express; zero coefficients are fine."""
-    model = values.get("camera_model") or "OPENCV"
-    others = []
-    for key, value in values.items():
-        if OTHER_LENS.fullmatch(key) and is_set(value):
-            plain = isinstance(value, int | float) and not isinstance(value, bool)
-            others.append(f"{key} = {value}" if plain else key)
-    if model not in MODELS:
-        others.append(f"camera_model {model}")
-    if others:
-        raise InputError(
-            f"a lens with k1 k2 p1 p2 ({', '.join(MODELS)}) in {where}",
-            ", ".join(others)[:100],
-            "undistort the images first",
-        )
+    return PosedImage(
+        listed.name,
+        listed.image,
+        camera,
+        listed.header,
+        transparent,
+        listed.mask,
+        depth=listed.depth,
+        depth_scale=depth_scale(values, where),
+        time=number(values, "time", where),
+    )
 
 
 def _check_size(values: Mapping[str, object], listed: Listed) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from polyfield.errors import InputError
 from polyfield.files import one_line
-from polyfield.scenes.lens_keys import DISTORTION, OTHER_LENS, is_set
+from polyfield.scenes.lens_keys import COEFFICIENTS, OTHER_LENS, is_set
 
 NAMED = 8
 """How many keys a message names before it only counts."""
@@ -68,7 +68,6 @@ WARNED = {
     "scene_box": "give --bounds",
     "crop_box": "give --bounds",
     "bounding_box": "give --bounds",
-    "time": "a static scene is trained",
     "n_frames": "all frames are used",
     "sharpness_discard_threshold": "all frames are used",
     "sharpen": "images are taken as they are",
@@ -77,17 +76,18 @@ WARNED = {
 """Keys that mean something to others and nothing here, and what follows."""
 
 _READ = {
-    "frames", "file_path", "transform_matrix", "aabb_scale", "camera_model", "mask_path",
-    *FOCAL, *PRINCIPAL, *SIZE, *DISTORTION, *TRANSPARENT,
+    "frames", "file_path", "transform_matrix", "aabb_scale", "camera_model", "is_fisheye", "time",
+    "depth_file_path", "depth_path", "depth_unit_scale_factor", "enable_depth_loading",
+    "integer_depth_scale", "mask_path", "ply_file_path",
+    *FOCAL, *PRINCIPAL, *SIZE, *COEFFICIENTS, *TRANSPARENT,
 }  # fmt: skip
 _HARMLESS = {
     "applied_scale", "applied_transform", "auto_scale_poses_factor", "blur_score", "cam_id",
-    "camera_id", "camera_label", "camera_location", "colmap_im_id", "depth_file_path", "depth_path",
-    "depth_unit_scale_factor", "driver_parameters", "enable_depth_loading", "enable_ray_loading",
-    "far", "frame_id", "frame_index", "id", "image_id", "importance_sampling",
-    "integer_depth_scale", "inv_transform_matrix", "metadata", "n_extra_learnable_dims", "name",
-    "near", "normal_file_path", "object_position", "offset", "orientation_override",
-    "ply_file_path", "rotation", "scale", "scene_id", "scene_name", "sharpness", "timestamp", "up",
+    "camera_id", "camera_label", "camera_location", "colmap_im_id", "driver_parameters",
+    "enable_ray_loading", "far", "frame_id", "frame_index", "id", "image_id",
+    "importance_sampling", "inv_transform_matrix", "metadata", "n_extra_learnable_dims", "name",
+    "near", "normal_file_path", "object_position", "offset", "orientation_override", "rotation",
+    "scale", "scene_id", "scene_name", "sharpness", "timestamp", "up",
 }  # fmt: skip
 
 
@@ -146,7 +146,7 @@ class Keys:
 TRANSFORMS = Keys(frozenset({*_READ, *SPLITS.values()}), frozenset(_HARMLESS))
 """transforms.json of instant-ngp and nerfstudio."""
 BLENDER = Keys(frozenset(_READ), frozenset(_HARMLESS))
-"""transforms_SPLIT.json of NeRF-synthetic and BlenderNeRF."""
+"""transforms_SPLIT.json of NeRF-synthetic, D-NeRF and BlenderNeRF."""
 
 
 def _matters(
@@ -156,8 +156,6 @@ def _matters(
     if key == "n_frames":
         count = content.get(key)
         return isinstance(count, int | float) and count < len(frames)
-    if key == "time":
-        return len({repr(frame.get(key)) for frame in frames}) > 1
     return True
 
 

@@ -155,8 +155,13 @@ class PosedCapture(Capture):
         """Views from here and there as one split."""
         sources = {split: self.views[split] for split, _ in places}
         cameras = [sources[split].cameras[i] for split, i in places]
+        times = [t[i] for split, i in places if (t := sources[split].cameras.times) is not None]
         return Views(
-            Cameras.stack(cameras, origin=self.origin),
+            Cameras.stack(
+                cameras,
+                origin=self.origin,
+                times=tuple(times) if times and len(times) == len(places) else None,
+            ),
             tuple(sources[split].names[i] for split, i in places),
             lambda index: sources[places[index][0]].read(places[index][1]),
             _joined([(sources[split].facts, i) for split, i in places]),

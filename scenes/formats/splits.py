@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from polyfield.errors import InputError
+from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.formats.frames import Listed
 from polyfield.scenes.formats.keys import SPLITS
 
@@ -22,6 +23,27 @@ def every_nth(count: int, every: int) -> tuple[list[int], list[int]]:
     """
     test = [i for i in range(count) if every and i % every == 0]
     return [i for i in range(count) if not every or i % every], test
+
+
+def train_and_test(count: int, options: ReadOptions, where: str) -> Split:
+    """The splits by that rule.
+
+    Args:
+        count: how many frames there are.
+        options: `test_every`.
+        where: the data, for the message.
+
+    Raises:
+        InputError: nothing is left to train on.
+    """
+    train, test = every_nth(count, options.test_every)
+    if not train:
+        raise InputError(
+            f"at least two images for {where}, one of them for training",
+            f"{count}, kept for the test",
+            "add images, or set test-every to 0",
+        )
+    return {"train": train, "test": test} if test else {"train": train}
 
 
 def check_each_once(listed: Sequence[Listed], path: Path) -> None:

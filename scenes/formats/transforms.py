@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.formats.frames import list_frames, read_object
 from polyfield.scenes.formats.intrinsics import aabb_scale, posed_images
 from polyfield.scenes.formats.keys import TRANSFORMS
+from polyfield.scenes.formats.points import scene_points
 from polyfield.scenes.formats.posed import PosedCapture
-from polyfield.scenes.formats.splits import Split, check_each_once, every_nth, named_splits
+from polyfield.scenes.formats.splits import check_each_once, named_splits, train_and_test
 from polyfield.scenes.formats.whole import Parts, capture_of, show_a_thing
 
 FILE = "transforms.json"
@@ -21,18 +21,19 @@ FILE = "transforms.json"
 
 @dataclass(frozen=True)
 class Transforms:
-    """A transforms.json, or a folder with one: shared or per-frame pinholes, k1 k2 p1 p2.
+    """A transforms.json, or a folder with one: shared or per-frame lenses of any model.
 
     The splits are those of train_filenames, val_filenames and test_filenames; without these, frames
     with an image, sorted by file_path, give every `test_every`-th from the first to the test
     split. Things exist outside the bounds unless most images have alpha and aabb_scale is 1 or
     absent. The bounds are automatic: instant-ngp's unit cube (user's -1.515 to 1.515) holds a
-    quarter of the surfaces of its own fox, the box that the cameras look at nine tenths.
+    quarter of the surfaces of its own fox, the box that the cameras look at nine tenths. The user's
+    frame is the file's own: applied_transform and applied_scale say what was done before.
     """
 
     name: ClassVar[str] = "transforms"
     """What it is called on the command line."""
-    looks_for: ClassVar[str] = "transforms.json or another .json file"
+    looks_for: ClassVar[str] = "transforms.json"
     """What a path must hold."""
 
     def found_at(self, path: str | os.PathLike[str]) -> bool:
@@ -59,7 +60,8 @@ class Transforms:
         check_each_once(listed, file)
         images, notes = posed_images(listed, content, file)
         named = named_splits(content, listed, found.missing, file)
-        splits, more = named if named is not None else (_every_nth(len(images), options, file), [])
+        splits, more = named or (train_and_test(len(images), options, str(file)), [])
+        points, lines = scene_points(content, images, file, options)
         scale = aabb_scale(content, file)
         return capture_of(
             Parts(
@@ -67,20 +69,9 @@ class Transforms:
                 path=str(path),
                 splits={split: [images[i] for i in frames] for split, frames in splits.items()},
                 missing=found.missing,
-                warnings=[*found.warnings, *notes, *more],
+                warnings=[*found.warnings, *notes, *more, *lines],
+                points=points,
             ),
             options,
             lambda _: scale > 1 or not show_a_thing(images),
         )
-
-
-def _every_nth(count: int, options: ReadOptions, file: Path) -> Split:
-    """The splits of a file that names none."""
-    train, test = every_nth(count, options.test_every)
-    if not train:
-        raise InputError(
-            f"at least two images for {file}, one of them for training",
-            f"{count}, kept for the test",
-            "add images, or set test-every to 0",
-        )
-    return {"train": train, "test": test} if test else {"train": train}

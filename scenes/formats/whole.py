@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from polyfield.memory import parse_bytes
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.bounds import choose_origin, common_view, scene_bounds
+from polyfield.scenes.bounds import choose_origin, look_inward, scene_bounds
 from polyfield.scenes.formats.frames import PosedImage, read_pixels, views_of
 from polyfield.scenes.formats.posed import PosedCapture
 from polyfield.scenes.suspicions import check_box, suspicious_poses
@@ -35,8 +35,10 @@ class Parts:
     """Names of images that are not there."""
     warnings: list[str]
     """One line each."""
-    points: np.ndarray | None = None
-    """Points of the scene that the format knows, float64 [n, 3], the user's frame."""
+    points: Float64[np.ndarray, "n 3"] | None = None
+    """Points of the scene that the format knows, the user's frame."""
+    box: Float64[np.ndarray, "2 3"] | None = None
+    """Corners of the scene's box, where the format has one; the user's frame."""
 
 
 def capture_of(
@@ -57,10 +59,10 @@ def capture_of(
     origin = choose_origin([image.camera for image in train], options)
     views = {split: views_of(images, options, origin) for split, images in parts.splits.items()}
     cameras = views["train"].cameras
-    unbounded = is_unbounded(not common_view(cameras.poses).is_ahead)
+    unbounded = is_unbounded(not look_inward(cameras))
     points = None if parts.points is None else _measured_from(parts.points, origin)
     # The box of a bounded scene has to hold all that is seen, and points may lie outside of it.
-    bounds = scene_bounds(cameras, options, points if unbounded else None)
+    bounds = scene_bounds(cameras, options, parts.box, points if unbounded else None)
     warnings = [
         *parts.warnings,
         *suspicious_poses(cameras, lambda: show_a_thing(train), parts.path),

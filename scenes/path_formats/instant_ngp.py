@@ -28,7 +28,7 @@ import numpy as np
 from polyfield.errors import InputError
 from polyfield.scenes.camera_json import read_pose
 from polyfield.scenes.cameras import Camera
-from polyfield.scenes.formats.frames import as_number, number
+from polyfield.scenes.json_values import as_number, number
 from polyfield.scenes.path_formats.source import (
     FPS,
     FRAMES,

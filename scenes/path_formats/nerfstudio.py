@@ -28,7 +28,8 @@ from torch import Tensor
 from polyfield.errors import InputError
 from polyfield.scenes.camera_json import read_pose
 from polyfield.scenes.cameras import Camera
-from polyfield.scenes.formats.frames import as_number, number, read_object
+from polyfield.scenes.formats.frames import read_object
+from polyfield.scenes.json_values import as_number, number
 from polyfield.scenes.path_formats.source import (
     FPS,
     CameraPath,
@@ -188,7 +189,7 @@ class NerfstudioCameras:
             cameras.append(
                 Camera(
                     pose, lens.width, lens.height, lens.fl_x, lens.fl_y, lens.cx, lens.cy,
-                    lens.distortion,
+                    lens.lens,
                 )
             )  # fmt: skip
         return CameraPath(cameras, None, place.warnings + unknown_keys(self.keys, views, path))

@@ -12,8 +12,8 @@ from typing import Any
 
 from polyfield.errors import InputError
 from polyfield.files import read_json
-from polyfield.scenes.cameras import Camera
-from polyfield.scenes.formats.frames import number
+from polyfield.scenes.cameras import PINHOLE, Camera
+from polyfield.scenes.json_values import number
 from polyfield.scenes.viewpoints import MAX_FRAMES, check_frames
 
 FRAMES = 60
@@ -123,7 +123,7 @@ def lens_warnings(cameras: Sequence[Camera], path: Path) -> tuple[str, ...]:
         math.isclose(camera.fl_x, camera.fl_y, rel_tol=1e-6)
         and math.isclose(camera.cx, camera.width / 2, abs_tol=1e-3)
         and math.isclose(camera.cy, camera.height / 2, abs_tol=1e-3)
-        and not any(camera.distortion)
+        and camera.lens == PINHOLE
         for camera in cameras
     )
     if plain:

@@ -25,6 +25,8 @@ from polyfield.renderers.model import RadianceModel, SceneInfo, SignalModel
 from polyfield.renderers.samplers import Uniform
 from polyfield.scenes.formats import posed
 from polyfield.scenes.holdout import kept_pixels
+from polyfield.scenes.lenses.opencv import OpenCV
+from polyfield.scenes.lenses.opencv_fisheye import OpenCVFisheye
 from polyfield.tensors import load_tensors, save_tensors
 from polyfield.training import throughput
 from polyfield.training.distillation.distilled import Distilled
@@ -140,8 +142,9 @@ def test_other_scenes(unbounded: bool) -> None:
         torch.manual_seed(0)
         model = RadianceModel(Radiance(small.SMALL), sampler, world).to(device)
         scene = capture.scene("train")
-        bent = torch.tensor([0.01, 0.0, 0.001, 0.0]).expand(len(scene), 4)
-        scene.cameras = replace(scene.cameras, distortion=bent)
+        bent = (OpenCV(k1=0.01, p1=0.001), OpenCVFisheye(k1=0.01))
+        lenses = tuple(bent[i % 2] for i in range(len(scene)))
+        scene.cameras = replace(scene.cameras, lenses=lenses)
         behind = Behind(torch.ones(3), carve=True)
         objective = run.objective.build(scene.to(device), model, behind, 0)
         fit = Fit(model.field, objective, run.fit)

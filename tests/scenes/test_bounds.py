@@ -36,7 +36,7 @@ def test_the_box_moves_and_scales_with_the_capture():
     cameras = ring((0.0, 0.0, 0.0))
     poses = cameras.poses.clone()
     poses[:, :3, 3] = poses[:, :3, 3] * 7 + 100
-    moved = Cameras(poses, cameras.focal, cameras.center, cameras.size, cameras.distortion)
+    moved = Cameras(poses, cameras.focal, cameras.center, cameras.size, cameras.lenses)
     torch.testing.assert_close(
         automatic_bounds(moved), automatic_bounds(cameras) * 7 + 100, atol=1e-3, rtol=0
     )

@@ -25,7 +25,7 @@ def test_cameras_come_back_exactly(tmp_path: Path, data_dir: Path) -> None:
         for index, camera in enumerate(cameras):
             wanted = given[index]
             assert torch.equal(camera.pose, wanted.pose)
-            for name in ("width", "height", "fl_x", "fl_y", "cx", "cy", "distortion"):
+            for name in ("width", "height", "fl_x", "fl_y", "cx", "cy", "lens"):
                 assert getattr(camera, name) == getattr(wanted, name)
 
 

@@ -9,26 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyfield.errors import InputError
-from polyfield.scenes.cameras import Camera, Cameras
+from polyfield.scenes.cameras import PINHOLE, Camera, Cameras
 from polyfield.scenes.demo.capture import look_at
-from polyfield.scenes.lens import MAX_STEPS, _linearise, distort, steps_needed, undistort
+from polyfield.scenes.lenses.equirectangular import Equirectangular
+from polyfield.scenes.lenses.opencv import OpenCV
+from polyfield.scenes.lenses.opencv_fisheye import OpenCVFisheye
 
-FOX = (0.0578421, -0.0805099, -0.000980296, 0.00015575)
-ROOFTOP = (0.08796112, -0.18122490, 0.00088744, -0.00017879)
+FOX = OpenCV(0.0578421, -0.0805099, -0.000980296, 0.00015575)
 IDENTITY = np.eye(4)
 
 
-def camera(pose=IDENTITY, distortion=(0.0, 0.0, 0.0, 0.0), width=8, height=6) -> Camera:
-    return Camera(pose, width, height, 10.0, 12.0, 3.5, 3.0, distortion)
+def camera(pose=IDENTITY, lens=PINHOLE, width=8, height=6) -> Camera:
+    return Camera(pose, width, height, 10.0, 12.0, 3.5, 3.0, lens)
 
 
 def project(camera: Camera, points: torch.Tensor) -> torch.Tensor:
     """SceneInfo points -> pixels, written independently of the class, in float64."""
     pose = camera.pose.double()
     local = (points.double() - pose[:3, 3]) @ pose[:3, :3]
-    x, y = local[:, 0] / -local[:, 2], -local[:, 1] / -local[:, 2]
-    k = torch.tensor(camera.distortion, dtype=torch.float64).expand(len(x), 4)
-    x, y = distort(x, y, k)
+    k = torch.tensor(camera.lens.coefficients(), dtype=torch.float64)
+    x, y = camera.lens.project((local[:, 0], -local[:, 1], -local[:, 2]), k.expand(len(points), -1))
     return torch.stack([x * camera.fl_x + camera.cx, y * camera.fl_y + camera.cy], 1)
 
 
@@ -59,7 +59,7 @@ def test_rays_start_at_the_camera_and_are_unit():
     pixel=st.lists(st.tuples(st.floats(0, 640), st.floats(0, 480)), min_size=1, max_size=8),
 )
 def test_projecting_a_ray_gives_its_pixel_back(azimuth, elevation, k, pixel):
-    one = Camera(look_at(azimuth, elevation, 3.0), 640, 480, 500.0, 510.0, 315.0, 244.0, k)
+    one = Camera(look_at(azimuth, elevation, 3.0), 640, 480, 500.0, 510.0, 315.0, 244.0, OpenCV(*k))
     pixels = torch.tensor(pixel)
     rays = Cameras.stack([one]).rays(torch.zeros(len(pixels), dtype=torch.int64), pixels)
     found = project(one, rays.origins.double() + 2 * rays.directions.double())
@@ -67,52 +67,20 @@ def test_projecting_a_ray_gives_its_pixel_back(azimuth, elevation, k, pixel):
     assert (found - pixels).abs().max() < 2e-3
 
 
-@pytest.mark.parametrize(
-    ("k", "focal", "size"),
-    [(FOX, 1374.0, (1080, 1920)), (ROOFTOP, 1676.0, (1920, 1080)), (FOX, 343.9, (270, 480))],
-)
-def test_undistortion_converges_to_a_ten_thousandth_of_a_pixel(k, focal, size):
-    one = Camera(IDENTITY, *size, focal, focal, size[0] / 2, size[1] / 2, k)
-    steps = Cameras.stack([one])._steps
-    assert 1 <= steps <= 4
-    across = [torch.linspace(-n / 2, n / 2, 101, dtype=torch.float64) / focal for n in size]
-    x, y = torch.cartesian_prod(*across).unbind(1)
-    lens = torch.tensor(k, dtype=torch.float64).expand(len(x), 4)
-    back = distort(*undistort(x, y, lens, steps), lens)
-    assert max((back[0] - x).abs().max(), (back[1] - y).abs().max()) * focal < 1e-4
-
-
-def test_newton_uses_the_exact_jacobian():
-    k = torch.tensor([0.1, -0.2, 0.03, -0.05], dtype=torch.float64)
-    u, v = torch.tensor(0.4, dtype=torch.float64), torch.tensor(-0.3, dtype=torch.float64)
-    (xx, xy), (yx, yy) = torch.func.jacrev(lambda u, v: distort(u, v, k), argnums=(0, 1))(u, v)
-    found = torch.stack(_linearise(u, v, u, v, k)[2:])
-    torch.testing.assert_close(found, torch.stack([xx, xy, yy]))
-    torch.testing.assert_close(xy, yx)
-
-
-def test_too_few_steps_are_noticed():
-    k = torch.tensor([FOX], dtype=torch.float64)
-    x = torch.linspace(-0.7, 0.7, 9, dtype=torch.float64)[None]
-    steps, good = steps_needed(x, x, k, torch.tensor([[1e-9]], dtype=torch.float64))
-    assert good.all() and 2 <= steps < MAX_STEPS
-    lens = k.expand(9, 4)
-    error = (distort(*undistort(x[0], x[0], lens, 1), lens)[0] - x[0]).abs().max()
-    assert error > 1e-9
-
-
 def test_a_lens_that_folds_the_picture_is_an_error():
     with pytest.raises(InputError, match="folds it over"):
-        Cameras.stack([camera(distortion=(-3.0, 0.0, 0.0, 0.0), width=20, height=20)])
+        Cameras.stack([camera(lens=OpenCV(-3.0), width=20, height=20)])
 
 
 def test_a_batch_of_different_cameras_equals_each_alone():
     singles = [
         camera(look_at(0.1, 0.2, 3.0)),
         Camera(look_at(2.0, -0.3, 5.0), 5, 9, 7.0, 6.0, 2.0, 5.0, FOX),
+        Camera(look_at(1.0, -0.3, 5.0), 6, 7, 3.0, 3.0, 3.0, 3.5, OpenCVFisheye(0.1)),
+        Camera(look_at(1.5, -0.3, 5.0), 8, 4, 4.0, 4.0, 4.0, 2.0, Equirectangular()),
     ]
     batch = Cameras.stack(singles, near=0.5, far=9.0)
-    assert len(batch) == 2
+    assert len(batch) == 4
     for i, one in enumerate(singles):
         view, alone = batch.view(i), one.rays()
         torch.testing.assert_close(view.directions, alone.directions, atol=1e-6, rtol=0)
@@ -120,12 +88,13 @@ def test_a_batch_of_different_cameras_equals_each_alone():
         assert view.camera.eq(i).all() and view.near.eq(0.5).all() and view.far.eq(9.0).all()
         again = batch[i]
         assert (again.width, again.height) == (one.width, one.height)
-        assert again.distortion == pytest.approx(one.distortion)
+        assert again.lens == one.lens
         assert torch.equal(again.pose, one.pose)
 
 
 def test_mixed_cameras_in_one_call_follow_their_numbers():
-    batch = Cameras.stack([camera(look_at(0.1, 0.2, 3.0)), camera(look_at(2.0, -0.3, 5.0))])
+    fisheye = camera(look_at(2.0, -0.3, 5.0), OpenCVFisheye(0.01, 0.02))
+    batch = Cameras.stack([camera(look_at(0.1, 0.2, 3.0), FOX), fisheye])
     which = torch.tensor([1, 0, 1])
     rays = batch.rays(which, torch.tensor([[0.5, 0.5], [1.5, 2.5], [7.5, 5.5]]))
     for i, (view, row, column) in enumerate([(1, 0, 0), (0, 2, 1), (1, 5, 7)]):
@@ -196,7 +165,9 @@ def test_poses_that_are_no_rigid_motion(pose, message):
         (8, 6, 10.0, 1e9, 3.0, 3.0),
         (8, 6, math.nan, 10.0, 3.0, 3.0),
         (8, 6, 10.0, 10.0, math.inf, 3.0),
-        (8, 6, 10.0, 10.0, 3.0, 3.0, (math.nan, 0.0, 0.0, 0.0)),
+        (8, 6, 10.0, 10.0, 3.0, 3.0, OpenCV(math.nan)),
+        (8, 6, 10.0, 0.0, 3.0, 3.0, OpenCVFisheye()),
+        (8, 6, 10.0, 1.0, 3.0, 3.0, Equirectangular()),
     ],
 )
 def test_lenses_that_are_impossible(values):

@@ -28,7 +28,7 @@ def test_formats_are_told_by_their_files(folder, blender, transforms):
 
 
 def test_no_known_format_lists_what_was_looked_for(folder):
-    with pytest.raises(InputError, match=r"transforms_train\.json \(blender\); transforms\.json"):
+    with pytest.raises(InputError, match=r"transforms_train\.json, transforms\.json, sparse/0/cam"):
         detect(folder.path)
     folder.write("notes.txt", "hello")
     with pytest.raises(InputError, match="got a file"):
@@ -37,8 +37,10 @@ def test_no_known_format_lists_what_was_looked_for(folder):
 
 def test_a_format_by_its_name():
     assert format_named("transforms") == Transforms()
-    with pytest.raises(InputError, match="blender, transforms, demo"):
-        format_named("colmap")
+    with pytest.raises(
+        InputError, match="blender, transforms, colmap, llff, nsvf, polycam, record3d, demo"
+    ):
+        format_named("colmup")
 
 
 def test_a_folder_called_demo_is_the_folder(folder, transforms, monkeypatch):

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from polyfield.scenes.cameras import Camera, Cameras
+from polyfield.scenes.lenses.opencv import OpenCV
 from polyfield.scenes.poses import JITTER, random_cameras, ring, turned
 
 FOCUS = torch.tensor([3.0, -1.0, 2.0])
@@ -20,7 +21,7 @@ def _looking(position: Tensor, target: Tensor) -> Camera:
     pose = torch.eye(4)
     pose[:3, 0], pose[:3, 1], pose[:3, 2] = right, torch.linalg.cross(back, right), back
     pose[:3, 3] = position
-    return Camera(pose, 20, 10, 15.0, 16.0, 10.0, 5.0, (0.01, 0.0, 0.0, 0.0))
+    return Camera(pose, 20, 10, 15.0, 16.0, 10.0, 5.0, OpenCV(0.01))
 
 
 def _around(n: int = 24) -> Cameras:
@@ -68,7 +69,7 @@ def test_cameras_around_a_thing() -> None:
     azimuth = torch.atan2(offset[:, 1], offset[:, 0])
     assert azimuth.min() < -2.8 and azimuth.max() > 2.8
     assert (new.poses[:, 2, 1] > 0).all()
-    assert new.near == 0.1 and new.far == 9.0 and not new.distortion.any()
+    assert new.near == 0.1 and new.far == 9.0 and not new.coefficients.any()
     assert (new.focal == torch.tensor([15.0, 16.0])).all()
 
 

@@ -11,6 +11,7 @@ from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.formats.blender import Blender
 from polyfield.scenes.images import read_image
+from polyfield.scenes.lenses.opencv import OpenCV
 
 OPTIONS = ReadOptions()
 
@@ -56,7 +57,7 @@ def test_a_lens_as_in_transforms_json_is_not_ignored(folder, blender):
     folder.write("transforms_train.json", content)
     one = build(folder).cameras("train")[0]
     assert (one.fl_x, one.fl_y, one.cx, one.cy) == (8.0, 9.0, 2.5, 2.0)
-    assert one.distortion == pytest.approx((0.01, 0.0, 0.0, 0.0))
+    assert one.lens == OpenCV(0.01)
 
 
 def test_a_name_with_a_dot_needs_no_ending(folder, blender):

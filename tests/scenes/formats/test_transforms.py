@@ -8,6 +8,7 @@ import torch
 from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.formats.transforms import Transforms
+from polyfield.scenes.lenses.opencv import OpenCV
 
 
 def build(folder, **options):
@@ -23,7 +24,7 @@ def test_shared_lens_with_distortion(folder, transforms):
     transforms(k1=0.01, k2=-0.02, p1=0.001, p2=-0.002)
     one = build(folder).cameras("train")[0]
     assert (one.width, one.height, one.fl_x, one.fl_y, one.cx, one.cy) == (6, 4, 7, 8, 2.5, 2.25)
-    assert one.distortion == pytest.approx((0.01, -0.02, 0.001, -0.002))
+    assert one.lens == OpenCV(0.01, -0.02, 0.001, -0.002)
 
 
 def test_the_folder_or_the_file(folder, transforms):
@@ -145,11 +146,11 @@ def twice(content):
         (setting(fl_y="8"), "a number for fl_y"),
         (setting(k1=math.inf), "finite"),
         (without("fl_x", "fl_y"), "fl_x or camera_angle_x"),
-        (setting(k3=0.1), r"k3 = 0\.1"),
         (setting(k4=-0.1), r"k4 = -0\.1"),
-        (setting(is_fisheye=True), "is_fisheye"),
-        (setting(camera_model="OPENCV_FISHEYE"), "camera_model OPENCV_FISHEYE"),
-        (setting(camera_model="EQUIRECTANGULAR"), "OPENCV, PINHOLE"),
+        (setting(is_fisheye=True, p1=0.1), "p1 = 0.1"),
+        (setting(camera_model="FISHEYE624"), "camera_model 'FISHEYE624'"),
+        (setting(camera_model="EQUIRECTANGULAR", k1=0.1), "no coefficients"),
+        (setting(camera_model="EQUIRECTANGULAR", fl_x=None), "for a whole panorama"),
         (setting(frames=[]), "zero views"),
         (resized, "agree with the image size"),
         (setting(aabb_scale="4"), "a number for aabb_scale"),
