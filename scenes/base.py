@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
@@ -153,6 +154,14 @@ class Capture(ABC):
 
         Raises:
             InputError: the data has no such split.
+        """
+
+    @abstractmethod
+    def pixels(self, split: str, index: int) -> np.ndarray:
+        """The pixels of one view, [height, width, 1-4], in their stored type; no other is read.
+
+        Raises:
+            InputError: the data has no such split, or the image can't be read.
         """
 
     @abstractmethod

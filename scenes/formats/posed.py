@@ -64,6 +64,10 @@ class PosedCapture(Capture):
         """The names of a split's views; reads no pixels."""
         return self._views(split).names
 
+    def pixels(self, split: str, index: int) -> np.ndarray:
+        """The pixels of one view, in their stored type."""
+        return self._views(split).read(index)
+
     def scene(self, split: str) -> Scene:
         """Read the pixels of a split."""
         views = self._views(split)

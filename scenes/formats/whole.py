@@ -11,7 +11,7 @@ from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.bounds import choose_origin, common_view, scene_bounds
 from polyfield.scenes.formats.frames import PosedImage, read_pixels, views_of
 from polyfield.scenes.formats.posed import PosedCapture
-from polyfield.scenes.suspicions import check_box, suspicious_poses
+from polyfield.scenes.suspicions import check_box
 
 LOOKED_AT = 15
 """Images, evenly spread, that are decoded to see whether there is alpha in them."""
@@ -55,7 +55,6 @@ def capture_of(
     unbounded = is_unbounded(not common_view(cameras.poses).is_ahead)
     warnings = [
         *parts.warnings,
-        *suspicious_poses(cameras, lambda: show_a_thing(train), parts.path),
         *check_box(cameras, bounds, unbounded, options),
     ]
     return PosedCapture(
