@@ -84,7 +84,7 @@ def _sizes(raw: Raw, frames: Sequence[RawFrame]) -> Row:
     )
     if frame.header.orientation >= 5 and said_size == (info.height, info.width):
         return Row(
-            "sizes against intrinsics", "fault", found, "EXIF turns them: see EXIF orientation"
+            _SIZES, "fault", found, "EXIF turns them: see EXIF orientation"
         )
     x, y = scales[0]
     alike = all(abs(a / x - 1) < SAME and abs(b / y - 1) < SAME for a, b in scales)

@@ -1,4 +1,4 @@
-"""The frame of a reconstruction, which photographs leave open: upright, centred, of a usual size."""
+"""The frame of a reconstruction, which photographs leave open: z up, centred, of usual size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reconstruction -> transforms.json, which nerfstudio and instant-ngp read too, and its points."""
+"""A reconstruction -> points, and a transforms.json that nerfstudio and instant-ngp read too."""
 
 from __future__ import annotations
 
