@@ -13,7 +13,7 @@ from polyfield.wording import listed
 
 def file_rows(raw: Raw) -> list[Row]:
     """What the files of a capture in JSON give away, before any is decoded."""
-    return [_missing(raw), _damaged(raw), _twice(raw), _turned(raw)]
+    return [_missing(raw), _outside(raw), _damaged(raw), _twice(raw), _turned(raw)]
 
 
 def skipped_row(skipped: Sequence[str]) -> Row:
@@ -25,7 +25,7 @@ def skipped_row(skipped: Sequence[str]) -> Row:
 
 
 def _missing(raw: Raw) -> Row:
-    gone = [f for f in raw.frames if f.image is None and not f.damage]
+    gone = [f for f in raw.frames if f.image is None and not f.outside]
     if not gone:
         return Row("missing images", "ok", f"none of {len(raw.frames)}")
     most = 2 * len(gone) > len(raw.frames)
@@ -38,6 +38,19 @@ def _missing(raw: Raw) -> Row:
     )
 
 
+def _outside(raw: Raw) -> Row:
+    away = [f for f in raw.frames if f.outside]
+    if not away:
+        return Row("images outside", "ok", "none")
+    return Row(
+        "images outside",
+        "fault",
+        f"{len(away)} of {len(raw.frames)}: {away[0].outside}",
+        "copy them into the folder, or --fix OUT drops their frames",
+        drop([f.place for f in away], "whose image is outside"),
+    )
+
+
 def _damaged(raw: Raw) -> Row:
     bad = [f for f in raw.frames if f.damage]
     if not bad:
@@ -47,7 +60,7 @@ def _damaged(raw: Raw) -> Row:
         "fault",
         f"{len(bad)} of {len(raw.frames)}: {bad[0].damage}",
         "copy them again, or --fix OUT drops their frames",
-        drop([f.place for f in bad], "whose image is damaged or outside"),
+        drop([f.place for f in bad], "whose image is damaged"),
     )
 
 

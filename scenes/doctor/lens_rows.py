@@ -83,9 +83,7 @@ def _sizes(raw: Raw, frames: Sequence[RawFrame]) -> Row:
         f" ({len(wrong)} of {len(frames)} images)"
     )
     if frame.header.orientation >= 5 and said_size == (info.height, info.width):
-        return Row(
-            _SIZES, "fault", found, "EXIF turns them: see EXIF orientation"
-        )
+        return Row(_SIZES, "fault", found, "EXIF turns them: see EXIF orientation")
     x, y = scales[0]
     alike = all(abs(a / x - 1) < SAME and abs(b / y - 1) < SAME for a, b in scales)
     if alike and len(wrong) == len(frames) and abs(x / y - 1) < SAME:

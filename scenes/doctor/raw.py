@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from polyfield.scenes.doctor.rows import Mend, Place, Values
 from polyfield.scenes.doctor.shots import Shot, ideal_points
 from polyfield.scenes.formats.headers import Header, read_header
 from polyfield.scenes.formats.pictures import Pictures
-from polyfield.scenes.images import read_image
+from polyfield.scenes.images import read_image, upright
 
 FILE = "transforms.json"
 SPLITS = ("train", "val", "test")
@@ -44,8 +44,12 @@ class RawFrame:
     """The image on disk; None where there is none."""
     header: Header | None
     """What the image's file says; None where it is missing or damaged."""
-    damage: str
+    damage: str = ""
     """What is wrong with the image; "" if nothing is, or it is missing."""
+    outside: str = ""
+    """That it lies outside the folder; "" if it doesn't."""
+    turn: int = 1
+    """EXIF's number of how its pixels are to be turned, once that is mended."""
 
     @property
     def matrix(self) -> Float[np.ndarray, "4 4"] | None:
@@ -78,7 +82,9 @@ class Raw:
     def mended(self, mends: Sequence[Mend]) -> Raw:
         """The same capture with these changes; dropped frames leave their index unused."""
         contents = {name: dict(content) for name, content in self.contents.items()}
+        turns: dict[Place, int] = {}
         for mend in mends:
+            turns |= mend.turn
             if mend.shared is not None:
                 contents = {name: mend.shared(content) for name, content in contents.items()}
         frames = []
@@ -88,7 +94,8 @@ class Raw:
                 if values is not None and mend.frame is not None:
                     values = mend.frame(frame.place, values)
             if values is not None:
-                frames.append(replace(frame, values=values))
+                turn = turns.get(frame.place, frame.turn)
+                frames.append(replace(frame, values=values, turn=turn))
         return Raw(self.folder, contents, frames)
 
 
@@ -133,13 +140,16 @@ def read_raw(path: Path, allow_outside: bool) -> Raw | None:
 def _frame(place: Place, split: str, values: Values, pictures: Pictures) -> RawFrame:
     name = values.get("file_path")
     name = name.replace("\\", "/") if isinstance(name, str) else ""
-    image, header, damage = None, None, ""
+    frame = RawFrame(place, split, values, name, None, None)
     try:
         image = pictures.find(name, f"frame {place.index}") if name else None
+    except InputError as error:
+        return replace(frame, outside=str(error))
+    try:
         header = None if image is None else read_header(image)
     except InputError as error:
-        damage = str(error)
-    return RawFrame(place, split, values, name, image, header, damage)
+        return replace(frame, image=image, damage=str(error))
+    return replace(frame, image=image, header=header)
 
 
 def raw_shots(raw: Raw) -> list[Shot]:
@@ -150,7 +160,6 @@ def raw_shots(raw: Raw) -> list[Shot]:
         matrix, header = frame.matrix, frame.header
         if matrix is None or header is None or frame.image is None:
             continue
-        size = (header.info.width, header.info.height)
         values = lens_values(raw, frame)
         key = tuple(str(values.get(key)) for key in (*_LENS, "w", "h"))
         if key not in lenses:
@@ -163,11 +172,11 @@ def raw_shots(raw: Raw) -> list[Shot]:
                 frame.name,
                 frame.split,
                 matrix,
-                size,
+                (values["w"], values["h"]),
                 (float(cameras.focal[0, 0]), float(cameras.focal[0, 1])),
                 (float(cameras.center[0, 0]), float(cameras.center[0, 1])),
                 ideal_points(cameras, 0),
-                _reader(frame.image),
+                _reader(frame.image, frame.turn),
             )
         )
     return found
@@ -182,10 +191,10 @@ _LENS = (
 def lens_values(raw: Raw, frame: RawFrame) -> Values:
     """A camera at the origin with the lens of a frame, for the size that its image has."""
     assert frame.header is not None, "only frames with an image"
-    values = raw.values(frame)
+    info, values = frame.header.info, raw.values(frame)
+    width, height = (info.height, info.width) if frame.turn >= 5 else (info.width, info.height)
     lens = {key: values[key] for key in _LENS if values.get(key) is not None}
-    size = {"w": frame.header.info.width, "h": frame.header.info.height}
-    return {**lens, **size, "transform_matrix": _EYE}
+    return {**lens, "w": width, "h": height, "transform_matrix": _EYE}
 
 
 def _lens(values: Values) -> Cameras | None:
@@ -196,8 +205,8 @@ def _lens(values: Values) -> Cameras | None:
         return None
 
 
-def _reader(path: Path) -> Any:
-    return lambda: read_image(path)
+def _reader(path: Path, turn: int) -> Callable[[], np.ndarray]:
+    return lambda: upright(read_image(path), turn)
 
 
 def number(values: Mapping[str, Any], key: str) -> float | None:
