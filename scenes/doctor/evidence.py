@@ -11,7 +11,7 @@ from jaxtyping import Float
 from polyfield.errors import MissingBackend
 from polyfield.scenes.doctor.conventions import OURS, Convention, Poses, conventions, readable
 from polyfield.scenes.doctor.epipolar import Agreement, Evidence, agreement, gather, triangulated
-from polyfield.scenes.doctor.features import match_neighbours
+from polyfield.scenes.doctor.features import Matches, match_neighbours
 from polyfield.scenes.doctor.mends import flip_distortion, reread, scale_focal
 from polyfield.scenes.doctor.rows import Row
 from polyfield.scenes.doctor.shots import Shot
@@ -57,6 +57,11 @@ def judge(shots: Sequence[Shot], count: Callable[[int, int], None]) -> Judged:
         matches = match_neighbours(shots, count)
     except MissingBackend as error:
         return _unjudged(str(error).rpartition("; ")[2])
+    return weigh(shots, matches)
+
+
+def weigh(shots: Sequence[Shot], matches: Sequence[Matches]) -> Judged:
+    """What matches say of the poses and lenses of views."""
     if sum(len(pair.a) for pair in matches) < ENOUGH:
         return _unjudged("too few features in common between neighbouring views")
     evidence = gather(shots, matches)

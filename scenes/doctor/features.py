@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -57,7 +58,7 @@ def match_neighbours(shots: Sequence[Shot], count: Callable[[int, int], None]) -
     options = library.FeatureExtractionOptions()
     options.sift.max_num_features = MOST
     options.max_image_size = 4 * SIDE
-    sift = library.Sift(options=options, device=library.Device.cpu)
+    sift = library.FeatureExtractor.create(options, library.Device.cpu)
     found: dict[int, tuple[Points, Float[np.ndarray, "n 128"]]] = {}
     for done, i in enumerate(wanted):
         count(done, len(wanted))
@@ -66,7 +67,7 @@ def match_neighbours(shots: Sequence[Shot], count: Callable[[int, int], None]) -
         except InputError:  # told by another row
             continue
         with quiet_stderr():
-            found[i] = _features(sift, array)
+            found[i] = _features(library, sift, array)
     matched = []
     for i, j in pairs:
         if i not in found or j not in found:
@@ -105,15 +106,17 @@ def _unit_columns(block: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
     return np.divide(block, lengths, out=np.zeros_like(block), where=lengths > 0)
 
 
-def _features(sift: object, array: np.ndarray) -> tuple[Points, Float[np.ndarray, "n 128"]]:
+def _features(
+    library: Any, sift: Any, array: np.ndarray
+) -> tuple[Points, Float[np.ndarray, "n 128"]]:
     """Places in pixels of the full image, and descriptors of length 1."""
     full = _opaque(array)
     small = shrunk(full, SIDE)
     scale = np.array([full.shape[1] / small.shape[1], full.shape[0] / small.shape[0]])
     values = np.ascontiguousarray(np.clip(small * 255, 0, 255).astype(np.uint8))
-    keypoints, descriptors = sift.extract(values)  # type: ignore[attr-defined]
-    places = np.asarray(keypoints, np.float64).reshape(len(keypoints), -1)[:, :2] * scale
-    vectors = np.asarray(descriptors, np.float32)
+    keypoints, descriptors = sift.extract_from_uint8_array(values)
+    places = library.keypoints_to_matrix(keypoints)[:, :2].astype(np.float64) * scale
+    vectors = np.asarray(descriptors.data, np.float32).reshape(-1, 128)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return places, vectors / np.maximum(lengths, 1e-9)
 

@@ -135,10 +135,10 @@ class Mapper:
             for i, prepared in enumerate(self.images):
                 image = library.Image(name=prepared.copy, camera_id=owner[i], image_id=i + 1)
                 image.frame_id = i + 1
-                database.write_image(image, use_image_id=True)
                 frame = library.Frame(frame_id=i + 1, rig_id=owner[i])
                 frame.add_data_id(image.data_id)
                 database.write_frame(frame, use_frame_id=True)
+                database.write_image(image, use_image_id=True)
 
     def _find_features(self, library: Any, path: Path, count: Count) -> None:
         reading = library.ImageReaderOptions()
