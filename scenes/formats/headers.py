@@ -17,7 +17,7 @@ _PNG = b"\x89PNG"
 _PNG_END = b"IEND\xaeB`\x82"
 _JPEG = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
-_TURNING = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
+_TURNING = ("JPEG", "PNG", "TIFF", "WEBP")
 """Formats, in Pillow's words, that may carry an EXIF orientation."""
 _ORIENTATION = 0x0112
 VIEW = 200

@@ -184,9 +184,11 @@ def _of_keys(values: Mapping[str, Any], path: Path) -> Intrinsics:
 
 def _from_model(path: Path) -> Known:
     library = pycolmap("intrinsics of a COLMAP model")
+    places = [path, path / "0", path / "sparse" / "0"]
+    place = next((p for p in places if list(p.glob("cameras.*"))), path)
     try:
         with quiet_stderr():
-            model = library.Reconstruction(str(path))
+            model = library.Reconstruction(str(place))
     except Exception as error:  # COLMAP's own, of any class
         raise InputError(
             f"a COLMAP model in {shown(path)}", one_line(error)[-120:], "give its folder, sparse/0"

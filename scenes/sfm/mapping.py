@@ -22,6 +22,11 @@ from polyfield.scenes.sfm.pairs import Pair, choose_pairs
 
 FEATURE_BATCH, MATCH_BATCH = 8, 250
 """Images and pairs that are worked on between two words of progress."""
+GROUP = 3
+"""Images of the smallest model that counts."""
+ERROR_SIDES, LEAST_ERROR = 250.0, 1.5
+"""Reprojection errors that are allowed: a 250th of the longer side, but no less pixels than this and
+no more than COLMAP's own 4, which are meant for large photographs."""
 _TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 """COLMAP's cameras look along +z, y down."""
 _FISHEYE = ("k1", "k2", "k3", "k4")
@@ -110,10 +115,9 @@ class Mapper:
         with quiet_stderr(), _told("poses"):
             models = self._map(library, path, mapping)
             counts = self._counts(library, path)
-        ids = [sorted(image_id - 1 for image_id in m.reg_image_ids()) for m in models]
-        order = sorted(range(len(models)), key=lambda i: (-len(ids[i]), i))
-        model = self._model(models[order[0]]) if order else None
-        return Mapped(model, [ids[i] for i in order[1:]], *counts)
+        models.sort(key=lambda found: -found.num_reg_images())
+        model = self._model(models[0]) if models else None
+        return Mapped(model, _apart(models), *counts)
 
     def _begin(self, library: Any, path: Path) -> None:
         """A database of the cameras and images; numbers there begin with 1."""
@@ -193,7 +197,12 @@ class Mapper:
         options.num_threads = self.threads
         options.random_seed = SEED
         options.extract_colors = True
-        options.min_model_size = 3
+        options.min_model_size = GROUP
+        side = max(max(image.copy_size) for image in self.images)
+        error = min(max(side / ERROR_SIDES, LEAST_ERROR), options.mapper.filter_max_reproj_error)
+        options.mapper.filter_max_reproj_error = error
+        options.triangulation.complete_max_reproj_error = error
+        options.triangulation.merge_max_reproj_error = error
         known = {number for number, lens in enumerate(self.lenses, 1) if lens.is_known}
         options.constant_cameras = known
         if len(known) == len(self.lenses):
@@ -256,6 +265,21 @@ class Mapper:
             "camera_model": "OPENCV_FISHEYE" if model == "OPENCV_FISHEYE" else "OPENCV",
         }
         return View(image_id - 1, inverse @ _TO_OPENGL, lens)
+
+
+def _apart(models: Sequence[Any]) -> list[list[int]]:
+    """Of further models, the images that no larger one has, where they are a group by themselves.
+
+    COLMAP begins models that share images with one another, and leaves small ones behind.
+    """
+    placed: set[int] = set()
+    found = []
+    for model in models:
+        own = {image_id - 1 for image_id in model.reg_image_ids()} - placed
+        if placed and len(own) >= GROUP:
+            found.append(sorted(own))
+        placed |= own
+    return found
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ _PLANE_X, _PLANE_UNIT = 0xA20E, 0xA210
 _LENS = 0xA434
 _UNITS = {2: 25.4, 3: 10.0, 4: 1.0}
 """Millimetres in EXIF's units of the sensor's resolution; 1 means none."""
-_READERS = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
+_READERS = ("JPEG", "PNG", "TIFF", "WEBP")
 """Formats, in Pillow's words, that may carry EXIF."""
 Exif = Mapping[int, Any]
 
