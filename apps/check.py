@@ -151,9 +151,9 @@ def main(arguments: Sequence[str]) -> None:
 def _print(diagnosis: Diagnosis, quiet: bool) -> None:
     """Rows one below the other; a mend stands under its row."""
     for row in diagnosis.troubles if quiet else diagnosis.rows:
-        terminal.say(f"{row.name:<24}{row.verdict:<13}{visible(row.found)}", sys.stdout)
+        terminal.say(f"{row.name:<26}{row.verdict:<13}{visible(row.found)}", sys.stdout)
         if row.advice:
-            terminal.say(f"{'':<37}-> {visible(row.advice)}", sys.stdout)
+            terminal.say(f"{'':<39}-> {visible(row.advice)}", sys.stdout)
     if not quiet:
         counts = [
             f"{sum(row.verdict == kind for row in diagnosis.rows)} {kind}s"

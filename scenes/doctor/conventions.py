@@ -17,7 +17,7 @@ Layout = Literal[
 """What is in a matrix."""
 RIGID = 5e-3
 """As the readers: largest entry of R^T R - I."""
-Poses = Float[np.ndarray, "n 4 4"]
+Poses = Float[np.ndarray, "_n 4 4"]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ PARALLAX = np.radians(0.3)
 PER_PAIR = 200
 """Matches of a pair that are looked at."""
 
-Planes = Float[np.ndarray, "n 2"]
+Planes = Float[np.ndarray, "_n 2"]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -26,9 +26,10 @@ from polyfield.scenes.doctor.rows import Diagnosis, Row, line
 from polyfield.scenes.doctor.shots import Shot, shots_of
 from polyfield.scenes.doctor.split_rows import split_rows
 
-Points = Float[np.ndarray, "n 3"]
+Points = Float[np.ndarray, "_n 3"]
 
 
+@runtime_checkable
 class Listener(Protocol):
     """Who is told how far it is."""
 

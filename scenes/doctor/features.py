@@ -85,8 +85,8 @@ def neighbours(shots: Sequence[Shot]) -> list[tuple[int, int]]:
     axes; the next view in order is taken too, for poses may be wrong altogether.
     """
     n = len(shots)
-    anchors = sorted({round(i * (n - 1) / max(ANCHORS - 1, 1)) for i in range(min(ANCHORS, n))})
-    rotations = np.stack([_unit_columns(shot.pose[:3, :3]) for shot in shots])
+    anchors = sorted(set(np.linspace(0, n - 1, min(ANCHORS, n)).round().astype(int).tolist()))
+    rotations = np.stack([unit_columns(shot.pose[:3, :3]) for shot in shots])
     found: set[tuple[int, int]] = set()
     for i in anchors:
         cosine = (np.einsum("ab,nab->n", rotations[i], rotations) - 1) / 2
@@ -101,7 +101,8 @@ def neighbours(shots: Sequence[Shot]) -> list[tuple[int, int]]:
     return sorted(found)
 
 
-def _unit_columns(block: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
+def unit_columns(block: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
+    """The block of a pose without its scale."""
     lengths = np.linalg.norm(block, axis=0, keepdims=True)
     return np.divide(block, lengths, out=np.zeros_like(block), where=lengths > 0)
 

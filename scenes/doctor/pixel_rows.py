@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from polyfield.errors import InputError
+from polyfield.scenes.doctor.features import unit_columns
 from polyfield.scenes.doctor.pose_rows import is_transparent
 from polyfield.scenes.doctor.rows import Row
 from polyfield.scenes.doctor.shots import Shot
@@ -45,6 +46,8 @@ class Look:
     sharpness: float
     is_transparent: bool
     has_alpha: bool
+    rotation: Float[np.ndarray, "3 3"]
+    """Of its pose, as the data has it."""
     border: tuple[float, ...]
     """Median colour of the border, and the share of it that is near."""
 
@@ -82,6 +85,7 @@ def _look(shot: Shot, array: np.ndarray) -> Look:
         sharpness(image),
         clear,
         array.shape[2] in (2, 4),
+        unit_columns(shot.pose[:3, :3]),
         _border(array),
     )
 
@@ -173,16 +177,24 @@ def _alpha(looks: Sequence[Look]) -> Row:
 
 
 def _exposure(looks: Sequence[Look]) -> Row:
-    """Images that are much brighter or darker than the two before and after them."""
+    """Images much brighter or darker than those before and after, and than those that look alike.
+
+    Either alone says little: a next image may show something else, and a near pose may be wrong.
+    """
     level = np.log2(np.maximum([one.brightness for one in looks], 1e-4))
     if len(level) < 5:
         return Row("exposure", "ok", "too few images to tell")
     padded = np.pad(level, 2, mode="reflect")
     around = np.stack([padded[k : k + len(level)] for k in (0, 1, 3, 4)])
     usual = np.median(around, axis=0)
-    # Cameras that jump about see other things: what is usual between neighbours is no jump.
+    rotations = np.stack([one.rotation for one in looks])
+    likeness = np.einsum("iab,jab->ij", rotations, rotations)
+    np.fill_diagonal(likeness, -np.inf)
+    nearest = np.argsort(-likeness, axis=1)[:, :4]
+    alike = level - np.median(level[nearest], axis=1)
     spread = float(np.median(np.abs(level - usual)))
-    odd = np.flatnonzero(np.abs(level - usual) > max(JUMP, 6 * spread))
+    least = np.minimum(np.abs(level - usual), np.abs(alike))
+    odd = np.flatnonzero((least > JUMP) & ((level - usual) * alike > 0))
     if not len(odd):
         return Row("exposure", "ok", f"steps of {spread:.2f} octaves between neighbours")
     names = listed(f"{looks[i].name} ({level[i] - usual[i]:+.1f})" for i in odd.tolist())

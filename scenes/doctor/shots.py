@@ -12,7 +12,7 @@ from jaxtyping import Float
 from polyfield.scenes.base import Capture
 from polyfield.scenes.cameras import Cameras
 
-Points = Float[np.ndarray, "n 2"]
+Points = Float[np.ndarray, "_n 2"]
 
 
 @dataclass(frozen=True, eq=False)

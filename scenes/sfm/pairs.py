@@ -28,7 +28,7 @@ ROUNDS = 8
 """Of k-means."""
 
 Pair = tuple[int, int]
-Descriptors = Float[np.ndarray, "n 128"]
+Descriptors = Float[np.ndarray, "_n 128"]
 
 
 def choose_pairs(

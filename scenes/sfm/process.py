@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from polyfield.errors import InputError, shown
 from polyfield.files import TEMPORARY, write_json
@@ -24,6 +24,7 @@ from polyfield.scenes.sfm.writing import write_capture
 REPORT = "process.json"
 
 
+@runtime_checkable
 class Listener(Protocol):
     """Who is told how far it is."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -29,10 +30,15 @@ SWAP = np.eye(4)[[0, 2, 1, 3]]
 
 
 def ring(count=9):
-    angles = [(0.55 * i, 0.5 + 0.25 * np.sin(2.1 * i)) for i in range(count)]
-    return np.stack(
-        [look_at(a, e, 4.0 + 0.3 * (i % 3)).double().numpy() for i, (a, e) in enumerate(angles)]
-    )
+    found = []
+    for i in range(count):
+        pose = (
+            look_at(0.55 * i, 0.5 + 0.25 * math.sin(2.1 * i), 4.0 + 0.3 * (i % 3)).double().numpy()
+        )
+        u, _, v = np.linalg.svd(pose[:3, :3])  # look_at has float32's digits
+        pose[:3, :3] = u @ v
+        found.append(pose)
+    return np.stack(found)
 
 
 def distorted(plane, k1):
