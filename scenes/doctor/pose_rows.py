@@ -19,6 +19,9 @@ from polyfield.wording import listed
 
 CROSSING = 0.25
 """Optical axes meet if they pass their common point within this share of its distance (median)."""
+HUDDLED = 0.2
+"""World-to-camera translations are all much the same where cameras look at one point: positions
+that spread less than this share of what inverting makes of them are those."""
 SAME_PLACE, SAME_TURN = 1e-4, 1e-3
 """Two poses are one if they differ by less of the cameras' extent, and in rotation entries."""
 ROUNDED = 0.05
@@ -154,10 +157,10 @@ def _directions(cameras: Cameras, has_alpha: Callable[[], bool]) -> Row:
     if at_one_point(cameras):
         found = f"all {len(cameras)} cameras stand at one point: nothing can be known of distances"
         return Row(name, "warning", found, "if the poses are world-to-camera, invert them")
-    view = common_view(cameras.poses)
-    if not _meet(view):
-        back = common_view(torch.linalg.inv(cameras.poses.double()))
-        if _meet(back):
+    view, inverse = common_view(cameras.poses), torch.linalg.inv(cameras.poses.double())
+    huddled = _spread(cameras.poses) < HUDDLED * _spread(inverse)
+    if huddled or not _meet(view):
+        if _meet(common_view(inverse)):
             found = (
                 "the poses look like world-to-camera matrices: inverted, the cameras look at one"
                 " point"
@@ -173,6 +176,12 @@ def _directions(cameras: Cameras, has_alpha: Callable[[], bool]) -> Row:
         )
         return Row(name, "warning", found, hint)
     return Row(name, "ok", "at one thing" if view.is_ahead else "outward")
+
+
+def _spread(poses: Float[torch.Tensor, "n 4 4"]) -> float:
+    """RMS distance of positions from their mean."""
+    positions = poses[:, :3, 3].double()
+    return float((positions - positions.mean(0)).square().sum(1).mean().sqrt())
 
 
 def _meet(view: CommonView) -> bool:

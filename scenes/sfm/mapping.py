@@ -25,8 +25,8 @@ FEATURE_BATCH, MATCH_BATCH = 8, 250
 GROUP = 3
 """Images of the smallest model that counts."""
 ERROR_SIDES, LEAST_ERROR = 250.0, 1.5
-"""Reprojection errors that are allowed: a 250th of the longer side, but no less pixels than this and
-no more than COLMAP's own 4, which are meant for large photographs."""
+"""Reprojection errors that are allowed: a 250th of the longer side, no less pixels than this and no
+more than COLMAP's own 4, which are meant for large photographs."""
 _TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 """COLMAP's cameras look along +z, y down."""
 _FISHEYE = ("k1", "k2", "k3", "k4")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 
@@ -22,7 +23,6 @@ ENDINGS = (
 """Of files that are taken for a video."""
 _LISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD")
 """How files begin that only name others, on the net too: ffmpeg would fetch them."""
-_LOCAL = ["-protocol_whitelist", "file"]
 _MEND = "check that it plays, or give a folder of photographs"
 
 
@@ -80,57 +80,80 @@ def frames_in(path: Path) -> int:
     Raises:
         InputError: not a video.
     """
-    library = _imageio_ffmpeg(path)
+    import imageio_ffmpeg
+
+    _program(path)
     try:
         with quiet_stderr(), quiet_log("imageio_ffmpeg"):
-            total, _ = library.count_frames_and_secs(str(path))
+            total, _ = imageio_ffmpeg.count_frames_and_secs(str(path))
     except Exception as error:  # what ffmpeg says, in whatever class
-        raise _unreadable(path, error) from None
+        raise _unreadable(path, one_line(error)) from None
     if total < 1:
         raise InputError(f"a video at {shown(path)}", "no frames", _MEND)
     return int(total)
 
 
 def _frames(path: Path) -> Iterator[np.ndarray]:
-    """Every frame, upright, uint8 [h w 3]."""
-    library = _imageio_ffmpeg(path)
-    with quiet_log("imageio_ffmpeg"):
-        reader = library.read_frames(str(path), pix_fmt="rgb24", input_params=_LOCAL)
-        try:
-            try:
-                width, height = next(reader)["size"]
-            except Exception as error:
-                raise _unreadable(path, error) from None
-            check_memory(f"frames of {width}x{height} pixels", width * height * 3 * 8, _MEND)
-            while True:
-                try:
-                    data = next(reader)
-                except Exception:  # the end, or cut short: what was shown so far counts
-                    return
-                yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
-        finally:
-            with quiet_stderr():
-                reader.close()
+    """Every frame, upright, uint8 [h w 3]; ends early where the file is cut short.
+
+    ffmpeg turns them, and sends each as PPM, which says its size.
+    """
+    command = [
+        _program(path), "-v", "error", "-protocol_whitelist", "file,pipe",
+        "-i", str(path.absolute()), "-map", "0:v:0", "-f", "image2pipe", "-c:v", "ppm", "-",
+    ]  # fmt: skip
+    # Its own session: a Ctrl-C is ours to answer.
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        while (frame := _ppm(process.stdout)) is not None:
+            yield frame
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
 
 
-def _imageio_ffmpeg(path: Path) -> Any:
+def _ppm(stream: IO[bytes]) -> np.ndarray | None:
+    """The next image of a stream; None at its end, or where the last is cut short."""
+    head = [stream.readline(64) for _ in range(3)]
+    if head[0] != b"P6\n" or head[2] != b"255\n":
+        return None
+    width, height = (int(number) for number in head[1].split())
+    check_memory(f"frames of {width}x{height} pixels", width * height * 3 * 8, _MEND)
+    data = stream.read(width * height * 3)
+    if len(data) < width * height * 3:
+        return None
+    return np.frombuffer(data, np.uint8).reshape(height, width, 3)
+
+
+def _program(path: Path) -> str:
+    """The ffmpeg to run on a file that may be a video.
+
+    Raises:
+        InputError: there is none, or the file can't be one.
+    """
     import imageio_ffmpeg
 
     if read_start(path, 64, "a video").lstrip().startswith(_LISTS):
         raise InputError(f"a video at {shown(path)}", "a list of other files", _MEND)
     try:
-        imageio_ffmpeg.get_ffmpeg_exe()
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError:
         raise InputError(
             "an ffmpeg that runs, for a video",
             "none on this machine",
             "install imageio-ffmpeg again, or set IMAGEIO_FFMPEG_EXE to a program",
         ) from None
-    return imageio_ffmpeg
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
-    text = one_line(error)
+def _unreadable(path: Path, text: str) -> InputError:
     for words in ("Invalid data found", "moov atom not found", "does not contain any stream"):
         if words in text:
             text = words.lower()

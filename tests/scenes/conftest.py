@@ -117,10 +117,10 @@ def poses() -> list[np.ndarray]:
     ]
 
 
-def render(pose: np.ndarray, focal: float = FOCAL, k1: float = 0.0) -> np.ndarray:
+def render(pose: np.ndarray, shrink: int, k1: float) -> np.ndarray:
     """An image of the box, uint8; with k1 the lens distorts it so."""
-    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH] + 0.5
-    x, y = (columns - WIDTH / 2) / focal, (rows - HEIGHT / 2) / focal
+    rows, columns = (np.mgrid[0 : HEIGHT // shrink, 0 : WIDTH // shrink] + 0.5) * shrink
+    x, y = (columns - WIDTH / 2) / FOCAL, (rows - HEIGHT / 2) / FOCAL
     u, v = x.copy(), y.copy()
     for _ in range(20):  # undistort by repetition
         radial = 1 + k1 * (u * u + v * v)
@@ -148,21 +148,22 @@ def render(pose: np.ndarray, focal: float = FOCAL, k1: float = 0.0) -> np.ndarra
 
 
 @cache
-def images(k1: float) -> tuple[np.ndarray, ...]:
-    return tuple(render(pose, k1=k1) for pose in poses())
+def images(shrink: int, k1: float) -> tuple[np.ndarray, ...]:
+    return tuple(render(pose, shrink, k1) for pose in poses())
 
 
 class Painted:
     """The capture on disk; a test spoils it."""
 
-    def __init__(self, path: Path, k1: float = 0.0) -> None:
+    def __init__(self, path: Path, shrink: int = 1, k1: float = 0.0) -> None:
         self.path = path
+        width, height, focal = WIDTH // shrink, HEIGHT // shrink, FOCAL / shrink
         self.content: Content = {
-            "fl_x": FOCAL, "fl_y": FOCAL, "cx": WIDTH / 2, "cy": HEIGHT / 2, "w": WIDTH,
-            "h": HEIGHT, "k1": k1, "frames": [],
+            "fl_x": focal, "fl_y": focal, "cx": width / 2, "cy": height / 2, "w": width,
+            "h": height, "k1": k1, "frames": [],
         }  # fmt: skip
         (path / "images").mkdir(parents=True)
-        for i, (pose, image) in enumerate(zip(poses(), images(k1), strict=True)):
+        for i, (pose, image) in enumerate(zip(poses(), images(shrink, k1), strict=True)):
             name = f"images/{i:03d}.png"
             write_image(path / name, image)
             self.frames.append({"file_path": name, "transform_matrix": pose.tolist()})
@@ -192,7 +193,7 @@ class Painted:
 
 @pytest.fixture
 def painted(tmp_path: Path) -> Callable[..., Painted]:
-    def make(k1: float = 0.0) -> Painted:
-        return Painted(tmp_path / "capture", k1)
+    def make(shrink: int = 1, k1: float = 0.0) -> Painted:
+        return Painted(tmp_path / "capture", shrink, k1)
 
     return make
