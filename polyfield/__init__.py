@@ -16,12 +16,14 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from polyfield.apps.check import check as check
     from polyfield.apps.compare import compare as compare
     from polyfield.apps.distill import distill as distill
     from polyfield.apps.evaluate import evaluate as evaluate
     from polyfield.apps.fit import fit as fit
     from polyfield.apps.fit import fit_image as fit_image
     from polyfield.apps.fit import fit_scene as fit_scene
+    from polyfield.apps.process import process as process
     from polyfield.apps.render import render as render
     from polyfield.errors import InputError as InputError
     from polyfield.scenes.cameras import Camera as Camera
@@ -34,6 +36,7 @@ _HOMES = {
     "Camera": "polyfield.scenes.cameras",
     "InputError": "polyfield.errors",
     "RunOptions": "polyfield.training.fit",
+    "check": "polyfield.apps.check",
     "compare": "polyfield.apps.compare",
     "distill": "polyfield.apps.distill",
     "evaluate": "polyfield.apps.evaluate",
@@ -41,6 +44,7 @@ _HOMES = {
     "fit_image": "polyfield.apps.fit",
     "fit_scene": "polyfield.apps.fit",
     "load": "polyfield.training.run",
+    "process": "polyfield.apps.process",
     "render": "polyfield.apps.render",
 }
 
@@ -49,6 +53,7 @@ __all__ = [  # noqa: F822  # found by __getattr__
     "InputError",
     "RunOptions",
     "__version__",
+    "check",
     "compare",
     "distill",
     "evaluate",
@@ -56,6 +61,7 @@ __all__ = [  # noqa: F822  # found by __getattr__
     "fit_image",
     "fit_scene",
     "load",
+    "process",
     "render",
 ]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
@@ -186,6 +187,14 @@ class Capture(ABC):
 
         Raises:
             InputError: the data has no such split.
+        """
+
+    @abstractmethod
+    def pixels(self, split: str, index: int) -> np.ndarray:
+        """The pixels of one view, [height, width, 1-4], in their stored type; no other is read.
+
+        Raises:
+            InputError: the data has no such split, or the image can't be read.
         """
 
     @abstractmethod

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from polyfield.errors import InputError
 from polyfield.memory import free_memory
-from polyfield.quiet import quiet_stderr
 from polyfield.scenes.images import ImageInfo, read_image, read_info
 from polyfield.scenes.png import is_sound
 
@@ -17,9 +16,6 @@ _PNG = b"\x89PNG"
 _PNG_END = b"IEND\xaeB`\x82"
 _JPEG = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
-_TURNING = ("JPEG", "MPO", "PNG", "TIFF", "WEBP")
-"""Formats, in Pillow's words, that may carry an EXIF orientation."""
-_ORIENTATION = 0x0112
 VIEW = 200
 """Bytes per pixel that drawing and measuring a view takes, roughly: rays, colours, scores."""
 _TAIL = 1 << 12
@@ -59,18 +55,7 @@ def read_header(path: Path) -> Header:
         read_image(path)
     deep = start.startswith(_PNG) and start[24] == 16
     depth = 4 if info.is_float else 2 if deep else 1
-    return Header(info, 1 if info.is_float else _orientation(path), depth)
-
-
-def _orientation(path: Path) -> int:
-    from PIL import Image
-
-    try:
-        with quiet_stderr(), Image.open(path, formats=_TURNING) as image:
-            found = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # other formats, and EXIF that is damaged: nothing is said then
-        return 1
-    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+    return Header(info, 1 if info.is_float else info.orientation, depth)
 
 
 def memory_needed(

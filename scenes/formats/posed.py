@@ -94,6 +94,10 @@ class PosedCapture(Capture):
         for index, name in enumerate(views.names):
             as_rgba(views.read(index), name)
 
+    def pixels(self, split: str, index: int) -> np.ndarray:
+        """The pixels of one view, in their stored type."""
+        return self._views(split).read(index)
+
     def scene(self, split: str) -> Scene:
         """Read the pixels of a split."""
         views = self._views(split)

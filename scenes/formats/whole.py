@@ -15,7 +15,7 @@ from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.bounds import choose_origin, look_inward, scene_bounds
 from polyfield.scenes.formats.frames import PosedImage, read_pixels, views_of
 from polyfield.scenes.formats.posed import PosedCapture
-from polyfield.scenes.suspicions import check_box, suspicious_poses
+from polyfield.scenes.suspicions import check_box
 
 LOOKED_AT = 15
 """Images, evenly spread, that are decoded to see whether there is alpha in them."""
@@ -65,7 +65,6 @@ def capture_of(
     bounds = scene_bounds(cameras, options, parts.box, points if unbounded else None)
     warnings = [
         *parts.warnings,
-        *suspicious_poses(cameras, lambda: show_a_thing(train), parts.path),
         *check_box(cameras, bounds, unbounded, options),
     ]
     return PosedCapture(

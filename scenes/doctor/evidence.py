@@ -1,0 +1,194 @@
+"""Rows that features decide: axes of the poses, the focal length, the sign of the distortion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from polyfield.errors import MissingBackend
+from polyfield.scenes.doctor.conventions import OURS, Convention, Poses, conventions, readable
+from polyfield.scenes.doctor.epipolar import Agreement, Evidence, agreement, gather, triangulated
+from polyfield.scenes.doctor.features import Matches, match_neighbours
+from polyfield.scenes.doctor.mends import flip_distortion, reread, scale_focal
+from polyfield.scenes.doctor.rows import Row
+from polyfield.scenes.doctor.shots import Shot
+
+ENOUGH = 80
+"""Matches below which nothing is judged."""
+FITS = 0.5
+"""Share of the matches that agree where poses are right; those of shuffled poses are near 0.1."""
+CLEARLY = 0.2
+"""By how much another convention's share must be larger."""
+COARSE = (1.0, 0.5, 0.7, 1.4, 2.0)
+"""Focal lengths, of the one given, under which conventions are tried."""
+SWEEP = np.exp(np.linspace(-1.0, 1.0, 81))
+"""Focal lengths tried once the convention is known."""
+OFF, FAR_OFF = 0.03, 0.1
+"""Relative error of a focal length that is told, and that is a fault."""
+BETTER = 0.75
+"""Cost of another lens, of the one given, below which it is believed."""
+BENT = 0.5
+"""Pixels by which a lens must distort for its sign to be judged."""
+_NAMES = ("axes", "focal length", "distortion")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What features say."""
+
+    rows: list[Row]
+    points: Float[np.ndarray, "n 3"]
+    """Of matches that agree with the poses as they are."""
+
+
+def judge(shots: Sequence[Shot], count: Callable[[int, int], None]) -> Judged:
+    """Match neighbouring views and try what the poses may mean.
+
+    Args:
+        shots: views with any poses.
+        count: called with how many images are looked at, of how many.
+    """
+    if len(shots) < 3:
+        return _unjudged("fewer than three views")
+    try:
+        matches = match_neighbours(shots, count)
+    except MissingBackend as error:
+        return _unjudged(str(error).rpartition("; ")[2])
+    return weigh(shots, matches)
+
+
+def weigh(shots: Sequence[Shot], matches: Sequence[Matches]) -> Judged:
+    """What matches say of the poses and lenses of views."""
+    if sum(len(pair.a) for pair in matches) < ENOUGH:
+        return _unjudged("too few features in common between neighbouring views")
+    evidence = gather(shots, matches)
+    matrices = np.stack([shot.pose for shot in shots])
+    candidates = readable(matrices, conventions())
+    ours = next((poses for convention, poses in candidates if convention == OURS), None)
+    given = None if ours is None else agreement(evidence, ours)
+    if given is not None and not np.isfinite(given.median):
+        return _unjudged("the cameras stand at one point")
+    best = _best(evidence, candidates, given)
+    if best is None:
+        row = Row(
+            "axes", "fault", "matrices that are poses under no convention",
+            "pose the capture again: polyfield process",
+        )  # fmt: skip
+        return Judged([row, *_unjudged("no poses", _NAMES[1:]).rows], np.zeros((0, 3)))
+    rows = [_axes(best, given, len(evidence))]
+    points = np.zeros((0, 3))
+    if ours is not None and given is not None and given.share >= FITS:
+        points = triangulated(evidence, ours, given)
+    if best.share < FITS:
+        return Judged([*rows, *_unjudged("the poses don't fit", _NAMES[1:]).rows], points)
+    rows.append(_focal(evidence, best.poses))
+    rows.append(_distortion(evidence, best.poses))
+    return Judged(rows, points)
+
+
+def _unjudged(why: str, names: Sequence[str] = _NAMES) -> Judged:
+    return Judged([Row(name, "not checked", why) for name in names], np.zeros((0, 3)))
+
+
+@dataclass(frozen=True)
+class _Best:
+    convention: Convention
+    poses: Poses
+    share: float
+    median: float
+
+
+def _best(
+    evidence: Evidence,
+    candidates: Sequence[tuple[Convention, Poses]],
+    given: Agreement | None,
+) -> _Best | None:
+    """The convention under which most matches agree; ours unless another is clearly better."""
+    found: _Best | None = None
+    for convention, poses in candidates:
+        for scale in COARSE:
+            agreed = agreement(evidence, poses, scale)
+            # The first of equals, for the likelier come first.
+            if found is None or agreed.share > found.share + 0.02:
+                found = _Best(convention, poses, agreed.share, agreed.median)
+    ours = next((poses for convention, poses in candidates if convention == OURS), None)
+    if found is None or ours is None or given is None:
+        return found
+    own = max((agreement(evidence, ours, scale) for scale in COARSE), key=lambda a: a.share)
+    if found.share < max(own.share + CLEARLY, FITS):
+        return _Best(OURS, ours, own.share, own.median)
+    return found
+
+
+def _axes(best: _Best, given: Agreement | None, count: int) -> Row:
+    told = f"{best.share:.0%} of {count} matches agree, median {best.median:.2f} px"
+    if best.share < FITS:
+        hint = "pose the capture again: polyfield process"
+        if best.share > FITS / 2:
+            return Row("axes", "warning", f"the poses fit the images badly: {told}", hint)
+        return Row("axes", "fault", f"the poses fit the images under no convention: {told}", hint)
+    if best.convention.is_ours:
+        return Row("axes", "ok", f"camera-to-world in OpenGL axes: {told}")
+    now = "" if given is None else f" (as they are {given.share:.0%})"
+    return Row(
+        "axes",
+        "fault",
+        f"the matrices are {best.convention.words}: then {told}{now}",
+        "convert them to camera-to-world in OpenGL axes, or --fix OUT",
+        reread(best.convention),
+    )
+
+
+def _focal(evidence: Evidence, poses: Poses) -> Row:
+    costs = np.array([agreement(evidence, poses, float(scale)).cost for scale in SWEEP])
+    at = int(costs.argmin())
+    own = agreement(evidence, poses).cost
+    scale = _finest(costs, at)
+    pixels = float(np.median(evidence.focal))
+    told = f"{pixels:.4g} px; matches agree best with {pixels * scale:.4g} px, {scale:.3f} times"
+    if abs(scale - 1) < OFF or costs[at] > BETTER * own:
+        return Row("focal length", "ok", f"{pixels:.4g} px (matches: {scale:.3f} times)")
+    verdict = "fault" if abs(scale - 1) > FAR_OFF else "warning"
+    return Row(
+        "focal length",
+        "fault" if verdict == "fault" else "warning",
+        told,
+        "scale fl_x and fl_y by that, or --fix OUT",
+        scale_focal(scale),
+    )
+
+
+def _finest(costs: Float[np.ndarray, " n"], at: int) -> float:
+    """The lowest place of a parabola through the best of the sweep and its neighbours."""
+    if not 0 < at < len(costs) - 1:
+        return float(SWEEP[at])
+    low, middle, high = costs[at - 1 : at + 2]
+    bend = low - 2 * middle + high
+    shift = 0.5 * (low - high) / bend if bend > 0 else 0.0
+    step = float(np.log(SWEEP[1] / SWEEP[0]))
+    return float(SWEEP[at] * np.exp(shift * step))
+
+
+def _distortion(evidence: Evidence, poses: Poses) -> Row:
+    moved = np.abs(evidence.plain_a - evidence.ideal_a).max(1) * evidence.focal
+    largest = float(np.quantile(moved, 0.95))
+    if largest == 0:
+        return Row("distortion", "ok", "none")
+    if largest < BENT:
+        return Row("distortion", "ok", f"at most {largest:.2g} px: too little to be judged")
+    own, none, other = (
+        agreement(evidence.distorted(amount), poses).cost for amount in (1.0, 0.0, -1.0)
+    )
+    told = f"up to {largest:.2g} px; cost {own:.2f} as given, {none:.2f} without, {other:.2f} with"
+    told += " the other sign"
+    if other < BETTER * own and other < none:
+        return Row(
+            "distortion", "fault", told, "negate k1 k2 p1 p2, or --fix OUT", flip_distortion(-1.0)
+        )
+    if none < BETTER * own:
+        hint = "the images look undistorted: remove k1 k2 p1 p2, or --fix OUT"
+        return Row("distortion", "fault", told, hint, flip_distortion(0.0))
+    return Row("distortion", "ok", told)

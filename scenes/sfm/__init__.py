@@ -1,0 +1,1 @@
+"""Structure from motion: photographs or a video -> posed images, by pycolmap."""

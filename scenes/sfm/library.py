@@ -1,0 +1,36 @@
+"""pycolmap (the extra `capture`): loaded when it is asked for, its own log switched off.
+
+Its classes have no types we could name: what comes from it is `Any` here and stays in this room.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from polyfield.errors import MissingBackend
+from polyfield.files import one_line
+
+INSTALL = "pip install 'polyfield[capture]'"
+"""How to get it."""
+SEED = 0
+"""Of its random samples, so that the same photographs give the same poses."""
+
+
+def pycolmap(what: str) -> Any:
+    """The library, silent and seeded.
+
+    Args:
+        what: what it is wanted for, for the message: "poses from photographs".
+
+    Raises:
+        MissingBackend: it is not installed, or can't be loaded.
+    """
+    try:
+        import pycolmap as library
+    except ImportError as error:
+        there = getattr(error, "name", None) != "pycolmap"
+        got = f"one that can't be loaded ({one_line(error)})" if there else "none"
+        raise MissingBackend(f"pycolmap for {what}", got, INSTALL) from None
+    library.logging.minloglevel = int(library.logging.FATAL)
+    library.set_random_seed(SEED)
+    return library
