@@ -13,6 +13,7 @@ from polyfield.errors import InputError, shown
 from polyfield.files import one_line, read_json
 from polyfield.quiet import quiet_stderr
 from polyfield.scenes.checks import check_lens
+from polyfield.scenes.lenses.opencv import OpenCV
 from polyfield.scenes.sfm.library import pycolmap
 
 _FORM = "fx,fy,cx,cy or fx,fy,cx,cy,k1,k2,p1,p2"
@@ -101,8 +102,8 @@ class Known:
                 )
             found = found.scaled(x, y)
         where = f"the intrinsics of {name}"
-        lens = ((found.fl_x, found.fl_y), (found.cx, found.cy), found.distortion())
-        check_lens(size, *lens, where)
+        lens = OpenCV(*found.distortion())
+        check_lens(size, (found.fl_x, found.fl_y), (found.cx, found.cy), lens, where)
         if not (0 <= found.cx <= size[0] and 0 <= found.cy <= size[1]):
             raise InputError(
                 f"cx cy inside the {size[0]}x{size[1]} image in {where}",

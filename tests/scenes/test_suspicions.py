@@ -112,7 +112,7 @@ def test_a_room_from_inside_is_no_mistake_of_axes_unless_it_has_alpha():
     room = outward(24, 0.8, 0.1)
     assert directions(room, lambda: False).verdict == "ok"
     row = directions(room, lambda: True)
-    assert row.verdict == "warning" and "OpenCV" in row.mend
+    assert row.verdict == "warning" and "OpenCV" in row.advice
 
 
 def test_a_tripod_is_told_and_gets_a_sane_box():
