@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.bounds import at_one_point, layout_of, scene_bounds
-from polyfield.scenes.camera_files import write_cameras
+from polyfield.scenes.camera_files import write_capture
 from polyfield.scenes.camera_paths import RunCameras, path_of
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.demo.capture import look_at
@@ -152,7 +152,7 @@ def _posed(folder):
 def test_a_run_keeps_the_similarity(folder, transforms, tmp_path):
     transforms(4)
     capture = Transforms().open(folder.path, ReadOptions())
-    write_cameras(tmp_path / "cameras.json", capture)
+    write_capture(tmp_path / "cameras.json", capture)
     kept = json.loads((tmp_path / "cameras.json").read_text())["normalisation"]
     found = Similarity((*kept["center"],), kept["scale"])
     assert found == Similarity.of_box(capture.bounds, capture.origin)

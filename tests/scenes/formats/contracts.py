@@ -12,7 +12,7 @@ import torch
 
 from polyfield.errors import InputError
 from polyfield.scenes import FORMATS, Analytic, ReadOptions, detect, open_capture
-from polyfield.scenes.camera_files import read_cameras, write_cameras
+from polyfield.scenes.camera_files import read_cameras, write_capture
 
 _spec = importlib.util.spec_from_file_location("writers", Path(__file__).with_name("writers.py"))
 assert _spec is not None and _spec.loader is not None
@@ -77,7 +77,7 @@ def test_every_eighth_is_held_out(name: str, written: Written) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_keeps_its_cameras(name: str, written: Written, tmp_path: Path) -> None:
     capture = open_capture(written(name), ReadOptions(downscale=2))
-    write_cameras(tmp_path / "cameras.json", capture)
+    write_capture(tmp_path / "cameras.json", capture)
     found = read_cameras(tmp_path / "cameras.json")["train"]
     cameras = capture.cameras("train")
     assert [c.lens for c in found] == list(cameras.lenses)

@@ -43,7 +43,9 @@ def test_a_plane_seen_through_a_lens(tmp_path):
     write_image(tmp_path / "d.png", depth)
     camera = Camera(look_at(0.3, 0.4, 4.0), 12, 8, 9.0, 9.0, 6.0, 4.0, OpenCV(0.05))
     header = read_header(tmp_path / "a.png")
-    image = PosedImage("a", tmp_path / "a.png", camera, header, (), tmp_path / "d.png", 1e-3)
+    image = PosedImage(
+        "a", tmp_path / "a.png", camera, header, depth=tmp_path / "d.png", depth_scale=1e-3
+    )
     points = depth_points([image])
     assert points.shape == (23, 3)
     local = (torch.from_numpy(points) - camera.pose[:3, 3]) @ camera.pose[:3, :3]

@@ -5,7 +5,7 @@ import pytest
 from polyfield.errors import InputError
 from polyfield.files import read_json
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.camera_files import write_cameras
+from polyfield.scenes.camera_files import write_capture
 from polyfield.scenes.formats.blender import Blender
 from polyfield.scenes.formats.transforms import Transforms
 
@@ -32,7 +32,7 @@ def test_the_frames_of_a_time(folder, blender, tmp_path):
     assert capture.names("test") == ("./test/r_0",) and capture.splits == ("train", "test")
     assert capture.cameras("train").times == (0.5, 0.5)
     assert any("no frames at that time" in line for line in capture.warnings)
-    write_cameras(tmp_path / "cameras.json", capture)
+    write_capture(tmp_path / "cameras.json", capture)
     kept = read_json(tmp_path / "cameras.json")["splits"]["train"]
     assert [entry["time"] for entry in kept] == [0.5, 0.5]
     again = capture.regrouped({"train": capture.names("test"), "test": capture.names("train")})
