@@ -118,7 +118,7 @@ def capture_rows(capture: Capture) -> list[Row]:
     train = capture.cameras("train") if "train" in capture.splits else every[0][1]
     return [
         _doubles(poses, [name for name, _, _ in every]),
-        directions(train, lambda: _shows_a_thing(capture)),
+        directions_row(train, lambda: _shows_a_thing(capture)),
         _box(capture, train),
     ]
 
@@ -147,7 +147,7 @@ def _doubles(poses: Float[np.ndarray, "n 4 4"], names: Sequence[str]) -> Row:
     )
 
 
-def directions(cameras: Cameras, has_alpha: Callable[[], bool]) -> Row:
+def directions_row(cameras: Cameras, has_alpha: Callable[[], bool]) -> Row:
     """Whether the cameras look like another convention, or like a tripod."""
     name = "viewing directions"
     if len(cameras) < 3:

@@ -12,9 +12,9 @@ from polyfield.scenes.bounds import automatic_bounds, choose_origin
 from polyfield.scenes.camera_files import read_cameras, write_capture
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.demo.capture import look_at
-from polyfield.scenes.doctor.pose_rows import directions
 from polyfield.scenes.formats.blender import Blender
 from polyfield.scenes.formats.transforms import Transforms
+from polyfield.scenes.suspicions import suspicious_poses
 
 UTM = np.array([500000.3, 4500000.7, 100.1])
 
@@ -110,16 +110,14 @@ def outward(count, radius, noise=0.0, origin=(0.0, 0.0, 0.0)):
 
 def test_a_room_from_inside_is_no_mistake_of_axes_unless_it_has_alpha():
     room = outward(24, 0.8, 0.1)
-    assert directions(room, lambda: False).verdict == "ok"
-    row = directions(room, lambda: True)
-    assert row.verdict == "warning" and "OpenCV" in row.advice
+    assert suspicious_poses(room, lambda: False, "here") == []
+    assert "OpenCV" in suspicious_poses(room, lambda: True, "here")[0]
 
 
 def test_a_tripod_is_told_and_gets_a_sane_box():
     tripod = outward(24, 0.0, 1e-4, (3.0, 4.0, 1.0))
-    row = directions(tripod, lambda: False)
-    assert row.verdict == "warning"
-    assert "one point" in row.found and "distances" in row.found
+    (warning,) = suspicious_poses(tripod, lambda: False, "here")
+    assert "one point" in warning and "distances" in warning
     box = automatic_bounds(tripod)
     torch.testing.assert_close(box.mean(0), torch.tensor([3.0, 4.0, 1.0]), atol=1e-3, rtol=0)
     assert 1.9 < float(box[1, 0] - box[0, 0]) < 2.2
@@ -145,7 +143,7 @@ def test_one_pose_for_all_frames(folder, transforms):
     for frame in content["frames"]:
         frame["transform_matrix"] = content["frames"][0]["transform_matrix"]
     folder.write("transforms.json", content)
-    with pytest.raises(InputError, match=r"poses that differ in .*same pose in all 4"):
+    with pytest.raises(InputError, match=r"poses that differ, but frame 0 .*same pose in all 4"):
         Transforms().open(folder.path, ReadOptions())
 
 

@@ -10,7 +10,7 @@ from polyfield.errors import InputError
 from polyfield.scenes.bounds import automatic_bounds, look_inward
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.demo.capture import look_at
-from polyfield.scenes.doctor.pose_rows import directions
+from polyfield.scenes.doctor.pose_rows import directions_row
 from polyfield.scenes.lens_keys import read_lens
 from polyfield.scenes.lenses.base import Lens
 from polyfield.scenes.lenses.division import Division
@@ -147,7 +147,7 @@ def test_panoramas_look_nowhere() -> None:
     around = cameras.poses[:, :3, 3]
     bounds = automatic_bounds(cameras)
     assert (bounds[0, :2] < around[:, :2].amin(0)).all()
-    assert directions(cameras, lambda: True).verdict == "ok"
+    assert directions_row(cameras, lambda: True).verdict == "ok"
     # Drawn as a pinhole that looks ahead, 90 degrees wide; at another size as all around again.
     pinhole = moved(views[0], views[0].pose)
     assert (pinhole.lens, pinhole.fl_x, pinhole.width) == (OpenCV(), 8.0, 16)
