@@ -120,7 +120,7 @@ def capture_rows(capture: Capture) -> list[Row]:
     train = capture.cameras("train") if "train" in capture.splits else every[0][1]
     return [
         _doubles(poses, [name for name, _, _ in every]),
-        _directions(train, lambda: _shows_a_thing(capture)),
+        directions_row(train, lambda: _shows_a_thing(capture)),
         _box(capture, train),
     ]
 
@@ -149,8 +149,13 @@ def _doubles(poses: Float[np.ndarray, "n 4 4"], names: Sequence[str]) -> Row:
     )
 
 
-def _directions(cameras: Cameras, has_alpha: Callable[[], bool]) -> Row:
-    """Whether the cameras look like another convention, or like a tripod."""
+def directions_row(cameras: Cameras, has_alpha: Callable[[], bool]) -> Row:
+    """Whether the cameras look like another convention, or like a tripod.
+
+    Args:
+        cameras: those of the training split.
+        has_alpha: whether the images show a thing in front of nothing; asked only on suspicion.
+    """
     name = "viewing directions"
     if len(cameras) < 3:
         return Row(name, "ok", "too few to tell")
