@@ -58,7 +58,7 @@ class Convention:
     @property
     def words(self) -> str:
         """What the matrices are, in words."""
-        parts = []
+        parts: list[str] = []
         if self.layout != "camera-to-world":
             parts.append(self.layout)
         if self.axes == OPENCV:

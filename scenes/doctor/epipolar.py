@@ -42,6 +42,19 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.first)
 
+    def thinned(self, most: int) -> Evidence:
+        """Every n-th match, so that at most so many are left."""
+        step = -(-len(self) // most)
+        return Evidence(
+            self.first[::step],
+            self.second[::step],
+            self.ideal_a[::step],
+            self.ideal_b[::step],
+            self.plain_a[::step],
+            self.plain_b[::step],
+            self.focal[::step],
+        )
+
     def distorted(self, amount: float) -> Evidence:
         """With so much of the lens's correction: 1 as it is, 0 none, -1 the other way.
 

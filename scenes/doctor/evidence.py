@@ -22,6 +22,8 @@ FITS = 0.5
 """Share of the matches that agree where poses are right; those of shuffled poses are near 0.1."""
 CLEARLY = 0.2
 """By how much another convention's share must be larger."""
+TRIED = 700
+"""Matches that every convention is tried on."""
 COARSE = (1.0, 0.5, 0.7, 1.4, 2.0)
 """Focal lengths, of the one given, under which conventions are tried."""
 SWEEP = np.exp(np.linspace(-1.0, 1.0, 81))
@@ -108,16 +110,17 @@ def _best(
 ) -> _Best | None:
     """The convention under which most matches agree; ours unless another is clearly better."""
     found: _Best | None = None
+    few = evidence.thinned(TRIED)
     for convention, poses in candidates:
         for scale in COARSE:
-            agreed = agreement(evidence, poses, scale)
+            agreed = agreement(few, poses, scale)
             # The first of equals, for the likelier come first.
             if found is None or agreed.share > found.share + 0.02:
                 found = _Best(convention, poses, agreed.share, agreed.median)
     ours = next((poses for convention, poses in candidates if convention == OURS), None)
     if found is None or ours is None or given is None:
         return found
-    own = max((agreement(evidence, ours, scale) for scale in COARSE), key=lambda a: a.share)
+    own = max((agreement(few, ours, scale) for scale in COARSE), key=lambda a: a.share)
     if found.share < max(own.share + CLEARLY, FITS):
         return _Best(OURS, ours, own.share, own.median)
     return found

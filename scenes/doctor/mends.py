@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def scale_pixels(x: float, y: float) -> Mend:
         for key, side in _SIDES.items():
             factor = (x, y)[side]
             whole = key in ("w", "h")
-            _replace(found, key, lambda v, f=factor, r=whole: round(v * f) if r else v * f)
+            _replace(found, key, partial(_scaled, factor=factor, is_whole=whole))
         return found
 
     return _both(f"scale the intrinsics by {x:.4g}, {y:.4g}", change)
@@ -110,6 +111,10 @@ def flip_distortion(factor: float) -> Mend:
 def turn(images: Mapping[Place, int]) -> Mend:
     """Store images upright, so that programs that heed EXIF and those that don't see the same."""
     return Mend(f"store {len(images)} images without an EXIF orientation", turn=images)
+
+
+def _scaled(value: float, factor: float, is_whole: bool) -> float:
+    return round(value * factor) if is_whole else value * factor
 
 
 def _replace(values: Values, key: str, change: Callable[[float], float]) -> None:

@@ -148,7 +148,12 @@ def _doubles(poses: Float[np.ndarray, "n 4 4"], names: Sequence[str]) -> Row:
 
 
 def directions_row(cameras: Cameras, has_alpha: Callable[[], bool]) -> Row:
-    """Whether the cameras look like another convention, or like a tripod."""
+    """Whether the cameras look like another convention, or like a tripod.
+
+    Args:
+        cameras: those of the training split.
+        has_alpha: whether the images show a thing in front of nothing; asked only on suspicion.
+    """
     name = "viewing directions"
     if len(cameras) < 3:
         return Row(name, "ok", "too few to tell")

@@ -256,7 +256,7 @@ def _take_mask(
         )
     white = (mask[..., : 1 if mask.shape[2] < 3 else 3] > 0).any(-1)
     name = f"{MASKS}/{target.relative_to(places.capture / IMAGES).as_posix()}.png"
-    _store(places.capture / name, _nearest(np.uint8(255) * white.astype(np.uint8), size))
+    _store(places.capture / name, _nearest(np.where(white, np.uint8(255), np.uint8(0)), size))
     return name
 
 

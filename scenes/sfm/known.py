@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ def read_intrinsics(text: str) -> Known:
     """
     numbers = _numbers(text)
     if numbers is not None:
-        return Known(Intrinsics(*numbers), {}, "--intrinsics")
+        return Known(_intrinsics(numbers[:4], numbers[4:], None), {}, "--intrinsics")
     path = Path(text).expanduser()
     if path.is_dir() and not (path / "transforms.json").is_file():
         return _from_model(path)
@@ -172,15 +172,21 @@ def _of_keys(values: Mapping[str, Any], path: Path) -> Intrinsics:
             raise InputError(
                 f"a number for {key} in {shown(path)}", repr(value)[:40], "write the intrinsics"
             )
-    focal = numbers["fl_x"], numbers["fl_x"] if numbers["fl_y"] is None else numbers["fl_y"]
+    lens = [float(numbers[key] or 0.0) for key in _KEYS]
+    if numbers["fl_y"] is None:
+        lens[1] = lens[0]
     width, height = numbers["w"], numbers["h"]
-    return Intrinsics(
-        *focal,
-        numbers["cx"],
-        numbers["cy"],
-        *(numbers[key] or 0.0 for key in _KEYS[4:]),
-        size=(int(width), int(height)) if width and height else None,
-    )
+    size = (int(width), int(height)) if width and height else None
+    return _intrinsics(lens[:4], lens[4:], size)
+
+
+def _intrinsics(
+    pinhole: Sequence[float], terms: Sequence[float], size: tuple[int, int] | None
+) -> Intrinsics:
+    """From fl_x, fl_y, cx, cy and the first few of k1, k2, p1, p2."""
+    fl_x, fl_y, cx, cy = pinhole
+    k1, k2, p1, p2 = (*terms, *[0.0] * (4 - len(terms)))
+    return Intrinsics(fl_x, fl_y, cx, cy, k1, k2, p1, p2, size)
 
 
 def _from_model(path: Path) -> Known:
@@ -213,11 +219,6 @@ def of_camera(camera: Any, where: str) -> Intrinsics:
     if name not in terms:
         raise InputError(f"a camera of {', '.join(terms)} in {where}", name, "undistort the images")
     assert len(rest) == terms[name], (name, rest)
-    return Intrinsics(
-        camera.focal_length_x,
-        camera.focal_length_y,
-        camera.principal_point_x,
-        camera.principal_point_y,
-        *rest,
-        size=(camera.width, camera.height),
-    )
+    focal = (camera.focal_length_x, camera.focal_length_y)
+    center = (camera.principal_point_x, camera.principal_point_y)
+    return _intrinsics((*focal, *center), rest, (camera.width, camera.height))

@@ -12,9 +12,10 @@ from polyfield.scenes.bounds import automatic_bounds, choose_origin
 from polyfield.scenes.camera_files import read_cameras, write_capture
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.demo.capture import look_at
+from polyfield.scenes.doctor.examine import suspicions
+from polyfield.scenes.doctor.pose_rows import directions_row
 from polyfield.scenes.formats.blender import Blender
 from polyfield.scenes.formats.transforms import Transforms
-from polyfield.scenes.suspicions import suspicious_poses
 
 UTM = np.array([500000.3, 4500000.7, 100.1])
 
@@ -78,7 +79,7 @@ def test_ordinary_captures_stay_where_they_are(offset):
 def test_opencv_axes_are_told(folder, blender, alpha):
     blender("train", 8, channels=4 if alpha else 3)
     change(folder, "transforms_train.json", lambda pose: pose @ np.diag([1, -1, -1, 1]))
-    (warning,) = open_blender(folder).warnings
+    (warning,) = suspicions(open_blender(folder))
     assert "look away" in warning and "OpenCV axes" in warning
 
 
@@ -92,7 +93,7 @@ def test_world_to_camera_is_told(folder, blender, axes, center):
         return np.linalg.inv(pose @ np.diag(axes))
 
     change(folder, "transforms_train.json", inverted)
-    (warning,) = open_blender(folder).warnings
+    (warning,) = suspicions(open_blender(folder))
     assert "world-to-camera" in warning
 
 
@@ -110,14 +111,15 @@ def outward(count, radius, noise=0.0, origin=(0.0, 0.0, 0.0)):
 
 def test_a_room_from_inside_is_no_mistake_of_axes_unless_it_has_alpha():
     room = outward(24, 0.8, 0.1)
-    assert suspicious_poses(room, lambda: False, "here") == []
-    assert "OpenCV" in suspicious_poses(room, lambda: True, "here")[0]
+    assert directions_row(room, lambda: False).verdict == "ok"
+    row = directions_row(room, lambda: True)
+    assert row.verdict == "warning" and "OpenCV" in row.advice
 
 
 def test_a_tripod_is_told_and_gets_a_sane_box():
     tripod = outward(24, 0.0, 1e-4, (3.0, 4.0, 1.0))
-    (warning,) = suspicious_poses(tripod, lambda: False, "here")
-    assert "one point" in warning and "distances" in warning
+    row = directions_row(tripod, lambda: False)
+    assert row.verdict == "warning" and "one point" in row.found and "distances" in row.found
     box = automatic_bounds(tripod)
     torch.testing.assert_close(box.mean(0), torch.tensor([3.0, 4.0, 1.0]), atol=1e-3, rtol=0)
     assert 1.9 < float(box[1, 0] - box[0, 0]) < 2.2
