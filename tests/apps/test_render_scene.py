@@ -2,15 +2,21 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from polyfield.apps import cli
+from polyfield.renderers.model import RadianceModel, SceneInfo
+from polyfield.scenes.base import ReadOptions
+from polyfield.scenes.captures import open_capture
 from polyfield.scenes.images import read_image, write_image
+from polyfield.training.loop import Fit
 
 
 def _helper(name: str) -> ModuleType:
@@ -24,7 +30,8 @@ def _helper(name: str) -> ModuleType:
     return module
 
 
-write_data = _helper("small_runs").write_data
+SMALLER = _helper("small_runs")
+write_data = SMALLER.write_data
 SMALL = (
     "--field.position.levels", "2", "--field.position.log2-size", "8", "--sampler.resolution", "8",
     "--sampler.steps", "32", "--objective.samples", "512", "--steps", "5", "--quiet",
@@ -179,3 +186,31 @@ def test_pixels_in_a_file_train_the_same(
     assert cli.run(["evaluate", str(out), "--quiet"]) == 0
     assert cli.run([*fit, "--resume"]) == 0  # how pixels are kept is no part of the run
     assert sorted((tmp_path / "cache").iterdir()) == files
+
+
+def test_a_scene_of_another_scale_trains_to_the_same_digits(data: Path, tmp_path: Path) -> None:
+    """By powers of two nothing is rounded: fields never see the user's units."""
+    fields = []
+    for name, scale in (("one", 1.0), ("large", 64.0), ("tiny", 2.0**-14)):
+        folder = tmp_path / name
+        shutil.copytree(data, folder)
+        for file in folder.glob("*.json"):
+            content = json.loads(file.read_text())
+            for frame in content["frames"]:
+                for row in frame["transform_matrix"][:3]:
+                    row[3] *= scale
+            file.write_text(json.dumps(content))
+        capture = open_capture(folder, ReadOptions())
+        torch.manual_seed(0)
+        run = SMALLER.scene_run("hash", 3)
+        world = SceneInfo(capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0))
+        model = RadianceModel(run.field, run.sampler, world)
+        objective = run.objective.build(
+            capture.scene("train"), model.field, model.renderer, None, 0
+        )
+        fit = Fit(model.field, objective, run.fit)
+        SMALLER.go(fit, 3)
+        fields.append([v.clone() for v in model.field.parameters()])
+        assert capture.origin == (0, 0, 0) and capture.warnings == []
+    for other in fields[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(fields[0], other, strict=True))

@@ -9,23 +9,23 @@ import torch
 from polyfield.scenes import open_capture
 from polyfield.scenes.background import estimate_background
 from polyfield.scenes.base import ReadOptions, Scene
-from polyfield.scenes.rays import Rays
 
 
 def _scene(noise: float) -> Any:
     """Views of a red square in front of a backdrop with a little noise."""
 
-    def view(index: int) -> tuple[Rays, torch.Tensor]:
+    def pixels(index: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(index)
         rgba = torch.ones(12, 12, 4)
         rgba[..., :3] = torch.tensor([0.1, 0.2, 0.9])
         rgba[..., :3] += (torch.rand(12, 12, 3, generator=generator) * 2 - 1) * noise
         rgba[4:8, 4:8, :3] = torch.tensor([1.0, 0.0, 0.0])
-        return create_autospec(Rays, instance=True), rgba
+        return rgba
 
     scene = create_autospec(Scene, instance=True)
     scene.__len__.return_value = 40
-    scene.view.side_effect = view
+    scene.pixels.side_effect = pixels
+    scene.mask.return_value = None
     return scene
 
 
