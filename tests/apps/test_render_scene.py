@@ -17,6 +17,7 @@ from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.captures import open_capture
 from polyfield.scenes.images import read_image, write_image
 from polyfield.training.loop import Fit
+from polyfield.training.objectives.photometric import Behind
 
 
 def _helper(name: str) -> ModuleType:
@@ -205,9 +206,7 @@ def test_a_scene_of_another_scale_trains_to_the_same_digits(data: Path, tmp_path
         run = SMALLER.scene_run("hash", 3)
         world = SceneInfo(capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0))
         model = RadianceModel(run.field, run.sampler, world)
-        objective = run.objective.build(
-            capture.scene("train"), model.field, model.renderer, None, 0
-        )
+        objective = run.objective.build(capture.scene("train"), model, Behind(None), 0)
         fit = Fit(model.field, objective, run.fit)
         SMALLER.go(fit, 3)
         fields.append([v.clone() for v in model.field.parameters()])

@@ -451,10 +451,10 @@ FAULTS = [
     Fault("distortion that folds", shared(k1=-1.2, k2=0.0), "lens", "fold"),
     Fault("a lens we don't have", shared(k3=0.2, k4=0.1), "reading", "k3"),
     Fault(
-        "an unknown camera model",
-        shared(camera_model="EQUIRECTANGULAR"),
+        "a camera model of nobody",
+        shared(camera_model="FISHEYE624"),
         "reading",
-        "EQUIRECTANGULAR",
+        "FISHEYE624",
     ),
     # Files.
     Fault("an image missing", missing(1), "missing images", "1 of 18", "note", mended=True),

@@ -160,7 +160,8 @@ def test_a_capture_larger_than_memory_is_refused_before_it_is_read(folder, trans
     transforms(10)
     capture = build(folder)
     kept = 6 * 4 * 4
-    assert capture.views["train"].memory == 8 * kept + 4 * 6 * 4
+    facts = capture.views["train"].facts
+    assert (facts.stored, facts.decoding) == (8 * kept, 4 * 6 * 4)
     monkeypatch.setattr(headers, "free_memory", lambda: 9 * kept + headers.VIEW * 24)
     with pytest.raises(InputError, match=r"the 8 train images of .*--downscale 2"):
         capture.scene("train")
