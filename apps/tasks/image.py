@@ -24,14 +24,14 @@ from polyfield.apps.tasks.signals import (
     timed,
     whole,
 )
-from polyfield.config import to_tree
+from polyfield.config import from_tree, to_tree
 from polyfield.errors import InputError
 from polyfield.ranges import Range
 from polyfield.renderers.exports import exporter_of
 from polyfield.renderers.model import SignalInfo, SignalModel, TaggedSignal
 from polyfield.scenes import open_image
 from polyfield.scenes.background import viewing_background
-from polyfield.scenes.base import ReadOptions
+from polyfield.scenes.base import ColorSpace, ReadOptions
 from polyfield.scenes.color import from_float
 from polyfield.scenes.holdout import check_holdout, kept_pixels
 from polyfield.scenes.images import write_image
@@ -295,7 +295,13 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 
 def _space(model: SignalModel) -> str:
-    return str(model.info.about["color_space"])
+    """Of the colours.
+
+    Raises:
+        InputError: of a damaged file: there is none of that name.
+    """
+    found: str = from_tree(ColorSpace, model.info.about.get("color_space"), "about.color_space")
+    return found
 
 
 def _ending(data: ImageData) -> str:

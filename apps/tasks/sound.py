@@ -246,6 +246,7 @@ class Sound(Task[SoundData, SignalModel]):
     def student(self, teacher: Teacher, method: Values) -> SignalModel:
         """A student over the same seconds."""
         theirs: Any = teacher.model
+        _kept(theirs)
         return signal_student(self._field(theirs.info.extent[0]), teacher)
 
     def lesson(
@@ -264,7 +265,7 @@ class Sound(Task[SoundData, SignalModel]):
     def score_against(self, teacher: Teacher, numbers: Mapping[str, float]) -> float | None:
         """SNR of a batch."""
         theirs: Any = teacher.model
-        return snr_of(numbers["mse"], theirs.info.about["power"]) if "mse" in numbers else None
+        return snr_of(numbers["mse"], _kept(theirs).power) if "mse" in numbers else None
 
     def inherit_inputs(self, teacher: Teacher, run: Run) -> None:
         """Nothing more than what the model keeps."""
@@ -358,9 +359,31 @@ def measure_sound(
     return Measured({**scores, **headline}, facts, [pair], line, prediction=prediction)
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What a model keeps of its sound."""
+
+    rate: Annotated[int, Range(1, 1 << 31)]
+    """Samples a second."""
+    container: str
+    subtype: str
+    power: Annotated[float, Range(0, 1e30)]
+    """Mean square of the samples."""
+
+
+def _kept(model: SignalModel) -> _Kept:
+    """What a model keeps of its sound.
+
+    Raises:
+        InputError: of a damaged file: something is missing, or is not of its kind.
+    """
+    found: _Kept = from_tree(_Kept, dict(model.info.about), "about")
+    return found
+
+
 def _stored(model: SignalModel) -> SoundFormat:
-    about = model.info.about
-    return SoundFormat(int(about["rate"]), str(about["container"]), str(about["subtype"]))
+    kept = _kept(model)
+    return SoundFormat(kept.rate, kept.container, kept.subtype)
 
 
 def _hash() -> Sound:

@@ -52,6 +52,7 @@ class Hunt:
     codes: dict[str, Counter[int | None]] = field(default_factory=dict)
     lines: dict[str, set[str]] = field(default_factory=dict)
     cpu: float = 0.0
+    began: float = field(default_factory=time.monotonic)
 
     def examine(self, case: Case) -> None:
         """Run a case and keep what is wrong."""
@@ -65,6 +66,7 @@ class Hunt:
             if known is None:
                 self.found[fault.key] = Found(fault, case, result)
                 print(f"  {fault.name}: {fault.detail[:200]}", flush=True)
+                self.write(time.monotonic() - self.began)  # whatever ends the search
             else:
                 known.times += 1
                 if case.size < known.case.size:
