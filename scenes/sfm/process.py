@@ -85,8 +85,9 @@ def reconstruct(
 
 
 def _solved(images: Images, lenses: list[Lens], listener: Listener) -> Mapped:
-    """The poses; where some are missing, the best of some plainer lenses: terms of distortion that
-    few images have to tell lead mapping astray.
+    """The poses; where some are missing, those with the best of some plainer lenses.
+
+    Terms of distortion that too few images tell lead mapping astray.
     """
     count = _counted(listener, "mapping: image")
     best = solve(images, lenses, count)
