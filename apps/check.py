@@ -13,10 +13,10 @@ import tyro
 
 from polyfield import terminal
 from polyfield.apps import config_cli
-from polyfield.apps.new_folder import check_new_folder, new_folder
 from polyfield.errors import InputError, shown, visible
 from polyfield.files import as_json
 from polyfield.machine import use_threads
+from polyfield.renderers.exports.new_folder import check_new_folder, new_folder
 from polyfield.renderers.exports.writing import check_place
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.captures import format_named

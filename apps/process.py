@@ -11,8 +11,8 @@ from typing import Annotated
 import tyro
 
 from polyfield.apps import config_cli
-from polyfield.apps.new_folder import check_new_folder, new_folder
 from polyfield.machine import use_threads
+from polyfield.renderers.exports.new_folder import check_new_folder, new_folder
 from polyfield.scenes.sfm.config import Sfm
 from polyfield.scenes.sfm.process import REPORT, reconstruct
 from polyfield.scenes.sfm.report import ProcessReport

@@ -10,7 +10,14 @@ from jaxtyping import Float
 
 from polyfield.errors import MissingBackend
 from polyfield.scenes.doctor.conventions import OURS, Convention, Poses, conventions, readable
-from polyfield.scenes.doctor.epipolar import Agreement, Evidence, agreement, gather, triangulated
+from polyfield.scenes.doctor.epipolar import (
+    CAP,
+    Agreement,
+    Evidence,
+    agreement,
+    gather,
+    triangulated,
+)
 from polyfield.scenes.doctor.features import Matches, match_neighbours
 from polyfield.scenes.doctor.mends import flip_distortion, reread, scale_focal
 from polyfield.scenes.doctor.rows import Row
@@ -20,6 +27,8 @@ ENOUGH = 80
 """Matches below which nothing is judged."""
 FITS = 0.5
 """Share of the matches that agree where poses are right; those of shuffled poses are near 0.1."""
+SURELY = 0.7
+"""Share with which no other focal length is tried."""
 CLEARLY = 0.2
 """By how much another convention's share must be larger."""
 TRIED = 700
@@ -31,7 +40,9 @@ SWEEP = np.exp(np.linspace(-1.0, 1.0, 81))
 OFF, FAR_OFF = 0.03, 0.1
 """Relative error of a focal length that is told, and that is a fault."""
 BETTER = 0.75
-"""Cost of another lens, of the one given, below which it is believed."""
+"""Cost of another focal length, of that of the one given, below which it is believed."""
+SMALLER, CHANCE = 0.95, 5.0
+"""The same of another distortion, and by how many deviations errors must be smaller."""
 BENT = 0.5
 """Pixels by which a lens must distort for its sign to be judged."""
 _NAMES = ("axes", "focal length", "distortion")
@@ -111,12 +122,14 @@ def _best(
     """The convention under which most matches agree; ours unless another is clearly better."""
     found: _Best | None = None
     few = evidence.thinned(TRIED)
-    for convention, poses in candidates:
-        for scale in COARSE:
+    for scale in COARSE:
+        for convention, poses in candidates:
             agreed = agreement(few, poses, scale)
             # The first of equals, for the likelier come first.
             if found is None or agreed.share > found.share + 0.02:
                 found = _Best(convention, poses, agreed.share, agreed.median)
+        if found is not None and found.share > SURELY:
+            break
     ours = next((poses for convention, poses in candidates if convention == OURS), None)
     if found is None or ours is None or given is None:
         return found
@@ -182,16 +195,27 @@ def _distortion(evidence: Evidence, poses: Poses) -> Row:
         return Row("distortion", "ok", "none")
     if largest < BENT:
         return Row("distortion", "ok", f"at most {largest:.2g} px: too little to be judged")
-    own, none, other = (
-        agreement(evidence.distorted(amount), poses).cost for amount in (1.0, 0.0, -1.0)
+    own, none, other = (agreement(evidence.distorted(k), poses) for k in (1.0, 0.0, -1.0))
+    told = (
+        f"up to {largest:.2g} px; cost {own.cost:.2f} as given, {none.cost:.2f} without,"
+        f" {other.cost:.2f} with the other sign"
     )
-    told = f"up to {largest:.2g} px; cost {own:.2f} as given, {none:.2f} without, {other:.2f} with"
-    told += " the other sign"
-    if other < BETTER * own and other < none:
+    if _is_better(other, own) and other.cost < none.cost:
         return Row(
             "distortion", "fault", told, "negate k1 k2 p1 p2, or --fix OUT", flip_distortion(-1.0)
         )
-    if none < BETTER * own:
+    if _is_better(none, own):
         hint = "the images look undistorted: remove k1 k2 p1 p2, or --fix OUT"
         return Row("distortion", "fault", told, hint, flip_distortion(0.0))
     return Row("distortion", "ok", told)
+
+
+def _is_better(other: Agreement, own: Agreement) -> bool:
+    """Whether errors under another lens are smaller, and by more than chance.
+
+    Noise of the features hides what a lens does to most of them, so errors are compared one by one:
+    their mean difference against its own deviation.
+    """
+    gain = np.minimum(own.error, CAP) - np.minimum(other.error, CAP)
+    deviation = float(gain.std()) / max(len(gain), 1) ** 0.5
+    return other.cost < SMALLER * own.cost and float(gain.mean()) > CHANCE * deviation

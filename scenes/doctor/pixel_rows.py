@@ -22,11 +22,15 @@ MOST = 400
 THUMB = 24
 """Sides of what images are compared by."""
 ALIKE = 0.004
-"""Mean difference of thumbnails, of full brightness, below which images are nearly the same."""
+"""Mean difference of thumbnails, of full brightness, below which images are nearly the same ..."""
+SAME = 0.1
+"""... and of the image's own contrast."""
 BLURRED = 0.3
 """Of its neighbours' sharpness, below which an image is blurred ..."""
 AROUND = 5
 """... on either side."""
+DARK = 0.02
+"""Brightness, of full, below which what is seen counts for more than exposure."""
 JUMP = 0.6
 """Change of brightness from image to image, in octaves, beside its neighbours'."""
 BORDER = 0.9
@@ -148,7 +152,7 @@ def _nearly(looks: Sequence[Look]) -> Row:
     thumbs = np.stack([one.thumb.ravel() for one in looks]).astype(np.float32)
     found = []
     for i in range(len(looks) - 1):
-        near = np.abs(thumbs[i + 1 :] - thumbs[i]).mean(1) < ALIKE
+        near = np.abs(thumbs[i + 1 :] - thumbs[i]).mean(1) < min(ALIKE, SAME * thumbs[i].std())
         for j in (np.flatnonzero(near) + i + 1).tolist():
             if looks[i].digest != looks[j].digest:
                 found.append(f"{looks[i].name} and {looks[j].name}")
@@ -181,7 +185,7 @@ def _exposure(looks: Sequence[Look]) -> Row:
 
     Either alone says little: a next image may show something else, and a near pose may be wrong.
     """
-    level = np.log2(np.maximum([one.brightness for one in looks], 1e-4))
+    level = np.log2(np.array([one.brightness for one in looks]) + DARK)
     if len(level) < 5:
         return Row("exposure", "ok", "too few images to tell")
     padded = np.pad(level, 2, mode="reflect")

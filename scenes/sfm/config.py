@@ -18,7 +18,7 @@ class Sfm:
     """How photographs become posed images."""
 
     camera_model: CameraModel = "auto"
-    """Lens; auto is OPENCV for a camera of five or more images, else SIMPLE_RADIAL."""
+    """Lens; auto is OPENCV for a camera of a dozen images, else SIMPLE_RADIAL."""
     cameras: Literal["auto", "one", "each"] = "auto"
     """One camera for all images, one for each; auto: one for those of a size, make and zoom."""
     intrinsics: str | None = None

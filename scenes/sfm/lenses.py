@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from polyfield.errors import InputError, shown
@@ -13,7 +13,8 @@ from polyfield.scenes.sfm.known import Intrinsics, read_intrinsics
 
 GUESS = 1.2
 """Focal length without any word of it, in longer sides of the image: some 45 degrees."""
-MANY = 5
+_PLAINER = {"OPENCV": "SIMPLE_RADIAL", "SIMPLE_RADIAL": "SIMPLE_PINHOLE"}
+MANY = 12
 """Images from which on a camera has enough of them to find four terms of distortion."""
 
 
@@ -59,6 +60,20 @@ def choose_lenses(images: Sequence[Prepared], config: Sfm) -> tuple[list[Lens], 
             by_value.setdefault(found, []).append(i)
         lenses += [_given(first, tuple(same), found) for found, same in by_value.items()]
     return lenses, _said(images, lenses, config)
+
+
+def plainer_lenses(lenses: Sequence[Lens]) -> list[Lens] | None:
+    """The same cameras with fewer terms of distortion to find; None where there are none."""
+    found = []
+    for lens in lenses:
+        plainer = None if lens.is_known else _PLAINER.get(lens.model)
+        if plainer is None:
+            found.append(lens)
+            continue
+        x, y = lens.params[2:4] if lens.model == "OPENCV" else lens.params[1:3]
+        params = Intrinsics(lens.params[0], lens.params[0], x, y).params(plainer)
+        found.append(replace(lens, model=plainer, params=params))
+    return None if found == list(lenses) else found
 
 
 def _groups(images: Sequence[Prepared], config: Sfm) -> list[tuple[int, ...]]:

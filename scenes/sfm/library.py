@@ -5,6 +5,8 @@ Its classes have no types we could name: what comes from it is `Any` here and st
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import Any
 
 from polyfield.errors import MissingBackend
@@ -31,6 +33,18 @@ def pycolmap(what: str) -> Any:
         there = getattr(error, "name", None) != "pycolmap"
         got = f"one that can't be loaded ({one_line(error)})" if there else "none"
         raise MissingBackend(f"pycolmap for {what}", got, INSTALL) from None
+    _own_signals()
     library.logging.minloglevel = int(library.logging.FATAL)
     library.set_random_seed(SEED)
     return library
+
+
+def _own_signals() -> None:
+    """Take SIGTERM back: glog, which comes with pycolmap, ends the process on it at once.
+
+    What Python remembers of a signal is what was wanted of it before.
+    """
+    if threading.current_thread() is threading.main_thread():
+        wanted = signal.getsignal(signal.SIGTERM)
+        if wanted is not None:
+            signal.signal(signal.SIGTERM, wanted)

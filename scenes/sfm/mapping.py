@@ -1,27 +1,21 @@
-"""Features, matches and incremental mapping by pycolmap, from prepared images to a sparse model."""
+"""Incremental mapping by pycolmap, from matched images to a sparse model."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from polyfield.errors import InputError
-from polyfield.files import one_line
 from polyfield.quiet import quiet_stderr
-from polyfield.scenes.sfm.config import Sfm
-from polyfield.scenes.sfm.intake import Count, Places, Prepared
+from polyfield.scenes.sfm.intake import Count
 from polyfield.scenes.sfm.lenses import Lens
 from polyfield.scenes.sfm.library import SEED, pycolmap
-from polyfield.scenes.sfm.pairs import Pair, choose_pairs
+from polyfield.scenes.sfm.matching import Images, camera_of, told
 
-FEATURE_BATCH, MATCH_BATCH = 8, 250
-"""Images and pairs that are worked on between two words of progress."""
 GROUP = 3
 """Images of the smallest model that counts."""
 ERROR_SIDES, LEAST_ERROR = 250.0, 1.5
@@ -80,191 +74,114 @@ class Mapped:
     matches: list[int]
     """Of each image, those with the image it has most with, verified."""
 
+    @property
+    def placed(self) -> int:
+        """How many images have a pose."""
+        return len(self.model.views) if self.model else 0
 
-@dataclass(frozen=True)
-class Mapper:
-    """pycolmap at work in a folder."""
 
-    images: Sequence[Prepared]
-    lenses: Sequence[Lens]
-    places: Places
-    work: Path
-    """A folder for its database and models."""
-    config: Sfm
-    threads: int
+def solve(images: Images, lenses: Sequence[Lens], count: Count) -> Mapped:
+    """Find poses from the matches in the images' database.
 
-    def run(self, features: Count, matching: Count, mapping: Count) -> Mapped:
-        """Find poses.
+    Args:
+        images: matched.
+        lenses: to begin with; as many as, and of the same images as, those that were matched with.
+        count: called with how many images have a pose, of how many.
 
-        Args:
-            features: called with how many images are done, of how many.
-            matching: called with how many pairs are done, of how many.
-            mapping: called with how many images have a pose, of how many.
-
-        Raises:
-            MissingBackend: there is no pycolmap.
-            InputError: it gave up.
-        """
-        library = pycolmap("poses from photographs")
-        path = self.work / "database.db"
-        with quiet_stderr(), _told("features"):
-            self._begin(library, path)
-            self._find_features(library, path, features)
-        with quiet_stderr(), _told("matches"):
-            self._match(library, path, matching)
-        with quiet_stderr(), _told("poses"):
-            models = self._map(library, path, mapping)
-            counts = self._counts(library, path)
+    Raises:
+        InputError: pycolmap gave up.
+    """
+    library = pycolmap("poses from photographs")
+    with quiet_stderr(), told("poses"):
+        with library.Database.open(str(images.database)) as database:
+            for number, lens in enumerate(lenses, 1):
+                database.update_camera(camera_of(library, number, lens))
+        models = _map(library, images, lenses, count)
+        counts = _counts(library, images)
         models.sort(key=lambda found: -found.num_reg_images())
-        model = self._model(models[0]) if models else None
-        return Mapped(model, _apart(models), *counts)
+        model = _model(images, models[0]) if models else None
+    return Mapped(model, _apart(models), *counts)
 
-    def _begin(self, library: Any, path: Path) -> None:
-        """A database of the cameras and images; numbers there begin with 1."""
-        with library.Database.open(str(path)) as database:
-            for number, lens in enumerate(self.lenses, 1):
-                camera = library.Camera(
-                    camera_id=number,
-                    model=lens.model,
-                    width=lens.size[0],
-                    height=lens.size[1],
-                    params=list(lens.params),
-                    has_prior_focal_length=lens.has_prior,
-                )
-                database.write_camera(camera, use_camera_id=True)
-                rig = library.Rig(rig_id=number)
-                rig.add_ref_sensor(camera.sensor_id)
-                database.write_rig(rig, use_rig_id=True)
-            owner = {i: number for number, lens in enumerate(self.lenses, 1) for i in lens.images}
-            for i, prepared in enumerate(self.images):
-                image = library.Image(name=prepared.copy, camera_id=owner[i], image_id=i + 1)
-                image.frame_id = i + 1
-                frame = library.Frame(frame_id=i + 1, rig_id=owner[i])
-                frame.add_data_id(image.data_id)
-                database.write_frame(frame, use_frame_id=True)
-                database.write_image(image, use_image_id=True)
 
-    def _find_features(self, library: Any, path: Path, count: Count) -> None:
-        reading = library.ImageReaderOptions()
-        if self.config.masks is not None:
-            reading.mask_path = str(self.places.copy_masks)
-        finding = library.FeatureExtractionOptions()
-        finding.num_threads = self.threads
-        finding.max_image_size = self.config.feature_side
-        finding.sift.max_num_features = self.config.features
-        names = [image.copy for image in self.images]
-        for first in range(0, len(names), FEATURE_BATCH):
-            count(first, len(names))
-            library.extract_features(
-                str(path),
-                str(self.places.copies),
-                image_names=names[first : first + FEATURE_BATCH],
-                reader_options=reading,
-                extraction_options=finding,
-                device=library.Device.cpu,
-            )
+def _map(library: Any, images: Images, lenses: Sequence[Lens], count: Count) -> list[Any]:
+    options = library.IncrementalPipelineOptions()
+    options.num_threads = images.threads
+    options.random_seed = SEED
+    options.extract_colors = True
+    options.min_model_size = GROUP
+    side = max(max(image.copy_size) for image in images.prepared)
+    error = min(max(side / ERROR_SIDES, LEAST_ERROR), options.mapper.filter_max_reproj_error)
+    options.mapper.filter_max_reproj_error = error
+    options.triangulation.complete_max_reproj_error = error
+    options.triangulation.merge_max_reproj_error = error
+    known = {number for number, lens in enumerate(lenses, 1) if lens.is_known}
+    options.constant_cameras = known
+    if len(known) == len(lenses):
+        options.ba_refine_focal_length = False
+        options.ba_refine_extra_params = False
+        options.mapper.abs_pose_refine_focal_length = False
+        options.mapper.abs_pose_refine_extra_params = False
+    placed = [0]
 
-    def _match(self, library: Any, path: Path, count: Count) -> None:
-        with library.Database.open(str(path)) as database:
-            pairs = choose_pairs(
-                len(self.images),
-                self.config.matching,
-                lambda i: np.asarray(database.read_descriptors(i + 1).data, np.float32),
-            )
-        matching = library.FeatureMatchingOptions()
-        matching.num_threads = self.threads
-        verifying = library.TwoViewGeometryOptions()
-        verifying.ransac.random_seed = SEED
-        pairing = library.ImportedPairingOptions()
-        pairing.match_list_path = str(self.work / "pairs.txt")
-        for first in range(0, len(pairs), MATCH_BATCH):
-            count(first, len(pairs))
-            self._write_pairs(pairs[first : first + MATCH_BATCH])
-            library.match_image_pairs(
-                str(path),
-                matching_options=matching,
-                pairing_options=pairing,
-                verification_options=verifying,
-                device=library.Device.cpu,
-            )
+    def further() -> None:
+        placed[0] = min(placed[0] + 1, len(images.prepared))
+        count(placed[0], len(images.prepared))
 
-    def _write_pairs(self, pairs: Sequence[Pair]) -> None:
-        lines = [f"{self.images[i].copy} {self.images[j].copy}\n" for i, j in pairs]
-        (self.work / "pairs.txt").write_text("".join(lines), encoding="utf-8")
+    target = tempfile.mkdtemp(dir=images.work)
+    found = library.incremental_mapping(
+        str(images.database),
+        str(images.places.copies),
+        target,
+        options,
+        next_image_callback=further,
+    )
+    return list(found.values())
 
-    def _map(self, library: Any, path: Path, count: Count) -> list[Any]:
-        options = library.IncrementalPipelineOptions()
-        options.num_threads = self.threads
-        options.random_seed = SEED
-        options.extract_colors = True
-        options.min_model_size = GROUP
-        side = max(max(image.copy_size) for image in self.images)
-        error = min(max(side / ERROR_SIDES, LEAST_ERROR), options.mapper.filter_max_reproj_error)
-        options.mapper.filter_max_reproj_error = error
-        options.triangulation.complete_max_reproj_error = error
-        options.triangulation.merge_max_reproj_error = error
-        known = {number for number, lens in enumerate(self.lenses, 1) if lens.is_known}
-        options.constant_cameras = known
-        if len(known) == len(self.lenses):
-            options.ba_refine_focal_length = False
-            options.ba_refine_extra_params = False
-            options.mapper.abs_pose_refine_focal_length = False
-            options.mapper.abs_pose_refine_extra_params = False
-        placed = [0]
 
-        def further() -> None:
-            placed[0] = min(placed[0] + 1, len(self.images))
-            count(placed[0], len(self.images))
+def _counts(library: Any, images: Images) -> tuple[list[int], list[int]]:
+    """Of each image: features, and verified matches with its best partner."""
+    matches = [0] * len(images.prepared)
+    with library.Database.open(str(images.database)) as database:
+        features = [database.num_keypoints_for_image(i + 1) for i in range(len(images.prepared))]
+        pairs, inliers = database.read_two_view_geometry_num_inliers()
+        for pair, number in zip(pairs, inliers, strict=True):
+            for image in library.pair_id_to_image_pair(pair):
+                matches[image - 1] = max(matches[image - 1], int(number))
+    return features, matches
 
-        target = self.work / "models"
-        target.mkdir()
-        found = library.incremental_mapping(
-            str(path), str(self.places.copies), str(target), options, next_image_callback=further
-        )
-        return list(found.values())
 
-    def _counts(self, library: Any, path: Path) -> tuple[list[int], list[int]]:
-        """Of each image: features, and verified matches with its best partner."""
-        matches = [0] * len(self.images)
-        with library.Database.open(str(path)) as database:
-            features = [database.num_keypoints_for_image(i + 1) for i in range(len(self.images))]
-            pairs, inliers = database.read_two_view_geometry_num_inliers()
-            for pair, number in zip(pairs, inliers, strict=True):
-                for image in library.pair_id_to_image_pair(pair):
-                    matches[image - 1] = max(matches[image - 1], int(number))
-        return features, matches
+def _model(images: Images, found: Any) -> Model:
+    found.update_point_3d_errors()
+    views = [_view(images, found, image) for image in sorted(found.reg_image_ids())]
+    points = list(found.points3D.values())
+    return Model(
+        views,
+        np.array([point.xyz for point in points], np.float64).reshape(-1, 3),
+        np.array([point.color for point in points], np.uint8).reshape(-1, 3),
+        float(found.compute_mean_reprojection_error()),
+        int(found.compute_num_observations()),
+    )
 
-    def _model(self, found: Any) -> Model:
-        found.update_point_3d_errors()
-        views = [self._view(found, image) for image in sorted(found.reg_image_ids())]
-        points = list(found.points3D.values())
-        return Model(
-            views,
-            np.array([point.xyz for point in points], np.float64).reshape(-1, 3),
-            np.array([point.color for point in points], np.uint8).reshape(-1, 3),
-            float(found.compute_mean_reprojection_error()),
-            int(found.compute_num_observations()),
-        )
 
-    def _view(self, found: Any, image_id: int) -> View:
-        image = found.images[image_id]
-        prepared = self.images[image_id - 1]
-        inverse = np.eye(4)
-        inverse[:3] = image.cam_from_world().inverse().matrix()
-        camera = found.cameras[image.camera_id]
-        x, y = (to / of for to, of in zip(prepared.size, prepared.copy_size, strict=True))
-        model = camera.model.name
-        terms = [float(camera.params[i]) for i in camera.extra_params_idxs()]
-        lens: dict[str, float | str] = {
-            "fl_x": float(camera.focal_length_x) * x,
-            "fl_y": float(camera.focal_length_y) * y,
-            "cx": float(camera.principal_point_x) * x,
-            "cy": float(camera.principal_point_y) * y,
-            **dict.fromkeys(_FISHEYE if model == "OPENCV_FISHEYE" else _TERMS["OPENCV"], 0.0),
-            **dict(zip(_TERMS[model], terms, strict=True)),
-            "camera_model": "OPENCV_FISHEYE" if model == "OPENCV_FISHEYE" else "OPENCV",
-        }
-        return View(image_id - 1, inverse @ _TO_OPENGL, lens)
+def _view(images: Images, found: Any, image_id: int) -> View:
+    image = found.images[image_id]
+    prepared = images.prepared[image_id - 1]
+    inverse = np.eye(4)
+    inverse[:3] = image.cam_from_world().inverse().matrix()
+    camera = found.cameras[image.camera_id]
+    x, y = (to / of for to, of in zip(prepared.size, prepared.copy_size, strict=True))
+    model = camera.model.name
+    terms = [float(camera.params[i]) for i in camera.extra_params_idxs()]
+    lens: dict[str, float | str] = {
+        "fl_x": float(camera.focal_length_x) * x,
+        "fl_y": float(camera.focal_length_y) * y,
+        "cx": float(camera.principal_point_x) * x,
+        "cy": float(camera.principal_point_y) * y,
+        **dict.fromkeys(_FISHEYE if model == "OPENCV_FISHEYE" else _TERMS["OPENCV"], 0.0),
+        **dict(zip(_TERMS[model], terms, strict=True)),
+        "camera_model": "OPENCV_FISHEYE" if model == "OPENCV_FISHEYE" else "OPENCV",
+    }
+    return View(image_id - 1, inverse @ _TO_OPENGL, lens)
 
 
 def _apart(models: Sequence[Any]) -> list[list[int]]:
@@ -280,16 +197,3 @@ def _apart(models: Sequence[Any]) -> list[list[int]]:
             found.append(sorted(own))
         placed |= own
     return found
-
-
-@contextlib.contextmanager
-def _told(what: str) -> Iterator[None]:
-    """Turn what COLMAP raises into one line."""
-    try:
-        yield
-    except (InputError, OSError, MemoryError):
-        raise
-    except Exception as error:  # its checks raise whatever they like
-        raise InputError(
-            f"pycolmap to find {what}", one_line(error)[-160:], "check the photographs"
-        ) from error

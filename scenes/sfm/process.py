@@ -13,15 +13,17 @@ from polyfield.ranges import check
 from polyfield.scenes.sfm.config import Sfm
 from polyfield.scenes.sfm.frame import framed
 from polyfield.scenes.sfm.intake import Places, Prepared, take_frames, take_photographs
-from polyfield.scenes.sfm.lenses import check_source, choose_lenses
+from polyfield.scenes.sfm.lenses import Lens, check_source, choose_lenses, plainer_lenses
 from polyfield.scenes.sfm.library import pycolmap
-from polyfield.scenes.sfm.mapping import Mapper
+from polyfield.scenes.sfm.mapping import Mapped, solve
+from polyfield.scenes.sfm.matching import Images, match
 from polyfield.scenes.sfm.photographs import Photograph, photographs_in
 from polyfield.scenes.sfm.report import ProcessReport, report_of
 from polyfield.scenes.sfm.video import ENDINGS, sharpest_frames
 from polyfield.scenes.sfm.writing import write_capture
 
 REPORT = "process.json"
+_STEPS = ("features: image", "matching: pair")
 
 
 @runtime_checkable
@@ -65,12 +67,10 @@ def reconstruct(
             listener.say(note)
         lenses, cameras = choose_lenses(images, config)
         listener.say(cameras)
-        mapper = Mapper(images, lenses, places, work, config, threads)
-        mapped = mapper.run(
-            lambda done, total: listener.count("features: image", done, total),
-            lambda done, total: listener.count("matching: pair", done, total),
-            lambda done, total: listener.count("mapping: image", done, total),
-        )
+        every = Images(images, places, work, config, threads)
+        features, matching = (_counted(listener, what) for what in _STEPS)
+        match(every, lenses, features, matching)
+        mapped = _solved(every, lenses, listener)
         report = report_of(mapped, images, cameras, refused, notes)
         if mapped.model is None:
             raise InputError(
@@ -82,6 +82,27 @@ def reconstruct(
         write_capture(folder, framed(mapped.model), images)
     write_json(folder / REPORT, report.as_json())
     return report
+
+
+def _solved(images: Images, lenses: list[Lens], listener: Listener) -> Mapped:
+    """The poses; where some are missing, those with the best of some plainer lenses.
+
+    Terms of distortion that too few images tell lead mapping astray.
+    """
+    count = _counted(listener, "mapping: image")
+    best = solve(images, lenses, count)
+    while best.placed < len(images.prepared) and images.config.camera_model == "auto":
+        plainer = plainer_lenses(lenses)
+        if plainer is None:
+            break
+        lenses = plainer
+        listener.say(
+            f"{best.placed} of {len(images.prepared)} images have a pose: trying plainer lenses,"
+            f" {lenses[-1].model}"
+        )
+        found = solve(images, lenses, count)
+        best = found if found.placed > best.placed else best
+    return best
 
 
 def _take(

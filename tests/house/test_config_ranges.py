@@ -25,6 +25,7 @@ from polyfield.fields import RadianceFieldConfig, SignalFieldConfig
 from polyfield.fields.networks import NetworkConfig
 from polyfield.ranges import Count, Limit, OneOf, Range, check
 from polyfield.renderers.model import SamplerConfig
+from polyfield.scenes.sfm.config import Sfm
 from polyfield.training.distillation.kilonerf import CellDistillation
 from polyfield.training.distillation.pvd import PoseDistillation
 from polyfield.training.distillation.values import SignalDistillation
@@ -35,6 +36,7 @@ from polyfield.training.objectives.regression import Regression
 UNIONS = (EncodingConfig, SignalFieldConfig, RadianceFieldConfig, NetworkConfig, SamplerConfig)
 ALONE = (
     FitConfig, Photometric, Regression, PoseDistillation, CellDistillation, SignalDistillation,
+    Sfm,
 )  # fmt: skip
 CLASSES = [*(cls for union in UNIONS for cls in typing.get_args(union)), *ALONE]
 

@@ -110,9 +110,12 @@ def textures() -> np.ndarray:
     return found
 
 
-def poses() -> list[np.ndarray]:
+def poses(arc: float) -> list[np.ndarray]:
+    """Around the box, or along a part of a circle."""
     return [
-        look_at(2 * math.pi * i / VIEWS, 0.45 + 0.25 * math.sin(1.7 * i), 3.6).double().numpy()
+        look_at(2 * math.pi * arc * i / VIEWS, 0.45 + 0.25 * math.sin(1.7 * i), 3.6)
+        .double()
+        .numpy()
         for i in range(VIEWS)
     ]
 
@@ -148,14 +151,14 @@ def render(pose: np.ndarray, shrink: int, k1: float) -> np.ndarray:
 
 
 @cache
-def images(shrink: int, k1: float) -> tuple[np.ndarray, ...]:
-    return tuple(render(pose, shrink, k1) for pose in poses())
+def images(shrink: int, k1: float, arc: float) -> tuple[np.ndarray, ...]:
+    return tuple(render(pose, shrink, k1) for pose in poses(arc))
 
 
 class Painted:
     """The capture on disk; a test spoils it."""
 
-    def __init__(self, path: Path, shrink: int = 1, k1: float = 0.0) -> None:
+    def __init__(self, path: Path, shrink: int, k1: float, arc: float) -> None:
         self.path = path
         width, height, focal = WIDTH // shrink, HEIGHT // shrink, FOCAL / shrink
         self.content: Content = {
@@ -163,7 +166,7 @@ class Painted:
             "h": height, "k1": k1, "frames": [],
         }  # fmt: skip
         (path / "images").mkdir(parents=True)
-        for i, (pose, image) in enumerate(zip(poses(), images(shrink, k1), strict=True)):
+        for i, (pose, image) in enumerate(zip(poses(arc), images(shrink, k1, arc), strict=True)):
             name = f"images/{i:03d}.png"
             write_image(path / name, image)
             self.frames.append({"file_path": name, "transform_matrix": pose.tolist()})
@@ -193,7 +196,7 @@ class Painted:
 
 @pytest.fixture
 def painted(tmp_path: Path) -> Callable[..., Painted]:
-    def make(shrink: int = 1, k1: float = 0.0) -> Painted:
-        return Painted(tmp_path / "capture", shrink, k1)
+    def make(shrink: int = 1, k1: float = 0.0, arc: float = 1.0) -> Painted:
+        return Painted(tmp_path / "capture", shrink, k1, arc)
 
     return make

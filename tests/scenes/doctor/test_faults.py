@@ -443,7 +443,7 @@ FAULTS = [
         "distortion of images without any",
         shared(k1=0.25),
         "distortion",
-        "undistorted",
+        "without",
         features=True,
         mended=True,
         silent=True,

@@ -32,9 +32,9 @@ def test_size_and_exif_decide_who_shares_a_camera():
 
 
 def test_a_camera_of_many_images_gets_the_richer_lens():
-    (lens,), _ = choose_lenses([image()] * 5, Sfm())
+    (lens,), _ = choose_lenses([image()] * 12, Sfm())
     assert lens.model == "OPENCV" and lens.params == (120, 120, 50, 30, 0, 0, 0, 0)
-    (lens,), _ = choose_lenses([image()] * 5, Sfm(camera_model="PINHOLE"))
+    (lens,), _ = choose_lenses([image()] * 12, Sfm(camera_model="PINHOLE"))
     assert lens.params == (120, 120, 50, 30) and not lens.has_prior and not lens.is_known
 
 

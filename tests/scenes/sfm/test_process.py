@@ -14,6 +14,9 @@ from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.captures import open_capture
 from polyfield.scenes.sfm.config import Sfm
 
+ARC = 0.35
+"""Of a circle: 7 degrees from view to view, for points must be seen in three."""
+
 
 def aligned(found, wanted):
     """Largest distance of points after a similarity, of the wanted ones' extent (Umeyama 1991)."""
@@ -35,7 +38,7 @@ def centers(content):
 @pytest.mark.slow
 def test_poses_come_back(painted, tmp_path):
     pytest.importorskip("pycolmap")
-    capture = painted()
+    capture = painted(arc=ARC)
     out = tmp_path / "out"
     report = polyfield.process(capture.path / "images", out, threads=1)
     assert report.registered == report.images == 18 and not report.warnings
@@ -72,7 +75,7 @@ def test_poses_come_back(painted, tmp_path):
 @pytest.mark.slow
 def test_two_things_that_do_not_connect_are_told_loudly(painted, tmp_path):
     pytest.importorskip("pycolmap")
-    capture = painted()
+    capture = painted(arc=ARC)
     from polyfield.scenes.images import read_image, write_image
 
     photographs = tmp_path / "photographs"
@@ -99,7 +102,7 @@ def test_a_video_becomes_a_capture(painted, tmp_path):
 
     from polyfield.scenes.images import read_image
 
-    capture = painted()
+    capture = painted(arc=ARC)
     film = tmp_path / "film.mp4"
     writer = imageio_ffmpeg.write_frames(
         str(film), (240, 180), fps=4, quality=10, macro_block_size=1
@@ -153,7 +156,7 @@ def test_what_cannot_be_processed(tmp_path, source, options, message):
 
 
 def test_photographs_are_never_overwritten(painted, tmp_path):
-    capture = painted()
+    capture = painted(shrink=4)
     for out in (capture.path, capture.path / "images", capture.path / "images/out"):
         with pytest.raises(InputError):
             polyfield.process(capture.path / "images", out, overwrite=True)
