@@ -1,0 +1,216 @@
+"""Every claim about captures: verdicts, fits, poses from photographs, what corrections are worth.
+
+python benchmarks/captures.py DATA OUT [--before POLYFIELD] [--only WORD ...] [--list]
+
+DATA holds nerf/fox, nerf_synthetic/lego, llff/fern and so on. A row is kept in OUT/rows.json as it
+ends, and skipped when it is there. Budgets are steps, so that rows mean the same on any machine.
+`--before` is the `polyfield` of an older version, for the rows that compare with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jitter
+import numpy as np
+
+from polyfield.scenes import open_capture
+from polyfield.scenes.base import ReadOptions
+from polyfield.scenes.camera_json import camera_object
+from polyfield.scenes.images import write_image
+
+CAPTURES = {
+    "fox": "nerf/fox",
+    "lego": "nerf_synthetic/lego",
+    "bike": "nerf_blender_other/bike",
+    "fern": "llff/fern",
+    "carton": "llff/carton",
+    "nsvf": "nsvf/lego",
+    "statue": "colmap/statue_undistorted",
+    "rooftop": "nerfstudio/rooftop",
+}
+STEPS, SHORT, HALF = 5000, 2000, 3000
+"""Of a fit, of an ablation, of the two copies of lego."""
+THREADS = ["--threads", "2"]
+SHUFFLED = ("fern", "carton", "statue")
+COMPARED = ("fox", "rooftop")
+CORRECTIONS = {
+    "none": [],
+    "exposure": ["--appearance", "exposure"],
+    "affine": ["--appearance", "affine"],
+    "poses": ["--refine-poses"],
+    "sky": ["--sky"],
+    "distortion": ["--objective.distortion", "0.01"],
+    "near": ["--objective.near", "0.01"],
+}
+OURS = str(Path(sys.executable).with_name("polyfield"))
+
+
+class Evidence:
+    """The rows, and where they are kept."""
+
+    def __init__(self, data: Path, out: Path, before: str | None) -> None:
+        self.data, self.out, self.before = data, out, before
+        out.mkdir(parents=True, exist_ok=True)
+
+    def place(self, name: str) -> Path:
+        """A capture."""
+        return self.data / CAPTURES[name]
+
+    def fit(self, name: str, data: Path, flags: list[str], command: str = OURS) -> dict[str, Any]:
+        """A scene fitted; its scores on held-out views."""
+        run = self.out / "runs" / name
+        shutil.rmtree(run, ignore_errors=True)
+        words = [
+            command or OURS,
+            "fit",
+            "scene",
+            str(data),
+            "--out",
+            str(run),
+            "--quiet",
+            *THREADS,
+            *flags,
+        ]
+        subprocess.run(words, check=True)
+        found = json.loads((run / "metrics.json").read_text())
+        keys = ("psnr", "ssim", "views", "steps", "seconds_training")
+        return {key: found[key] for key in keys}
+
+    def rows(self) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+        """Names of all rows, and what measures them."""
+        steps, short = ["--steps", str(STEPS)], ["--steps", str(SHORT)]
+        for name in CAPTURES:
+            yield f"check {name}", partial(self.verdict, name)
+        for name in CAPTURES:
+            yield f"fit {name}", partial(self.fit, name, self.place(name), steps)
+        for name in SHUFFLED:
+            yield f"shuffled {name}", partial(self.shuffled, name)
+        for name in COMPARED if self.before is not None else ():
+            there = self.place(name)
+            yield f"before {name}", partial(self.fit, f"before-{name}", there, steps, self.before)
+        yield "half nsvf", partial(self.half, "nsvf", [])
+        yield "half lego", partial(self.half, "lego", ["--downscale", "2"])
+        yield "process carton", partial(self.process, "carton", [])
+        yield "process statue", partial(self.process, "statue", [])
+        known = ["--intrinsics", str(self.place("statue") / "sparse")]
+        yield "process statue, intrinsics given", partial(self.process, "statue", known)
+        for name in COMPARED:
+            for what, flags in CORRECTIONS.items():
+                there, run = self.place(name), f"{name}-{what}"
+                yield f"{name} with {what}", partial(self.fit, run, there, [*short, *flags])
+        yield "jitter lego", self.jitter
+        yield "large", self.large
+
+    def verdict(self, name: str) -> dict[str, Any]:
+        """What the doctor says."""
+        began = time.monotonic()
+        words = [OURS, "check", str(self.place(name)), "--json", *THREADS]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        rows = json.loads(done.stdout)["rows"]
+        told = {row["name"]: row["verdict"] for row in rows if row["verdict"] != "ok"}
+        return {"code": done.returncode, "told": told, "seconds": time.monotonic() - began}
+
+    def shuffled(self, name: str) -> dict[str, Any]:
+        """The same capture with its poses dealt out anew."""
+        folder = self.out / "shuffled" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        capture = open_capture(self.place(name), ReadOptions())
+        views = [(split, i) for split in capture.splits for i in range(len(capture.names(split)))]
+        poses = [capture.cameras(split)[i].pose.tolist() for split, i in views]
+        order = np.random.default_rng(0).permutation(len(views)).tolist()
+        frames: list[dict[str, Any]] = []
+        named: dict[str, list[str]] = {}
+        for (split, i), other in zip(views, order, strict=True):
+            file = f"{split}_{i:03d}.png"
+            write_image(folder / file, capture.pixels(split, i))
+            frame = {**camera_object(capture.cameras(split)[i]), "file_path": file}
+            frames.append({**frame, "transform_matrix": poses[other]})
+            named.setdefault(f"{split}_filenames", []).append(file)
+        (folder / "transforms.json").write_text(json.dumps({**named, "frames": frames}))
+        return self.fit(f"shuffled-{name}", folder, ["--steps", str(STEPS)])
+
+    def half(self, name: str, flags: list[str]) -> dict[str, Any]:
+        """Lego at 100x100 in two formats."""
+        steps = ["--steps", str(HALF), "--background", "white"]
+        return self.fit(f"half-{name}", self.place(name), [*steps, *flags])
+
+    def process(self, name: str, flags: list[str]) -> dict[str, Any]:
+        """Photographs alone -> poses, against the known ones."""
+        photos, out = self.out / "photos" / name, self.out / "processed" / name
+        shutil.rmtree(photos, ignore_errors=True)
+        shutil.copytree(self.place(name) / "images", photos)
+        began = time.monotonic()
+        words = [OURS, "process", str(photos), "--out", str(out), "--overwrite", "--quiet"]
+        subprocess.run([*words, *THREADS, *flags], check=True)
+        seconds = time.monotonic() - began
+        report = json.loads((out / "process.json").read_text())
+        frames = json.loads((out / "transforms.json").read_text())["frames"]
+        found = {Path(f["file_path"]).stem: np.array(f["transform_matrix"]) for f in frames}
+        truth = {}
+        capture = open_capture(self.place(name), ReadOptions())
+        for split in capture.splits:
+            for i, view in enumerate(capture.names(split)):
+                truth[Path(view).stem] = capture.cameras(split)[i].pose.numpy()
+        both = sorted(found.keys() & truth.keys())
+        ours, theirs = (np.stack([p[n][:3, 3] for n in both]) for p in (found, truth))
+        scale, rotation, shift = jitter.similarity(ours, theirs)
+        moved = scale * ours @ rotation.T + shift
+        size = float(np.linalg.norm(theirs.max(0) - theirs.min(0)))
+        error = np.linalg.norm(moved - theirs, axis=1) / size
+        return {
+            "images": len(truth),
+            "registered": len(found),
+            "median_error": float(np.median(error)),
+            "largest_error": float(error.max()),
+            "reprojection": report.get("reprojection_error"),
+            "seconds": seconds,
+        }
+
+    def jitter(self) -> dict[str, Any]:
+        """What wrong poses cost, and what refining them wins back."""
+        return dict(jitter.measure(self.place("lego"), self.out / "jitter", SHORT, 0))
+
+    def large(self) -> dict[str, Any]:
+        """600 images of 4 megapixels in 1 GB."""
+        script = Path(__file__).with_name("large_capture.py")
+        words = [sys.executable, "-P", str(script), "--out", str(self.out / "large")]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        return {"lines": done.stdout.splitlines()[-6:]}
+
+
+def main() -> None:
+    """The command line."""
+    ask = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    ask.add_argument("data", type=Path)
+    ask.add_argument("out", type=Path)
+    ask.add_argument("--before")
+    ask.add_argument("--only", nargs="*", help="rows that contain one of these words")
+    ask.add_argument("--list", action="store_true")
+    given = ask.parse_args()
+    evidence = Evidence(given.data.absolute(), given.out.absolute(), given.before)
+    kept = evidence.out / "rows.json"
+    rows = json.loads(kept.read_text()) if kept.exists() else {}
+    for name, measure in evidence.rows():
+        if given.only and not any(word in name for word in given.only):
+            continue
+        if given.list:
+            print(name, "(there)" if name in rows else "")
+        elif name not in rows:
+            rows[name] = measure()
+            kept.write_text(json.dumps(rows, indent=1) + "\n")
+            print(name, json.dumps(rows[name]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
