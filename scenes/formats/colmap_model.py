@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from polyfield.errors import InputError, MissingBackend, shown
+from polyfield.errors import InputError, shown
 from polyfield.files import check_file, one_line
 from polyfield.quiet import quiet_stderr
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.formats.colmap_files import FILES, check_whole, ending
 from polyfield.scenes.lens_keys import MODELS, SAME
 from polyfield.scenes.lenses import LENSES
+from polyfield.scenes.sfm.library import pycolmap
 
 FEWEST = 2
 """Observations of points below which the pose of an image is not believed."""
@@ -89,16 +90,11 @@ def read_model(folder: Path) -> ColmapModel:
 
 def _reconstruction(folder: Path) -> Any:
     """The model as pycolmap has it."""
-    try:
-        import pycolmap
-    except ImportError:
-        raise MissingBackend(
-            "pycolmap for COLMAP's models", "none", "pip install 'polyfield[capture]'"
-        ) from None
+    library = pycolmap("COLMAP's models")
     suffix = ending(folder)
     if suffix == ".bin":
         check_whole(folder)
-    model = pycolmap.Reconstruction()
+    model = library.Reconstruction()
     try:
         # Without the files of rigs and frames: each image has its pose by itself.
         with quiet_stderr(), tempfile.TemporaryDirectory() as alone:
