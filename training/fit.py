@@ -144,7 +144,11 @@ def _fit(
     held: ExitStack | None = None,
 ) -> ModelT:
     config = spec.tree(learner)
-    step = "fresh" if run is None else plan(run, config, options.resume, options.overwrite)
+    step = (
+        "fresh"
+        if run is None
+        else plan(run, config, options.resume, options.overwrite, learner.completed)
+    )
     was_there = run is not None and run.is_there
     if run is not None and step == "finished":
         reporter.say(f"{run.path} is finished; nothing to do")
@@ -171,7 +175,7 @@ def _fit(
         run.make()
         held.enter_context(locked(run.path))
         # Another process may have begun there while this one was reading.
-        step = plan(run, config, options.resume, options.overwrite)
+        step = plan(run, config, options.resume, options.overwrite, learner.completed)
     if run is not None and step == "fresh":
         run.begin({**config, "fingerprint": data.fingerprint})
         learner.write_inputs(data, run)

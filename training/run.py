@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -154,7 +154,13 @@ class Run:
             shutil.rmtree(self.file("log"), ignore_errors=True)
 
 
-def plan(run: Run, config: Mapping[str, Any], resume: bool, overwrite: bool) -> Plan:
+def plan(
+    run: Run,
+    config: Mapping[str, Any],
+    resume: bool,
+    overwrite: bool,
+    completed: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> Plan:
     """Whether to begin, to go on, or that there is nothing left to do. Writes nothing.
 
     Args:
@@ -162,6 +168,7 @@ def plan(run: Run, config: Mapping[str, Any], resume: bool, overwrite: bool) -> 
         config: What is asked for now.
         resume: Go on with a run of the same config; begin where there is none.
         overwrite: Begin anew, whatever run was there.
+        completed: Adds to an older version's config what it did not know yet.
 
     Raises:
         InputError: the folder is taken, or a run of another config is to be resumed.
@@ -197,7 +204,7 @@ def plan(run: Run, config: Mapping[str, Any], resume: bool, overwrite: bool) -> 
             f"{run.path}, which holds a run",
             "add --resume or --overwrite, or choose another --out",
         )
-    changes = _changes(run.config(), config)
+    changes = _changes(completed(run.config()), config)
     if changes:
         raise InputError(
             f"the command that began {run.path}",

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, nn
 
+from polyfield.config import from_tree, to_tree
 from polyfield.fields.base import Field
 from polyfield.renderers.model import Model
 from polyfield.training.figures import Pair
@@ -148,6 +149,10 @@ class Learner(ABC, Generic[DataT, ModelT]):
         """What config.yaml says of it."""
 
     @abstractmethod
+    def completed(self, tree: dict[str, Any]) -> dict[str, Any]:
+        """A config.yaml of an older version with what it did not know yet: the defaults."""
+
+    @abstractmethod
     def open(self, source: Any, training: bool = True) -> DataT:
         """Parse and check data.
 
@@ -205,6 +210,13 @@ class Task(Learner[DataT, ModelT]):
     field: Any
     objective: Any
     fit: FitConfig
+
+    def completed(self, tree: dict[str, Any]) -> dict[str, Any]:
+        """The same with the defaults of new options; those of reading are compared by name."""
+        names = {field.name for field in dataclasses.fields(self)} - {"read"}  # type: ignore[arg-type]
+        known = {key: value for key, value in tree.items() if key in names}
+        whole = to_tree(from_tree(type(self), known, "config.yaml"))
+        return {**tree, **{key: whole[key] for key in names}}
 
     @classmethod
     @abstractmethod

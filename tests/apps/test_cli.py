@@ -208,7 +208,7 @@ def test_a_run_has_a_folder_of_its_own_by_default(
     assert (tmp_path / "runs" / "in-hash" / "model.safetensors").is_file()
     capsys.readouterr()
     assert "--resume or --overwrite" in _fails(command, capsys)
-    out = ["render", "runs/in-hash", "--out", "film.gif"]
+    out = ["render", "runs/in-hash", "--out", "film.webm"]
     assert ".mp4" in _fails(out, capsys)
 
 

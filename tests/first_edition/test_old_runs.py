@@ -36,6 +36,9 @@ def test_an_old_run(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (out / "00000.png").is_file()
     (run / "metrics.json").unlink()
     words = ["fit", kind, "demo", "--steps", "6", "--threads", "1", *COMMANDS[kind].split()]
+    if kind == "scene":
+        assert command([*words, "--out", str(run), "--resume", "--refine-poses"]) == 2
+        assert "refine_poses True instead of False" in capsys.readouterr().err
     capsys.readouterr()
     assert command([*words, "--out", str(run), "--resume"]) == 0
     assert "resuming at step 6" in capsys.readouterr().out

@@ -82,6 +82,10 @@ class Distilled(Learner[DistillData[DataT], ModelT]):
         """The student's tree, and how it was taught."""
         return {**self._task.tree(), "distilled": to_tree(self._config)}
 
+    def completed(self, tree: dict[str, Any]) -> dict[str, Any]:
+        """With what the student's task knows by now."""
+        return self._task.completed(tree)
+
     def open(self, source: Any, training: bool = True) -> DistillData[DataT]:
         """Load the teacher; its data, if it is there."""
         run = Run(Path(self._config.teacher))

@@ -14,6 +14,7 @@ from polyfield.scenes import open_capture
 from polyfield.scenes.base import Capture, ReadOptions
 from polyfield.scenes.signals.image import ImageSignal
 from polyfield.training.loop import Fit
+from polyfield.training.objectives.photometric import Behind
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_a_scene(name: str, capture: Capture) -> None:
     sampler = replace(preset.sampler, sweep=128)
     model = RadianceModel(preset.field, sampler, world)
     objective = replace(preset.objective, samples=512).build(
-        capture.scene("train"), model.field, model.renderer, None, 0
+        capture.scene("train"), model, Behind(None), 0
     )
     objective.rays = 8
     _trained(Fit(model.field, objective, replace(preset.fit, steps=2)))
