@@ -83,7 +83,7 @@ class Training:
     fit: FitConfig
     """How long, and at which rates."""
     parts: Mapping[str, nn.Module] = dataclasses.field(default_factory=dict)
-    """What learns beside the field: a sky, poses, auxiliary heads."""
+    """What learns beside the field: a sky, colours of single images, poses."""
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,8 @@ class Scene(Task[SceneData, RadianceModel]):
         if model.corrections.poses is None:
             return
         given = data.capture.cameras("train")
-        moved = replace(given, poses=model.corrections.poses.cpu().poses(given.poses))
+        poses = model.corrections.poses.poses(given.poses.to(model.device))
+        moved = replace(given, poses=poses.cpu())
         names = {"train": data.capture.names("train")}
         file = run.file("cameras_refined.json")
         write_cameras(file, {"train": moved}, names, data.capture.bounds)

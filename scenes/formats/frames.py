@@ -143,28 +143,19 @@ def list_frames(
     check_shared(content, path)
     if optional and not frames:
         return FrameList([], [], [f"{path} has no frames at that time: taken as no split"])
-    search = find_images(names, path.parent, path, options, optional)
+    search = find_images(names, path.parent, path, options, optional, frames)
     pictures = Pictures(path.parent, options.allow_outside)
     listed = []
     for frame, found in zip(frames, search.found, strict=True):
         if found is not None:
             depth = depth_image(frame, pictures, found.where)
-            mask = find_mask(frame, found.image, pictures, found.where)
-            mask = _checked(mask, found.header, found.where)
-            listed.append(replace(found, frame=frame, depth=depth, mask=mask))
+            listed.append(replace(found, frame=frame, depth=depth))
     gone = sum(found.depth is None and names_depth(found.frame) for found in listed)
     if gone:
         search.warnings.append(
             f"{gone} depth images named in {path} are missing: done without them"
         )
     return FrameList(listed, search.missing, [*warnings, *search.warnings])
-
-
-def _checked(mask: Mask | None, header: Header, where: str) -> Mask | None:
-    """A mask of the size of its image."""
-    if mask is not None:
-        mask.check(header.info.width, header.info.height, where)
-    return mask
 
 
 def _name(frame: object, number: int, path: Path) -> str:
@@ -190,7 +181,12 @@ class Search:
 
 
 def find_images(
-    names: Sequence[str], folder: Path, path: Path, options: ReadOptions, optional: bool = False
+    names: Sequence[str],
+    folder: Path,
+    path: Path,
+    options: ReadOptions,
+    optional: bool = False,
+    frames: Sequence[Mapping[str, object]] | None = None,
 ) -> Search:
     """The images that a capture names; each one's header is read.
 
@@ -200,9 +196,11 @@ def find_images(
         path: the file that names them, for messages.
         options: `strict` makes a missing image an error.
         optional: none of them on disk is a warning and no error.
+        frames: of each image, what may name its mask; None in formats without frames.
 
     Raises:
-        InputError: a damaged image, one outside the folder, or too many missing ones.
+        InputError: a damaged image, a mask of another size, a file outside the folder, or too many
+            missing images.
     """
     search = Search([], [], [])
     pictures = Pictures(folder, options.allow_outside)
@@ -215,7 +213,9 @@ def find_images(
             continue
         check_companions(image, where)
         header = read_header(image)
-        mask = _checked(find_mask({}, image, pictures, where), header, where)
+        mask = find_mask({} if frames is None else frames[i], image, pictures, where)
+        if mask is not None:
+            mask.check(header.info.width, header.info.height, where)
         search.found.append(Listed(where, name, image, header, mask))
     found = [image for image in search.found if image is not None]
     search.warnings.extend(_moved(pictures, path))
