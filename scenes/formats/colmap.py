@@ -11,7 +11,7 @@ from polyfield.errors import InputError, shown
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.formats.colmap_files import ending, registered
 from polyfield.scenes.formats.colmap_model import ColmapModel, read_model
-from polyfield.scenes.formats.frames import NAMED
+from polyfield.scenes.formats.listing import NAMED
 from polyfield.scenes.formats.posed import PosedCapture
 from polyfield.scenes.formats.shots import Shot, images_folder, posed_shots, split_every_nth
 from polyfield.scenes.formats.whole import Parts, capture_of, show_a_thing

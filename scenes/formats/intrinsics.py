@@ -12,8 +12,9 @@ from polyfield.errors import InputError
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.checks import check_lens, check_pose
 from polyfield.scenes.formats.depth_keys import depth_scale
-from polyfield.scenes.formats.frames import Listed, PosedImage
+from polyfield.scenes.formats.frames import PosedImage
 from polyfield.scenes.formats.keys import FOCAL, PRINCIPAL, SIZE, TRANSPARENT
+from polyfield.scenes.formats.listing import Listed
 from polyfield.scenes.json_values import as_number, number
 from polyfield.scenes.lens_keys import is_set, merged_lens, panorama_focal, read_lens
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.cameras import Camera
-from polyfield.scenes.formats.frames import Listed, PosedImage, find_images
+from polyfield.scenes.formats.frames import PosedImage
 from polyfield.scenes.formats.intrinsics import check_different
+from polyfield.scenes.formats.listing import Listed, find_images
 from polyfield.scenes.formats.pictures import ENDINGS
 from polyfield.scenes.formats.splits import train_and_test
 

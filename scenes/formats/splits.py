@@ -8,8 +8,8 @@ from pathlib import Path
 
 from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.formats.frames import Listed
 from polyfield.scenes.formats.keys import SPLITS
+from polyfield.scenes.formats.listing import Listed
 
 Split = dict[str, list[int]]
 """Numbers of the frames of each split, train first."""
