@@ -49,10 +49,17 @@ _HINTS = {
     errno.EACCES: "look at the permissions of the file and its folder",
     errno.EPERM: "look at the permissions of the file and its folder",
     errno.ENAMETOOLONG: "use a shorter name",
+    errno.ELOOP: "remove the link that leads back to itself",
     errno.EMFILE: "allow more open files: `ulimit -n 4096`",
     errno.ENFILE: "close other programs: the system has too many files open",
 }
 """What the system refused -> how to mend it."""
+
+_NAMES = {
+    errno.ENAMETOOLONG: "a name that the file system takes",
+    errno.ELOOP: "a link that leads somewhere",
+}
+"""What no system would do, so that it is who asked that has to mend it."""
 
 
 def main() -> NoReturn:
@@ -207,6 +214,8 @@ def _failed(error: BaseException) -> int:
     elif isinstance(error, OSError) and error.errno is not None:
         expected, got = "the system to do what it was asked", _refusal(error)
         hint = _HINTS.get(error.errno, hint)
+        if error.errno in _NAMES:
+            return _ended(2, f"error: expected {_NAMES[error.errno]}; got {got}; {hint}")
     return _ended(1, f"error: expected {expected}; got {got}; {hint}")
 
 

@@ -7,8 +7,10 @@ import os
 import sys
 from typing import TextIO
 
-LONGEST = 300
-"""Characters of a line that tells an error or a warning."""
+from polyfield import errors
+
+LONGEST = errors.LONGEST + len("warning: ")
+"""Characters of a line that tells an error or a warning: a message of ours is never cut again."""
 _TAIL = 90
 """Of them at its end, where it says how to mend it."""
 

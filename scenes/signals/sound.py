@@ -20,6 +20,7 @@ from torch import Generator, Tensor
 from polyfield.devices import move
 from polyfield.errors import InputError, MissingBackend
 from polyfield.files import write_whole
+from polyfield.quiet import quiet_stderr
 from polyfield.scenes.base import Signal
 from polyfield.scenes.demo.sound import RATE, demo_sound
 
@@ -142,7 +143,7 @@ def open_sound(
         raise InputError("a sound file", f"none at {path}", "check the path")
     soundfile = _soundfile()
     try:
-        with soundfile.SoundFile(path) as file:
+        with quiet_stderr(), soundfile.SoundFile(path) as file:
             stored = SoundFormat(file.samplerate, file.format, file.subtype)
             first, last = _part(file.frames, stored.rate, begin, length, str(path))
             if (last - first) * file.channels > LONGEST:

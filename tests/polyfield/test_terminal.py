@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from polyfield import terminal
+from polyfield.errors import InputError
 
 
 class _Broken(io.StringIO):
@@ -40,6 +41,9 @@ def test_a_line_is_one_line_and_short() -> None:
     assert len(line) == terminal.LONGEST
     assert line.startswith("error: expected a; got xxx") and line.endswith("xxx; mend it")
     assert len(terminal.one_line("\x1b" * 1000)) == terminal.LONGEST
+    longest = str(InputError("a" * 400, "b" * 400, "mend it"))
+    for what in ("error", "warning"):
+        assert terminal.one_line(f"{what}: {longest}") == f"{what}: {longest}"
 
 
 @pytest.mark.parametrize(

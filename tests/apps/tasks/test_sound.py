@@ -116,6 +116,15 @@ def test_not_a_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "WAV or FLAC" in capsys.readouterr().err
 
 
+def test_a_decoder_of_others_is_not_heard(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.wav").write_bytes(b"\xff\xfb\x90\x00" + bytes(range(256)) * 3)  # MP3, damaged
+    assert command(["fit", "sound", str(tmp_path / "a.wav"), "--out", str(tmp_path / "r")]) == 2
+    found = capfd.readouterr().err
+    assert "WAV or FLAC" in found and found.count("\n") == 1
+
+
 def test_silence_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros((4000, 1), np.float32), 8000, subtype="PCM_16")
