@@ -8,6 +8,7 @@ cell is occupied if value * s > min(threshold, mean of value * s).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -27,6 +28,8 @@ from polyfield.scenes.rays import Rays
 
 CHUNK = 1 << 17
 """Cells looked at at once."""
+ASKED = 64
+"""Cells an axis at most when the grid is told what to leave out."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ class OccupancySampler(Sampler):
     occupied: Bool[Tensor, "R R R"]
     clear: UInt8[Tensor, "B B B"]
     steps: Float[Tensor, "R R R"]
+    kept: Bool[Tensor, "R R R"] | None
+    """Cells that may ever be occupied; None for all."""
 
     def __init__(self, domain: Domain, config: OccupancyGrid) -> None:
         super().__init__()
@@ -93,13 +98,17 @@ class OccupancySampler(Sampler):
         self.register_buffer("clear", clearance(self.occupied), persistent=False)
         self.register_buffer("steps", self._steps(), persistent=False)
         self._near: Tensor | None = None
+        self.register_buffer("kept", None, persistent=False)
 
     def _steps(self) -> Float[Tensor, "R R R"]:
         """The sampling step in the middle of each cell, world units."""
-        resolution = self.config.resolution
+        return self.domain.stretch(self._middles(self.config.resolution)) * self.lattice.step
+
+    def _middles(self, resolution: int) -> Float[Tensor, "R R R 3"]:
+        """World points in the middle of so many cells an axis."""
         axis = (torch.arange(resolution) + 0.5) / resolution
         unit = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1)
-        return self.domain.stretch(self.domain.inverse(unit)) * self.lattice.step
+        return self.domain.inverse(unit.to(self.domain.bounds.device))
 
     def _load_from_state_dict(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super()._load_from_state_dict(*args, **kwargs)
@@ -181,6 +190,19 @@ class OccupancySampler(Sampler):
         self._decide()
 
     @torch.no_grad()
+    def leave_out(self, keep: Callable[[Float[Tensor, "n 3"]], Bool[Tensor, " n"]]) -> None:
+        """Keep the cells whose middle, or that of a neighbour, is kept; the others stay empty.
+
+        Of a fine grid blocks of cells are asked for.
+        """
+        cells = self.config.resolution
+        coarse = min(cells, ASKED)
+        found = keep(self._middles(coarse).reshape(-1, 3)).reshape(1, 1, coarse, coarse, coarse)
+        found = functional.max_pool3d(found.float(), 3, 1, 1)
+        self.kept = functional.interpolate(found, (cells,) * 3)[0, 0] > 0
+        self._decide()
+
+    @torch.no_grad()
     def refresh(self, density: Density, step: int) -> None:
         """Look at some cells again, every `every` steps.
 
@@ -219,8 +241,11 @@ class OccupancySampler(Sampler):
 
     def _decide(self) -> None:
         """Which cells are occupied, by their values."""
+        if self.kept is not None:
+            self.value[~self.kept] = 0
         thickness = self.value * self.steps
-        known = thickness[self.value.isfinite()]
+        finite = self.value.isfinite()
+        known = thickness[finite if self.kept is None else finite & self.kept]
         mean = float(known.mean()) if known.numel() else 0.0
         self.occupied.copy_(thickness > min(self.config.threshold, mean))
         self.clear, self._near = clearance(self.occupied), None

@@ -32,9 +32,14 @@ ONE_WAY = 0.9
 FEWEST = 64
 """Points below which they say nothing of where the scene is."""
 HELD = 0.8
-"""Share of the points that the box of an unbounded scene holds ..."""
-NEAREST, FARTHEST = 0.5, 2.0
-"""... unless that makes it so much smaller or larger than the one that the cameras imply."""
+"""Share of the points that the box of an unbounded scene holds at least ..."""
+FARTHEST = 2.0
+"""... unless that makes it so much larger than the one that the cameras imply."""
+REACH = 0.5
+"""Half the edge of an unbounded scene's box is at least this share of how far away its middle is:
+far out space is contracted so much that cameras there would be lost in it."""
+AROUND = 2.0
+"""How much larger than the cameras' own extent the box of a walk is: what is seen lies around."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +151,7 @@ def scene_bounds(
     options: ReadOptions,
     known: Float64[np.ndarray, "2 3"] | None = None,
     points: Float[Tensor, "n 3"] | None = None,
+    unbounded: bool = False,
 ) -> Float[Tensor, "2 3"]:
     """The user's box where there is one, else that of the data, else the automatic one.
 
@@ -153,7 +159,9 @@ def scene_bounds(
         cameras: at least one camera, usually those of the training split.
         options: `bounds` overrides.
         known: lower and upper corner that the data gives, in its own frame.
-        points: of an unbounded scene, measured from the cameras' origin; None where none are known.
+        points: measured from the cameras' origin; None where none are known. The box of a bounded
+            scene has to hold all that is seen, so there they are of no use.
+        unbounded: whether there is something outside the box.
 
     Returns:
         Lower and upper corner, measured from the cameras' origin.
@@ -162,30 +170,33 @@ def scene_bounds(
     if box is not None:
         corners = torch.from_numpy(box.astype(np.float64))
         return (corners - torch.tensor(cameras.origin, dtype=torch.float64)).float()
-    seen = automatic_bounds(cameras)
-    return seen if points is None or len(points) < FEWEST else _fitted(seen, points)
+    seen = automatic_bounds(cameras, unbounded)
+    enough = unbounded and points is not None and len(points) >= FEWEST
+    return _fitted(seen, points) if enough and points is not None else seen
 
 
 def _fitted(box: Float[Tensor, "2 3"], points: Float[Tensor, "n 3"]) -> Float[Tensor, "2 3"]:
-    """A cube about the middle of a box that holds most of the points, of a similar size."""
+    """A cube about the middle of a box, as large or larger, that holds most of the points."""
     center = box.double().mean(0)
     half = float((box[1] - box[0]).max()) / 2
     # numpy's, because torch's takes 16 million numbers at most.
     reach = MARGIN * float(np.quantile((points.double() - center).abs().amax(1).numpy(), HELD))
-    reach = min(max(reach, NEAREST * half), FARTHEST * half)
+    reach = min(max(reach, half), FARTHEST * half)
     return torch.stack([center - reach, center + reach]).float()
 
 
-def automatic_bounds(cameras: Cameras) -> Float[Tensor, "2 3"]:
+def automatic_bounds(cameras: Cameras, unbounded: bool = False) -> Float[Tensor, "2 3"]:
     """A cube around what the cameras look at.
 
     Cameras that look inward: the centre is the point nearest to all optical axes, and half the edge
-    is the median over the cameras of what the wider side of the image sees at that point. Cameras
-    that don't look at a common point (a walk, panoramas): a cube around the cameras themselves, of
-    edge 2 where they all stand at one point.
+    is the median over the cameras of what the wider side of the image sees at that point; of an
+    unbounded scene at least `REACH` of the way to them. Cameras that don't look at a common point
+    (a walk, panoramas): a cube around the cameras themselves, of edge 2 where they all stand at one
+    point; of an unbounded scene `AROUND` times as large.
 
     Args:
         cameras: at least one camera.
+        unbounded: whether there is something outside the box.
 
     Returns:
         Lower and upper corner, measured from the cameras' origin.
@@ -193,14 +204,16 @@ def automatic_bounds(cameras: Cameras) -> Float[Tensor, "2 3"]:
     view = common_view(cameras.poses)
     if look_inward(cameras) and not at_one_point(cameras):
         wider = (cameras.size / cameras.pinhole_focal() / 2).amax(1).double()
-        center, half = view.center, (view.distance * wider).median()
+        center = view.center
+        wider = wider.clamp(min=REACH / MARGIN) if unbounded else wider
+        half = (view.distance * wider).median()
     else:
         positions = cameras.poses[:, :3, 3].double()
         low, high = positions.amin(0), positions.amax(0)
         center = (low + high) / 2
         half = (high - low).amax() / 2
         alone = at_one_point(cameras) or not bool(half > 0)
-        half = torch.ones_like(half) if alone else half
+        half = torch.ones_like(half) if alone else half * (AROUND if unbounded else 1.0)
     return torch.stack([center - MARGIN * half, center + MARGIN * half]).float()
 
 

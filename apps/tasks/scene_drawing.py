@@ -26,7 +26,7 @@ from polyfield.scenes.base import Capture
 from polyfield.scenes.camera_files import read_cameras, read_names
 from polyfield.scenes.camera_json import camera_object
 from polyfield.scenes.camera_paths import SPLITS, RunCameras, path_of, ramped, same_size
-from polyfield.scenes.cameras import Camera
+from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.path_formats import CameraPath, Source, save_target, write_camera_path
 from polyfield.scenes.view_order import Order
 from polyfield.scenes.viewpoints import check_frames, parse_field_of_view, parse_size
@@ -152,6 +152,7 @@ def draw_scene(
     ramp = None if options.fov is None else parse_field_of_view(options.fov)
     cameras = found.cameras if ramp is None else ramped(found.cameras, *ramp)
     cameras = cameras if capture is not None else same_size(cameras, size)
+    Cameras.stack(cameras)  # A lens that can't be undone is told before anything is written.
     truth = None if capture is None else _truth(capture, options.path, model.background, cameras)
     image = None if options.appearance is None else _image(model, run, options.appearance)
     drawn = SceneFrames(model, cameras, options.what, options.pixels, truth, image)

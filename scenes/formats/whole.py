@@ -61,8 +61,7 @@ def capture_of(
     cameras = views["train"].cameras
     unbounded = is_unbounded(not look_inward(cameras))
     points = None if parts.points is None else _measured_from(parts.points, origin)
-    # The box of a bounded scene has to hold all that is seen, and points may lie outside of it.
-    bounds = scene_bounds(cameras, options, parts.box, points if unbounded else None)
+    bounds = scene_bounds(cameras, options, parts.box, points, unbounded)
     warnings = [
         *parts.warnings,
         *check_box(cameras, bounds, unbounded, options),

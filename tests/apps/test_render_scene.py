@@ -112,6 +112,18 @@ def test_it_goes_on_by_frame(run: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert "leave out --pixels" in _fails(capsys, run, tmp_path / "a.gif", "--pixels", "exr")
 
 
+def test_a_lens_that_folds_is_told_before_anything_is_written(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = {"transform_matrix": np.eye(4).tolist(), "k1": 1e19}
+    lens = {"fl_x": 9.0, "w": 9, "h": 7}
+    (tmp_path / "p.json").write_text(json.dumps({**lens, "frames": [frame]}))
+    path = ("--path", str(tmp_path / "p.json"))
+    for more in ((), ("--resume",), ("--save-path", str(tmp_path / "q.json"))):
+        assert "folds it over" in _fails(capsys, run, tmp_path / "a", *path, *more)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["p.json"]
+
+
 def test_paths_through_chosen_views_are_saved(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ import torch
 
 from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.bounds import MARGIN, automatic_bounds, scene_bounds
+from polyfield.scenes.bounds import AROUND, MARGIN, REACH, automatic_bounds, scene_bounds
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.demo.capture import look_at
 
@@ -77,3 +77,19 @@ def test_the_users_box_wins():
 def test_options_that_make_no_sense(values):
     with pytest.raises(InputError):
         ReadOptions(**values)
+
+
+def test_an_unbounded_box_reaches_half_the_way_to_its_cameras():
+    cameras = ring((5.0, -3.0, 2.0))
+    assert 20 / 50 < REACH
+    bounds = automatic_bounds(cameras, unbounded=True)
+    expected = torch.tensor([5.0, -3.0, 2.0]) + 4.0 * REACH * torch.tensor([[-1.0], [1.0]])
+    torch.testing.assert_close(bounds, expected, atol=1e-4, rtol=0)
+    assert torch.equal(scene_bounds(cameras, ReadOptions(), unbounded=True), bounds)
+
+
+def test_the_box_of_a_walk_is_larger_than_the_walk():
+    walk = ring((1.0, 1.0, 1.0), flip=True)
+    small, large = automatic_bounds(walk), automatic_bounds(walk, unbounded=True)
+    torch.testing.assert_close(large.mean(0), small.mean(0))
+    torch.testing.assert_close(large[1] - large[0], AROUND * (small[1] - small[0]))

@@ -39,6 +39,7 @@ def _photometric(background: Any, carve: bool) -> Any:
     """An objective whose scene and field are not asked."""
     scene, model = create_autospec(Scene, instance=True), create_autospec(RadianceModel)
     model.field = create_autospec(RadianceField, instance=True, takes_errors=False)
+    model.field.domain = Box(CUBE)
     model.renderer = create_autospec(VolumeRenderer, instance=True)
     model.corrections = Corrections().build(0, 1.0)
     return Photometric().build(scene, model, Behind(background, carve), 0)

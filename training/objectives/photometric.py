@@ -17,6 +17,7 @@ from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.model import RadianceModel
 from polyfield.renderers.volume import composite
 from polyfield.scenes.base import Scene
+from polyfield.scenes.visibility import look_at_one_thing, seen_by
 from polyfield.training.objectives.floaters import distortion, near_cameras
 from polyfield.training.objectives.residuals import LossName, loss_of
 
@@ -60,6 +61,9 @@ class Photometric:
     """Weight of what is seen right before the cameras, against floaters (published 1e-2)."""
     reach: Annotated[float, Range(0, 1)] = 0.05
     """How far from a camera that is, in edges of the scene's box."""
+    min_views: Annotated[int, Range(0, 1 << 16)] = 4
+    """Images that must see a place for there to be something, in an unbounded scene whose cameras
+    look at one thing; a quarter of them, if they are few."""
 
     def build(
         self, scene: Scene, model: RadianceModel, behind: Behind, seed: int, keep_grid: bool = False
@@ -138,6 +142,15 @@ class PhotometricObjective:
         self.generator = torch.Generator().manual_seed(seed)
         self.rays = first_rays(config.samples)
         self.placed = keep_grid
+        if not keep_grid:
+            self._leave_out_what_few_see()
+
+    def _leave_out_what_few_see(self) -> None:
+        if not self.field.domain.contracted or not self.config.min_views:
+            return
+        cameras, fewest = self.scene.cameras, min(self.config.min_views, len(self.scene) // 4)
+        if fewest > 0 and look_at_one_thing(cameras):
+            self.renderer.sampler.leave_out(lambda x: seen_by(cameras, x, fewest))
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss of one batch of rays; also keeps the sampler up to date."""
