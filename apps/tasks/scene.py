@@ -48,7 +48,7 @@ from polyfield.scenes.camera_files import (
 )
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.captures import format_named, open_capture
-from polyfield.scenes.doctor.examine import suspicions
+from polyfield.scenes.doctor.examine import glance, suspicions
 from polyfield.scenes.poses import random_cameras
 from polyfield.training.distillation.methods import KiloNerf, Pvd, PvdActive
 from polyfield.training.distillation.radiance import radiance_lesson, radiance_student
@@ -77,8 +77,9 @@ class SceneData:
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What is wrong with the capture, as far as is known without looking at pixels."""
-        return [*self.capture.warnings, *suspicions(self.capture)]
+        """What is wrong with the capture: by its cameras, before training by some images too."""
+        seen = () if self.views is None else glance(self.capture)
+        return [*self.capture.warnings, *suspicions(self.capture), *seen]
 
     @property
     def fingerprint(self) -> str:

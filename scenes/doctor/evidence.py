@@ -18,7 +18,7 @@ from polyfield.scenes.doctor.epipolar import (
     gather,
     triangulated,
 )
-from polyfield.scenes.doctor.features import Matches, match_neighbours
+from polyfield.scenes.doctor.features import ANCHORS, Matches, match_neighbours
 from polyfield.scenes.doctor.mends import flip_distortion, reread, scale_focal
 from polyfield.scenes.doctor.rows import Row
 from polyfield.scenes.doctor.shots import Shot
@@ -57,17 +57,20 @@ class Judged:
     """Of matches that agree with the poses as they are."""
 
 
-def judge(shots: Sequence[Shot], count: Callable[[int, int], None]) -> Judged:
+def judge(
+    shots: Sequence[Shot], count: Callable[[int, int], None], anchors: int = ANCHORS
+) -> Judged:
     """Match neighbouring views and try what the poses may mean.
 
     Args:
         shots: views with any poses.
         count: called with how many images are looked at, of how many.
+        anchors: views that are matched with two others each.
     """
     if len(shots) < 3:
         return _unjudged("fewer than three views")
     try:
-        matches = match_neighbours(shots, count)
+        matches = match_neighbours(shots, count, anchors)
     except MissingBackend as error:
         return _unjudged(str(error).rpartition("; ")[2])
     return weigh(shots, matches)

@@ -26,6 +26,11 @@ from polyfield.scenes.doctor.rows import Diagnosis, Row, line
 from polyfield.scenes.doctor.shots import Shot, shots_of
 from polyfield.scenes.doctor.split_rows import split_rows
 
+GLANCED = 6
+"""Views, evenly spread, whose pairs are matched before each fit."""
+PIXELS = 1 << 26
+"""Of a capture; those of a larger one aren't all looked at before each fit."""
+
 Points = Float[np.ndarray, "_n 3"]
 
 
@@ -54,6 +59,21 @@ class Examination:
 def suspicions(capture: Capture) -> list[str]:
     """What is wrong with a capture as far as its cameras tell, in one line each."""
     rows = [*view_rows(shots_of(capture)), *capture_rows(capture)]
+    return [line(row) for row in Diagnosis(capture.path, rows).troubles]
+
+
+def glance(capture: Capture) -> list[str]:
+    """What is wrong with a capture as far as a few pairs of images tell, in one line each.
+
+    Poses and lenses by the features of some `2 * GLANCED` pairs, where there is pycolmap; exposure
+    and equal images where there are few enough pixels. Seconds at most.
+    """
+    if capture.path == "demo":
+        return []
+    shots = shots_of(capture)
+    rows = judge(shots, lambda done, total: None, GLANCED).rows
+    if sum(shot.size[0] * shot.size[1] for shot in shots) <= PIXELS:
+        rows += pixel_rows(*look(shots, lambda done, total: None))
     return [line(row) for row in Diagnosis(capture.path, rows).troubles]
 
 

@@ -42,18 +42,21 @@ class Matches:
     """Pixels in the second."""
 
 
-def match_neighbours(shots: Sequence[Shot], count: Callable[[int, int], None]) -> list[Matches]:
-    """Match some 30 pairs of neighbouring views.
+def match_neighbours(
+    shots: Sequence[Shot], count: Callable[[int, int], None], anchors: int = ANCHORS
+) -> list[Matches]:
+    """Match up to `2 * anchors` pairs of neighbouring views.
 
     Args:
         shots: all views.
         count: called with how many images are looked at, of how many.
+        anchors: views that are matched with two others each.
 
     Raises:
         MissingBackend: there is no pycolmap.
     """
     library = pycolmap("features")
-    pairs = neighbours(shots)
+    pairs = neighbours(shots, anchors)
     wanted = sorted({i for pair in pairs for i in pair})
     options = library.FeatureExtractionOptions()
     options.sift.max_num_features = MOST
@@ -78,17 +81,17 @@ def match_neighbours(shots: Sequence[Shot], count: Callable[[int, int], None]) -
     return matched
 
 
-def neighbours(shots: Sequence[Shot]) -> list[tuple[int, int]]:
+def neighbours(shots: Sequence[Shot], anchors: int = ANCHORS) -> list[tuple[int, int]]:
     """Pairs that most likely see the same, whatever convention the poses are in.
 
     The angle between two rotations is the same for camera-to-world and its inverse, and for any
     axes; the next view in order is taken too, for poses may be wrong altogether.
     """
     n = len(shots)
-    anchors = sorted(set(np.linspace(0, n - 1, min(ANCHORS, n)).round().astype(int).tolist()))
+    chosen = sorted(set(np.linspace(0, n - 1, min(anchors, n)).round().astype(int).tolist()))
     rotations = np.stack([unit_columns(shot.pose[:3, :3]) for shot in shots])
     found: set[tuple[int, int]] = set()
-    for i in anchors:
+    for i in chosen:
         cosine = (np.einsum("ab,nab->n", rotations[i], rotations) - 1) / 2
         angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
         angle[angle < TURN] = np.inf
