@@ -5,8 +5,9 @@ axes; L the longest edge; o, d a ray's origin and direction. o' = o + L u_i; d' 
 camera turns about its own centre, so that the two don't pull at each other. The six numbers are a
 chart of SE(3) around the given pose. Source: Wang et al. 2021 (NeRF--), Lin et al. 2021 (BARF).
 
-A common motion of all cameras changes nothing but where the scene is. It is taken out (the mean of
-w and u is subtracted), so that views that were held out stay where they are.
+A common motion of all cameras, or a common growth of their distances, changes nothing but where
+the scene is and how large. Both are taken out (the mean of w and u is subtracted, and of u what is
+along the cameras' places about their mean), so that views that were held out stay where they are.
 """
 
 from __future__ import annotations
@@ -32,15 +33,28 @@ class PoseRefinement:
 class RefinedPoses(nn.Module):
     """Rays as given -> rays as they should be."""
 
+    places: Float[Tensor, "n 3"]
+    """Where the cameras stand about their mean, divided by the RMS distance from it; 0: unknown."""
+
     def __init__(self, images: int, length: float) -> None:
         super().__init__()
         self.length = length
         self.motion = nn.Parameter(torch.zeros(images, 6))
+        self.register_buffer("places", torch.zeros(images, 3))
+
+    @torch.no_grad()
+    def stand_at(self, centers: Float[Tensor, "n 3"]) -> None:
+        """Tell where the cameras are given to be, world units."""
+        about = centers.double() - centers.double().mean(0)
+        spread = about.square().sum(1).mean().sqrt().clamp(min=1e-30)
+        self.places.copy_(about / spread)
 
     def motions(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
         """Rotation vectors in radians and shifts in world units of all cameras."""
         motion = self.motion - self.motion.mean(0)
-        return motion[:, :3], motion[:, 3:] * self.length
+        turn, shift = motion[:, :3], motion[:, 3:]
+        growth = (shift * self.places).sum(1).mean()
+        return turn, (shift - growth * self.places) * self.length
 
     def forward(self, rays: Rays) -> Rays:
         """Rays of training images, of any shape, moved with their cameras."""

@@ -171,7 +171,10 @@ class Scene(Task[SceneData, RadianceModel]):
         info = SceneInfo(
             capture.bounds, capture.unbounded, capture.color_space, behind, capture.origin, images
         )
-        return RadianceModel(self.field, self.sampler, info, self._corrections(data))
+        model = RadianceModel(self.field, self.sampler, info, self._corrections(data))
+        if model.corrections.poses is not None:
+            model.corrections.poses.stand_at(capture.cameras("train").poses[:, :3, 3])
+        return model
 
     def _corrections(self, data: SceneData) -> Corrections:
         """What is learned beside the field.

@@ -66,3 +66,20 @@ def test_a_motion_common_to_all_is_none() -> None:
     after = poses(rays)
     torch.testing.assert_close(after.origins, rays.origins, atol=1e-6, rtol=0)
     torch.testing.assert_close(after.directions, rays.directions, atol=1e-6, rtol=0)
+
+
+def test_a_growth_common_to_all_is_none() -> None:
+    """Held-out views see the scene as large as it was; what else cameras do is left."""
+    given = torch.eye(4).repeat(5, 1, 1)
+    given[:, :3, 3] = 40 * torch.randn(5, 3, generator=torch.Generator().manual_seed(4)) + 7
+    about = given[:, :3, 3] - given[:, :3, 3].mean(0)
+    poses = PoseRefinement().build(5, 2.0)
+    poses.stand_at(given[:, :3, 3])
+    with torch.no_grad():
+        poses.motion[:, 3:] += 0.01 * about
+    torch.testing.assert_close(poses.poses(given), given, atol=1e-4, rtol=0)
+    with torch.no_grad():
+        poses.motion[0, 3:] += 1
+    moved = poses.poses(given)[:, :3, 3] - given[:, :3, 3]
+    assert float(moved[0].norm()) > 1 and abs(float((moved * about).sum())) < 1e-2
+    assert float(moved.mean(0).norm()) < 1e-5
