@@ -1,10 +1,11 @@
 """Every claim about captures: verdicts, fits, poses from photographs, what corrections are worth.
 
-python benchmarks/captures.py DATA OUT [--before POLYFIELD] [--only WORD ...] [--list]
+python benchmarks/captures.py DATA OUT [--before POLYFIELD] [--threads 2] [--only WORD ...] [--list]
 
 DATA holds nerf/fox, nerf_synthetic/lego, llff/fern and so on. A row is kept in OUT/rows.json as it
 ends, and skipped when it is there. Budgets are steps, so that rows mean the same on any machine.
-`--before` is the `polyfield` of an older version, for the rows that compare with it.
+`--before` is the `polyfield` of an older version, for the rows that compare with it. Two of these
+at once, with `--threads 1`, an OUT each and `--only`, are done sooner than one after the other.
 """
 
 from __future__ import annotations
@@ -40,7 +41,6 @@ CAPTURES = {
 }
 STEPS, SHORT, HALF = 5000, 2000, 3000
 """Of a fit, of an ablation, of the two copies of lego."""
-THREADS = ["--threads", "2"]
 SHUFFLED = ("fern", "carton", "statue")
 COMPARED = ("fox", "rooftop")
 CORRECTIONS = {
@@ -58,8 +58,9 @@ OURS = str(Path(sys.executable).with_name("polyfield"))
 class Evidence:
     """The rows, and where they are kept."""
 
-    def __init__(self, data: Path, out: Path, before: str | None) -> None:
+    def __init__(self, data: Path, out: Path, before: str | None, threads: int) -> None:
         self.data, self.out, self.before = data, out, before
+        self.threads = ["--threads", str(threads)]
         out.mkdir(parents=True, exist_ok=True)
 
     def place(self, name: str) -> Path:
@@ -78,7 +79,7 @@ class Evidence:
             "--out",
             str(run),
             "--quiet",
-            *THREADS,
+            *self.threads,
             *flags,
         ]
         subprocess.run(words, check=True)
@@ -114,7 +115,7 @@ class Evidence:
     def verdict(self, name: str) -> dict[str, Any]:
         """What the doctor says."""
         began = time.monotonic()
-        words = [OURS, "check", str(self.place(name)), "--json", *THREADS]
+        words = [OURS, "check", str(self.place(name)), "--json", *self.threads]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         rows = json.loads(done.stdout)["rows"]
         told = {row["name"]: row["verdict"] for row in rows if row["verdict"] != "ok"}
@@ -152,7 +153,7 @@ class Evidence:
         shutil.copytree(self.place(name) / "images", photos)
         began = time.monotonic()
         words = [OURS, "process", str(photos), "--out", str(out), "--overwrite", "--quiet"]
-        subprocess.run([*words, *THREADS, *flags], check=True)
+        subprocess.run([*words, *self.threads, *flags], check=True)
         seconds = time.monotonic() - began
         report = json.loads((out / "process.json").read_text())
         frames = json.loads((out / "transforms.json").read_text())["frames"]
@@ -179,7 +180,9 @@ class Evidence:
 
     def jitter(self) -> dict[str, Any]:
         """What wrong poses cost, and what refining them wins back."""
-        return dict(jitter.measure(self.place("lego"), self.out / "jitter", SHORT, 0))
+        return dict(
+            jitter.measure(self.place("lego"), self.out / "jitter", SHORT, 0, int(self.threads[1]))
+        )
 
     def large(self) -> dict[str, Any]:
         """600 images of 4 megapixels in 1 GB."""
@@ -195,10 +198,11 @@ def main() -> None:
     ask.add_argument("data", type=Path)
     ask.add_argument("out", type=Path)
     ask.add_argument("--before")
+    ask.add_argument("--threads", type=int, default=2)
     ask.add_argument("--only", nargs="*", help="rows that contain one of these words")
     ask.add_argument("--list", action="store_true")
     given = ask.parse_args()
-    evidence = Evidence(given.data.absolute(), given.out.absolute(), given.before)
+    evidence = Evidence(given.data.absolute(), given.out.absolute(), given.before, given.threads)
     kept = evidence.out / "rows.json"
     rows = json.loads(kept.read_text()) if kept.exists() else {}
     for name, measure in evidence.rows():

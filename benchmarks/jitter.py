@@ -80,7 +80,7 @@ def fit(data: Path, out: Path, flags: list[str]) -> dict[str, float]:
     """Held-out scores of a scene fitted."""
     shutil.rmtree(out, ignore_errors=True)
     command = Path(sys.executable).with_name("polyfield")
-    words = [command, "fit", "scene", data, "--out", out, "--quiet", "--threads", "2", *flags]
+    words = [command, "fit", "scene", data, "--out", out, "--quiet", *flags]
     subprocess.run([str(word) for word in words], check=True)
     found = json.loads((out / "metrics.json").read_text())
     return {key: found[key] for key in ("psnr", "ssim")}
@@ -103,9 +103,9 @@ def pose_error(data: Path, run: Path, place: Path) -> dict[str, float]:
     return rows
 
 
-def measure(place: Path, out: Path, steps: int, seed: int) -> dict[str, Any]:
+def measure(place: Path, out: Path, steps: int, seed: int, threads: int = 2) -> dict[str, Any]:
     """Scores with poses as they were taken, jittered, and refined; the share won back."""
-    flags = ["--steps", str(steps)]
+    flags = ["--steps", str(steps), "--threads", str(threads)]
     write(place, out / "right", None)
     write(place, out / "wrong", seed)
     rows: dict[str, Any] = {
