@@ -50,6 +50,8 @@ _HINTS = {
     errno.EPERM: "look at the permissions of the file and its folder",
     errno.ENAMETOOLONG: "use a shorter name",
     errno.ELOOP: "remove the link that leads back to itself",
+    errno.EISDIR: "move the folder of that name away",
+    errno.ENOTDIR: "move the file of that name away",
     errno.EMFILE: "allow more open files: `ulimit -n 4096`",
     errno.ENFILE: "close other programs: the system has too many files open",
 }
@@ -58,6 +60,8 @@ _HINTS = {
 _NAMES = {
     errno.ENAMETOOLONG: "a name that the file system takes",
     errno.ELOOP: "a link that leads somewhere",
+    errno.EISDIR: "a file",
+    errno.ENOTDIR: "a folder",
 }
 """What no system would do, so that it is who asked that has to mend it."""
 

@@ -158,7 +158,12 @@ def call(kernel: Callable[..., Any], *arguments: Any) -> Any:
     import numba
 
     with _lock:
-        numba.set_num_threads(max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)))
+        count = torch.get_num_threads()
+        numba.set_num_threads(max(1, min(count, numba.config.NUMBA_NUM_THREADS)))
+        if torch.get_num_threads() != count:
+            # The first call launches numba's threads, which tells the OpenMP that torch may share
+            # with it to use them all.
+            torch.set_num_threads(count)
         return kernel(*arguments)
 
 

@@ -49,6 +49,12 @@ class _Panic(BaseException):
         (OSError(errno.ENOSPC, "No space left", "a/b"), 1, "got No space left: 'a/b'; free some"),
         (OSError(errno.EROFS, "Read-only", b"a\xff"), 1, "got Read-only: 'a\\udcff'; write to a"),
         (OSError(errno.ENAMETOOLONG, "Too long", "a"), 2, "use a shorter name"),
+        (
+            OSError(errno.EISDIR, "Is a directory", "a"),
+            2,
+            "expected a file; got Is a directory: 'a'",
+        ),
+        (OSError(errno.ENOTDIR, "Not a directory", "a/b"), 2, "move the file of that name away"),
         (OSError(errno.ELOOP, "Too many levels", "a"), 2, "remove the link"),
         (OSError(errno.EMFILE, "Too many open files"), 1, "got Too many open files; allow more"),
         (OSError("without a number"), 1, "OSError: without a number"),
