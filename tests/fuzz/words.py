@@ -33,7 +33,10 @@ VALUES = (
 HEAVY = frozenset({"--seconds", "--presets", "--baseline", "--matrix"})
 """Flags whose good values cost minutes; they get bad ones alone."""
 BAD = ("-1", "nan", "x", "", "0", "9" * 5000, "inf", "--out")
-FEW = {"--steps": ("0", "-1", "1", "2", "x", "", "1.5", "1e3", "nan", "9" * 30, "9" * 5000)}
+FEW = {
+    "--steps": ("0", "-1", "1", "2", "x", "", "1.5", "1e3", "nan", "9" * 30, "9" * 5000),
+    "--seeds": ("0", "-1", "1", "2", "x", "", "1.5", "nan", "1001", "9" * 30, "9" * 5000),
+}
 """Of flags that say how much to do, what they may say."""
 
 CONFIG_KEYS = tuple({
