@@ -12,6 +12,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -121,6 +122,22 @@ def read_upright(path: AnyPath) -> tuple[np.ndarray, ImageInfo]:
     return upright(read_image(path), info.orientation), info
 
 
+_ENCODERS: dict[str, Callable[[np.ndarray, Path], None]] = {
+    ".png": png.write_png,
+    ".jpg": pillow.write_jpeg,
+    ".jpeg": pillow.write_jpeg,
+    ".exr": exr.write_exr,
+}
+
+
+def can_hold(suffix: str, dtype: np.dtype[Any], channels: int) -> bool:
+    """Whether `write_image` writes such values into files of an ending, in small letters."""
+    if suffix in (".jpg", ".jpeg"):
+        return dtype == np.uint8 and channels in (1, 3)
+    types = {".png": (np.uint8, np.uint16), ".exr": (np.float16, np.float32)}
+    return dtype in types.get(suffix, ())
+
+
 def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:
     """Write an image so that no half of it can ever be seen under its name.
 
@@ -136,20 +153,14 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:
     array = array[:, :, None] if array.ndim == 2 else array
     assert array.ndim == 3 and 1 <= array.shape[2] <= 4, array.shape
     array = np.ascontiguousarray(array)
-    kind, suffix = array.dtype.name, path.suffix.lower()
-    encode: Callable[[np.ndarray, Path], None]
-    if suffix == ".png" and kind in ("uint8", "uint16"):
-        encode = png.write_png
-    elif suffix in (".jpg", ".jpeg") and kind == "uint8" and array.shape[2] in (1, 3):
-        encode = pillow.write_jpeg
-    elif suffix == ".exr" and kind in ("float16", "float32"):
-        encode = exr.write_exr
-    else:
+    suffix = path.suffix.lower()
+    if not can_hold(suffix, array.dtype, array.shape[2]):
         raise InputError(
             ".png for 8 or 16 bits, .jpg for 8 bits without alpha, .exr for floats",
-            f"{path.name} for {array.shape[2]} channels of {kind}",
+            f"{path.name} for {array.shape[2]} channels of {array.dtype.name}",
             "choose another ending",
         )
+    encode = _ENCODERS[suffix]
     write_whole(path, lambda temporary: encode(array, temporary))
 
 

@@ -34,7 +34,7 @@ from polyfield.scenes.background import viewing_background
 from polyfield.scenes.base import ColorSpace, ReadOptions
 from polyfield.scenes.color import from_float
 from polyfield.scenes.holdout import check_holdout, kept_pixels
-from polyfield.scenes.images import write_image
+from polyfield.scenes.images import can_hold, write_image
 from polyfield.scenes.signals.image import ImageSignal
 from polyfield.scenes.viewpoints import parse_size
 from polyfield.training.distillation.methods import Values
@@ -306,8 +306,7 @@ def _space(model: SignalModel) -> str:
 
 def _ending(data: ImageData) -> str:
     """The image's own ending where it can hold the values, else one that can."""
-    if data.image.dtype.kind == "f":
-        return ".exr"
     own = Path(data.source).suffix.lower()
-    is_jpeg = own in (".jpg", ".jpeg") and data.image.channels in (1, 3)
-    return own if is_jpeg else ".png"
+    if can_hold(own, data.image.dtype, data.image.channels):
+        return own
+    return ".exr" if data.image.dtype.kind == "f" else ".png"

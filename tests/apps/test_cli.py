@@ -112,6 +112,13 @@ def test_a_picture_of_16_bits_and_a_float_one_come_back_as_such(tmp_path: Path) 
         found = read_image(out / f"prediction{Path(name).suffix}")
         assert found.dtype == array.dtype and found.shape == array.shape
     assert "psnr_linear" in json.loads((out / "metrics.json").read_text())
+    # Of a file whose ending can't hold what is in it, the prediction has one that can.
+    for name, array, ending in (("deep.png", deep, ".png"), ("bright.exr", bright, ".exr")):
+        odd, out = tmp_path / f"{Path(name).stem}.jpg", tmp_path / f"odd_{name}"
+        odd.write_bytes((tmp_path / name).read_bytes())
+        command = ["fit", "image", str(odd), "--out", str(out), "--steps", "3", "--quiet"]
+        assert cli.run([*command, *SMALL_IMAGE]) == 0
+        assert read_image(out / f"prediction{ending}").dtype == array.dtype
 
 
 def test_a_scene_from_beginning_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
