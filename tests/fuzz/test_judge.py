@@ -75,3 +75,11 @@ def test_faults_of_one_kind_have_one_key(fuzz: Any) -> None:
         for n in range(3)
     }
     assert len(keys) == 1
+
+
+def test_what_is_asked_to_be_in_the_home_is_no_stray(fuzz: Any, tmp_path: Path) -> None:
+    for words, strays in ((("--out", "~"), False), (("--out=~",), False), (("--out", "o"), True)):
+        result = fuzz["driver"].Result(0, b"", b"", 0.1, 0, "", {}, {}, ("home/config.yaml",))
+        case = fuzz["case"].Case("x", ("info", *words))
+        found = {fault.name for fault in fuzz["judge"].faults(case, result, tmp_path)}
+        assert ("strays" in found) is strays
