@@ -122,14 +122,6 @@ def read_upright(path: AnyPath) -> tuple[np.ndarray, ImageInfo]:
     return upright(read_image(path), info.orientation), info
 
 
-_ENCODERS: dict[str, Callable[[np.ndarray, Path], None]] = {
-    ".png": png.write_png,
-    ".jpg": pillow.write_jpeg,
-    ".jpeg": pillow.write_jpeg,
-    ".exr": exr.write_exr,
-}
-
-
 def can_hold(suffix: str, dtype: np.dtype[Any], channels: int) -> bool:
     """Whether `write_image` writes such values into files of an ending, in small letters."""
     if suffix in (".jpg", ".jpeg"):
@@ -160,7 +152,11 @@ def write_image(path: str | os.PathLike[str], array: np.ndarray) -> None:
             f"{path.name} for {array.shape[2]} channels of {array.dtype.name}",
             "choose another ending",
         )
-    encode = _ENCODERS[suffix]
+    encode: Callable[[np.ndarray, Path], None]
+    if suffix == ".png":
+        encode = png.write_png
+    else:
+        encode = exr.write_exr if suffix == ".exr" else pillow.write_jpeg
     write_whole(path, lambda temporary: encode(array, temporary))
 
 

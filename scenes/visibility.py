@@ -19,7 +19,7 @@ def look_at_one_thing(cameras: Cameras) -> bool:
     """Whether the optical axes meet ahead of most cameras, as they don't on a walk."""
     if cameras.see_all_round or len(cameras) < 2:
         return False
-    view = common_view(cameras.poses)
+    view = common_view(cameras.poses.cpu())
     return view.is_ahead and view.is_crossing
 
 
@@ -48,8 +48,9 @@ def _in_image(cameras: Cameras, camera: int, x: Float[Tensor, "n 3"]) -> Bool[Te
     pose, lens = cameras.poses[camera], cameras.lenses[camera]
     # OpenGL's axes to OpenCV's: y down, z ahead.
     right, up, back = ((x - pose[:3, 3]) @ pose[:3, :3]).unbind(1)
-    k = x.new_tensor(lens.coefficients())
-    column, row = lens.project((right, -up, -back), k if bool((k != 0).any()) else None)
+    values = lens.coefficients()
+    k = x.new_tensor(values) if any(values) else None
+    column, row = lens.project((right, -up, -back), k)
     (fl_x, fl_y), (cx, cy) = cameras.focal[camera], cameras.center[camera]
     width, height = cameras.size[camera].tolist()
     column, row = column * fl_x + cx, row * fl_y + cy
