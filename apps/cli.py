@@ -57,13 +57,13 @@ _HINTS = {
 }
 """What the system refused -> how to mend it."""
 
-_NAMES = {
+_EXPECTED = {
     errno.ENAMETOOLONG: "a name that the file system takes",
     errno.ELOOP: "a link that leads somewhere",
     errno.EISDIR: "a file",
     errno.ENOTDIR: "a folder",
 }
-"""What no system would do, so that it is who asked that has to mend it."""
+"""What no system would do -> what was expected of who asked: exit code 2."""
 
 
 def main() -> NoReturn:
@@ -218,8 +218,8 @@ def _failed(error: BaseException) -> int:
     elif isinstance(error, OSError) and error.errno is not None:
         expected, got = "the system to do what it was asked", _refusal(error)
         hint = _HINTS.get(error.errno, hint)
-        if error.errno in _NAMES:
-            return _ended(2, f"error: expected {_NAMES[error.errno]}; got {got}; {hint}")
+        if error.errno in _EXPECTED:
+            return _ended(2, f"error: expected {_EXPECTED[error.errno]}; got {got}; {hint}")
     return _ended(1, f"error: expected {expected}; got {got}; {hint}")
 
 

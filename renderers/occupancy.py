@@ -190,7 +190,7 @@ class OccupancySampler(Sampler):
         self._decide()
 
     @torch.no_grad()
-    def leave_out(self, keep: Callable[[Float[Tensor, "n 3"]], Bool[Tensor, " n"]]) -> None:
+    def keep_only(self, keep: Callable[[Float[Tensor, "n 3"]], Bool[Tensor, " n"]]) -> None:
         """Keep the cells whose middle, or that of a neighbour, is kept; the others stay empty.
 
         Of a fine grid blocks of cells are asked for.

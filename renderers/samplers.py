@@ -91,8 +91,8 @@ class Sampler(nn.Module, ABC):
         """
         raise InputError("a sampler with an occupancy grid", type(self).__name__, "change it")
 
-    def leave_out(self, keep: Callable[[Float[Tensor, "n 3"]], Bool[Tensor, " n"]]) -> None:  # noqa: B027
-        """Never sample where world points are not kept, as far as it keeps a grid."""
+    def keep_only(self, keep: Callable[[Float[Tensor, "n 3"]], Bool[Tensor, " n"]]) -> None:  # noqa: B027
+        """Never sample elsewhere than at world points that are kept, as far as it keeps a grid."""
 
     def refresh(self, density: Density, step: int) -> None:  # noqa: B027
         """Told before each training step; an occupancy grid keeps itself up to date here."""

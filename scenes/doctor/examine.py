@@ -14,6 +14,7 @@ from jaxtyping import Float
 from polyfield.errors import InputError
 from polyfield.scenes.base import Capture, ReadOptions
 from polyfield.scenes.captures import Format, open_capture
+from polyfield.scenes.demo.capture import DEMO
 from polyfield.scenes.doctor.conventions import are_rigid
 from polyfield.scenes.doctor.evidence import judge
 from polyfield.scenes.doctor.file_rows import file_rows, skipped_row
@@ -68,7 +69,7 @@ def glance(capture: Capture) -> list[str]:
     Poses and lenses by the features of some `2 * GLANCED` pairs, where there is pycolmap; exposure
     and equal images where there are few enough pixels. Seconds at most.
     """
-    if capture.path == "demo":
+    if capture.path == DEMO:
         return []
     shots = shots_of(capture)
     rows = judge(shots, lambda done, total: None, GLANCED).rows

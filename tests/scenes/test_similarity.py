@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.bounds import at_one_point, layout_of, scene_bounds
+from polyfield.scenes.bounds import at_one_point, automatic_bounds, layout_of, scene_bounds
 from polyfield.scenes.camera_files import write_capture
 from polyfield.scenes.camera_paths import RunCameras, path_of
 from polyfield.scenes.cameras import Camera, Cameras
@@ -136,7 +136,10 @@ def test_points_say_how_large_an_unbounded_box_is(folder, transforms):
     assert opened(100 * half) == pytest.approx(2 * half)
     assert opened(0.01 * half) == pytest.approx(half)
     assert opened(1.2 * half, count=30) == pytest.approx(half)
-    assert opened(1.2 * half, unbounded=False) <= half
+    bounded = {opened(reach * half, unbounded=False) for reach in (0.01, 1.2, 100)}
+    assert len(bounded) == 1 and bounded.pop() == pytest.approx(
+        float((automatic_bounds(plain.cameras("train")) - center).amax())
+    )
 
 
 def _posed(folder):

@@ -63,7 +63,7 @@ def test_who_looks_at_one_thing():
 
 def test_what_is_left_out_stays_empty():
     sampler = OccupancyGrid(resolution=16).build(domain(CUBE, True))
-    sampler.leave_out(lambda x: x[:, 0] > 0)
+    sampler.keep_only(lambda x: x[:, 0] > 0)
     inside = torch.tensor([[0.5, 0.0, 0.0]])
     outside = torch.tensor([[-0.9, 0.0, 0.0], [-30.0, 0.0, 0.0]])
     assert sampler.is_occupied(inside).all() and not sampler.is_occupied(outside).any()
@@ -81,7 +81,7 @@ def test_a_fine_grid_is_asked_by_blocks():
         asked.append(len(x))
         return (x < 0).all(1)
 
-    sampler.leave_out(keep)
+    sampler.keep_only(keep)
     assert asked == [64**3]
     x = torch.tensor([[-0.02, -0.02, -0.02], [0.04, -0.02, -0.02]])
     assert sampler.is_occupied(x).tolist() == [True, False]

@@ -150,7 +150,7 @@ class PhotometricObjective:
             return
         cameras, fewest = self.scene.cameras, min(self.config.min_views, len(self.scene) // 4)
         if fewest > 0 and look_at_one_thing(cameras):
-            self.renderer.sampler.leave_out(lambda x: seen_by(cameras, x, fewest))
+            self.renderer.sampler.keep_only(lambda x: seen_by(cameras, x, fewest))
 
     def __call__(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
         """Loss of one batch of rays; also keeps the sampler up to date."""
