@@ -50,7 +50,7 @@ def main(bank_run: str, mlp_run: str) -> None:
     assert isinstance(bank, RadianceModel) and isinstance(mlp, RadianceModel)
     views = read_cameras(Path(mlp_run) / "cameras.json")
     camera = (views.get("test") or views["train"])[0]
-    rays = camera.rays()
+    rays = mlp.rays(camera)
     shared = VolumeRenderer(mlp.renderer.sampler)
     found = in_turns(
         {

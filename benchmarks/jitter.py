@@ -66,7 +66,7 @@ def write(place: Path, folder: Path, seed: int | None) -> None:
         cameras = [capture.cameras(split)[i] for i in range(len(capture.names(split)))]
         poses = torch.stack([camera.pose.double() for camera in cameras])
         if split == "train" and seed is not None:
-            poses = jittered(poses, capture.bounds.double().mean(0), seed)
+            poses = jittered(poses, capture.frame.users(capture.bounds).mean(0), seed)
         for i, (camera, pose) in enumerate(zip(cameras, poses, strict=True)):
             file = f"{split}_{i:03d}.png"
             write_image(folder / file, capture.pixels(split, i))
@@ -86,10 +86,14 @@ def fit(data: Path, out: Path, flags: list[str]) -> dict[str, float]:
     return {key: found[key] for key in ("psnr", "ssim")}
 
 
+def poses_of(place: Path) -> torch.Tensor:
+    """Of the training cameras, the user's frame."""
+    return open_capture(place, ReadOptions()).cameras("train").user_poses
+
+
 def pose_error(data: Path, run: Path, place: Path) -> dict[str, float]:
     """How far training cameras are from where they were taken: as jittered, and as refined."""
-    truth = open_capture(place, ReadOptions()).cameras("train").poses.double()
-    given = open_capture(data, ReadOptions()).cameras("train").poses.double()
+    truth, given = poses_of(place), poses_of(data)
     found = json.loads((run / "cameras_refined.json").read_text())
     views = [frame["transform_matrix"] for frame in found["splits"]["train"]]
     refined = torch.tensor(views, dtype=torch.float64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,7 +22,7 @@ from polyfield.config import TAGGED, from_tree, to_tree
 from polyfield.encodings.domain import Box, domain
 from polyfield.errors import InputError, MissingBackend
 from polyfield.fields import RadianceFieldConfig, SignalFieldConfig
-from polyfield.fields.base import Field, RadianceField, SignalField, Size
+from polyfield.fields.base import Field, RadianceField, RadianceSample, SignalField, Size
 from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
@@ -32,7 +32,7 @@ from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.base import ColorSpace
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.rays import Rays
-from polyfield.scenes.similarity import Similarity
+from polyfield.scenes.similarity import IDENTITY, Similarity
 from polyfield.tensors import load_tensors, save_tensors
 
 SamplerConfig = NerfaccGrid | OccupancyGrid | Uniform
@@ -85,18 +85,15 @@ class SceneInfo:
     """What the data decides about a radiance model."""
 
     bounds: Float[Tensor, "2 3"]
-    """Box of the scene, measured from `origin`."""
+    """Box of the scene, in `frame`."""
     unbounded: bool
     """Whether there is something outside."""
     color_space: ColorSpace
     """Of the colours."""
     background: tuple[float, float, float]
     """What lies behind everything, in that colour space."""
-    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Point of the user's frame that the field's coordinates are measured from.
-
-    Other than zero for data far from its own origin, where float32 has no room for a pixel.
-    """
+    frame: Similarity = IDENTITY
+    """What takes the user's frame to that of the field's coordinates."""
     images: int = 0
     """Training images: what is learned of each of them is numbered as they are."""
 
@@ -118,21 +115,16 @@ class RadianceModel(Model):
         super().__init__()
         self.configs = (field, sampler, corrections)
         self.info, self.bounds = info, info.bounds
-        if any(info.origin):
-            self.bounds = info.bounds.double() + torch.tensor(info.origin).double()
+        if not info.frame.is_identity:
+            self.bounds = info.frame.users(info.bounds)
         self.field = field.build(domain(info.bounds, info.unbounded))
         self.renderer = VolumeRenderer(sampler.build(domain(info.bounds, info.unbounded)))
         self.corrections = corrections.build(info.images, self.field.domain.length)
 
     @property
-    def origin(self) -> tuple[float, float, float]:
-        """Point of the user's frame that the field's coordinates, and rays, are measured from."""
-        return self.info.origin
-
-    @property
-    def similarity(self) -> Similarity:
-        """What takes the user's frame to the one in which the box is of size 2, and back."""
-        return Similarity.of_box(self.info.bounds, self.info.origin)
+    def frame(self) -> Similarity:
+        """What takes the user's frame to that of the field's coordinates, and of rays."""
+        return self.info.frame
 
     @property
     def color_space(self) -> ColorSpace:
@@ -150,9 +142,18 @@ class RadianceModel(Model):
         field = self.field.size()
         return Size(field.trainable, field.stored + grid)
 
-    def ask(self, x: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]) -> object:
-        """Density and colour."""
-        return self.field(x, directions)
+    def ask(self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]) -> RadianceSample:
+        """Density and colour of points.
+
+        Args:
+            x: in the user's frame; float64 far from its zero. The field itself is in `frame`.
+            directions: unit vectors.
+
+        Returns:
+            With densities per length of the user's.
+        """
+        found: RadianceSample = self.field(self.frame.normalised(x).float(), directions)
+        return replace(found, density=found.density * self.frame.scale)
 
     def render(
         self,
@@ -168,13 +169,15 @@ class RadianceModel(Model):
             image: training image whose exposure the colours have; None for the mean of all.
 
         Returns:
-            Color [h, w, 3], opacity, depth [h, w]: on the CPU, wherever the model is.
+            Color [h, w, 3], opacity, depth [h, w] in the user's units: on the CPU, wherever the
+            model is.
         """
-        return self.render_rays(self.rays(camera), background, image)
+        seen = self.render_rays(self.rays(camera), background, image)
+        return replace(seen, depth=seen.depth / self.frame.scale)
 
     def rays(self, camera: Camera) -> Rays:
         """The rays of a camera, [height, width], in the field's coordinates, on its device."""
-        return Cameras.stack([camera], origin=self.origin).to(self.device).view(0)
+        return Cameras.stack([camera], frame=self.frame).to(self.device).view(0)
 
     @torch.no_grad()
     def render_rays(
@@ -183,7 +186,7 @@ class RadianceModel(Model):
         background: Float[Tensor, "3"] | None = None,
         image: int | None = None,
     ) -> RenderOutput:
-        """What rays of any shape and device see; else as `render`."""
+        """What rays of `frame`, of any shape and device, see; depth is in its lengths too."""
         rays = rays.to(self.device)
         seen = self.renderer.picture(self.field, rays)
         flat = seen.reshape(rays.near.numel())
@@ -211,7 +214,7 @@ class RadianceModel(Model):
             "unbounded": self.info.unbounded,
             "color_space": self.info.color_space,
             "background": list(self.info.background),
-            "origin": list(self.info.origin),
+            "frame": {"center": list(self.frame.center), "scale": self.frame.scale},
             "images": self.info.images,
             "corrections": to_tree(corrections),
         }
@@ -307,6 +310,15 @@ def _ordered(low: Sequence[float], high: Sequence[float]) -> None:
         )
 
 
+def _frame(meta: Mapping[str, Any]) -> Similarity:
+    """The frame of a model; before there were frames, files knew an origin, or nothing."""
+    tree = meta.get("frame", {"center": meta.get("origin", [0.0, 0.0, 0.0]), "scale": 1.0})
+    found: Similarity = from_tree(Similarity, tree, "frame")
+    if not all(map(math.isfinite, (*found.center, found.scale))) or found.scale <= 0:
+        raise InputError("a finite frame with a scale above 0", f"{found}", "train it again")
+    return found
+
+
 def _radiance(meta: dict[str, Any]) -> RadianceModel:
     color_space: ColorSpace = from_tree(
         Literal["srgb", "linear"], meta["color_space"], "color_space"
@@ -318,14 +330,13 @@ def _radiance(meta: dict[str, Any]) -> RadianceModel:
         from_tree(bool, meta["unbounded"], "unbounded"),
         color_space,
         from_tree(Three, meta["background"], "background"),
-        from_tree(Three, meta.get("origin", [0.0, 0.0, 0.0]), "origin"),
+        _frame(meta),
         from_tree(int, meta.get("images", 0), "images"),
     )
     if not 0 <= info.images <= MOST_IMAGES:
         raise InputError(f"0 to {MOST_IMAGES} images", str(info.images), "train it again")
-    if not all(map(math.isfinite, (*info.background, *info.origin))):
-        got = f"{info.background} and {info.origin}"
-        raise InputError("a finite background and origin", got, "train it again")
+    if not all(map(math.isfinite, info.background)):
+        raise InputError("a finite background", f"{info.background}", "train it again")
     return RadianceModel(
         from_tree(TaggedRadiance, meta["field"]),
         from_tree(TaggedSampler, meta["sampler"], "sampler"),

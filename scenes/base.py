@@ -18,6 +18,7 @@ from polyfield.errors import InputError
 from polyfield.memory import parse_bytes
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.rays import Rays
+from polyfield.scenes.similarity import Similarity
 
 ColorSpace = Literal["srgb", "linear"]
 """How pixel values encode light: with the sRGB curve, or in proportion to it."""
@@ -43,8 +44,6 @@ class ReadOptions:
     """Also open images that lie outside the data folder: absolute paths, `..`, links."""
     time: float | None = None
     """Which frames to take where they have times: those of this one. A static scene needs one."""
-    origin: tuple[float, float, float] | None = None
-    """Point of the data's frame that rays are measured from: a model's own; else automatic."""
     memory: str | None = None
     """Pixels of a capture beyond this, such as 4GB, are kept in a file of the user's cache."""
 
@@ -63,8 +62,6 @@ class ReadOptions:
             )
         if self.time is not None and not math.isfinite(self.time):
             raise InputError("a finite time", str(self.time), "give one that frames have")
-        if self.origin is not None and not all(math.isfinite(value) for value in self.origin):
-            raise InputError("an origin of three finite numbers", str(self.origin), "leave it out")
         if self.bounds is not None:
             low, high = self.bounds[:3], self.bounds[3:]
             finite = all(math.isfinite(value) for value in self.bounds)
@@ -84,7 +81,7 @@ class Scene(ABC):
     split: str
     """Which part of the data set this is: train, val, test."""
     bounds: Float[Tensor, "2 3"]
-    """Lower and upper corner of the scene's box, measured from the capture's origin."""
+    """Lower and upper corner of the scene's box, in the capture's `frame`."""
     unbounded: bool
     """Whether things exist outside `bounds`, so that a model has to contract space."""
     color_space: ColorSpace
@@ -145,17 +142,17 @@ class Capture(ABC):
     """Short name of the data set, for titles."""
     path: str
     """Where it came from, as the user gave it."""
-    origin: tuple[float, float, float]
-    """Point of the data's own frame that `bounds`, cameras' poses and rays are measured from.
+    frame: Similarity
+    """What takes the data's own frame to the one that `bounds`, cameras' poses and rays are in.
 
-    Zero but for data so far from its zero that float32 would blur it; a model keeps it.
+    The scene's box is of size 2 about zero there, whatever the data's units; a model keeps it.
     """
     bounds: Float[Tensor, "2 3"]
-    """Lower and upper corner of the scene's box, measured from `origin`."""
+    """Lower and upper corner of the scene's box, in `frame`."""
     unbounded: bool
     """Whether things exist outside `bounds`."""
     points: Float[Tensor, "n 3"] | None
-    """Points of the scene that the data knows, measured from `origin`; None where it knows none."""
+    """Points of the scene that the data knows, in `frame`; None where it knows none."""
     color_space: ColorSpace
     """How the pixel values encode light."""
     frames_skipped: list[str]
@@ -210,6 +207,10 @@ class Capture(ABC):
             A capture whose warnings tell of views that are gone or new; a split whose views are all
             gone is left out.
         """
+
+    @abstractmethod
+    def in_frame(self, frame: Similarity) -> Capture:
+        """The same data with rays, boxes and points in another frame: a model's own."""
 
     @abstractmethod
     def check_pixels(self, split: str) -> None:

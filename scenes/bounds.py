@@ -1,8 +1,7 @@
-"""Where a capture's scene is: the box that cameras imply, and the point to measure from."""
+"""Where a capture's scene is: the box that cameras imply."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,12 +12,10 @@ from torch import Tensor
 
 from polyfield.scenes.base import Layout, ReadOptions
 from polyfield.scenes.cameras import Camera, Cameras
+from polyfield.scenes.similarity import Similarity
 
 MARGIN = 1.05
 """How much larger than the cameras' common view the box is."""
-FAR = 64.0
-"""Coordinates so many times larger than the scene are measured from elsewhere: of float32's 24 bits
-18 are left then, a two-hundredth of a pixel."""
 ONE_POINT = 1e-3
 """Cameras that are so near to each other (RMS, world units) stand at one point, unless they look at
 one: then theirs is a small scene ..."""
@@ -93,13 +90,14 @@ def at_one_point(cameras: Cameras) -> bool:
     """Whether two or more cameras stand at one point, as on a tripod: no distance can be known."""
     positions = cameras.poses[:, :3, 3].double()
     mean = positions.mean(0)
-    spread = float((positions - mean).square().sum(1).mean().sqrt())
-    place = float((mean + torch.tensor(cameras.origin, dtype=torch.float64)).norm())
+    spread = float((positions - mean).square().sum(1).mean().sqrt()) / cameras.frame.scale
+    place = float(cameras.frame.users(mean).norm())
     if len(cameras) < 2 or spread >= max(ONE_POINT, ROUNDING * place):
         return False
     view = common_view(cameras.poses)
     around = view.is_ahead and view.is_crossing
-    small = around and spread > ONE_POINT * float(view.distance.median())
+    away = float(view.distance.median()) / cameras.frame.scale
+    small = around and spread > ONE_POINT * away
     return spread < ROUNDING * place or not small
 
 
@@ -116,34 +114,13 @@ def layout_of(cameras: Cameras, unbounded: bool) -> Layout:
     return "forward-facing" if float(mean.norm()) > ONE_WAY else "unbounded"
 
 
-def choose_origin(cameras: Sequence[Camera], options: ReadOptions) -> tuple[float, float, float]:
-    """The point that a capture's coordinates are measured from.
-
-    Zero, unless the scene is so far from it that float32 would blur it, as in a map's coordinates.
-
-    Args:
-        cameras: those of the training split.
-        options: `origin` overrides.
-
-    Returns:
-        A round number near the middle of the scene, in the data's own frame.
-    """
-    if options.origin is not None:
-        return options.origin
-    positions = torch.stack([camera.pose[:3, 3] for camera in cameras])
-    farthest = float(positions.abs().amax())
-    low, high = positions.amin(0), positions.amax(0)
-    if farthest <= FAR * float((high - low).amax()):
-        return 0.0, 0.0, 0.0
+def own_frame(cameras: Sequence[Camera]) -> Similarity:
+    """A frame in which float32 has room for these cameras, before the scene's box is known."""
+    places = torch.stack([camera.pose[:3, 3] for camera in cameras]).double()
+    low, high = places.amin(0), places.amax(0)
+    extent = float((high - low).amax())
     x, y, z = ((low + high) / 2).tolist()
-    box = automatic_bounds(Cameras.stack(cameras, origin=(x, y, z))).double()
-    size = float((box[1] - box[0]).amax())
-    if farthest <= FAR * size:
-        return 0.0, 0.0, 0.0
-    step = 10.0 ** math.floor(math.log10(size))
-    middle = box.mean(0) + torch.tensor([x, y, z], dtype=torch.float64)
-    x, y, z = (round(value / step) * step for value in middle.tolist())
-    return x, y, z
+    return Similarity((x, y, z), 2 / extent if extent > 0 else 1.0)
 
 
 def scene_bounds(
@@ -152,27 +129,26 @@ def scene_bounds(
     known: Float64[np.ndarray, "2 3"] | None = None,
     points: Float[Tensor, "n 3"] | None = None,
     unbounded: bool = False,
-) -> Float[Tensor, "2 3"]:
+) -> Float64[Tensor, "2 3"]:
     """The user's box where there is one, else that of the data, else the automatic one.
 
     Args:
         cameras: at least one camera, usually those of the training split.
         options: `bounds` overrides.
         known: lower and upper corner that the data gives, in its own frame.
-        points: measured from the cameras' origin; None where none are known. The box of a bounded
-            scene has to hold all that is seen, so there they are of no use.
+        points: in the cameras' frame; None where none are known. The box of a bounded scene has to
+            hold all that is seen, so there they are of no use.
         unbounded: whether there is something outside the box.
 
     Returns:
-        Lower and upper corner, measured from the cameras' origin.
+        Lower and upper corner, in the cameras' frame.
     """
     box = known if options.bounds is None else np.array(options.bounds).reshape(2, 3)
     if box is not None:
-        corners = torch.from_numpy(box.astype(np.float64))
-        return (corners - torch.tensor(cameras.origin, dtype=torch.float64)).float()
+        return cameras.frame.normalised(torch.from_numpy(box.astype(np.float64)))
     seen = automatic_bounds(cameras, unbounded)
     enough = unbounded and points is not None and len(points) >= FEWEST
-    return _fitted(seen, points) if enough and points is not None else seen
+    return (_fitted(seen, points) if enough and points is not None else seen).double()
 
 
 def _fitted(box: Float[Tensor, "2 3"], points: Float[Tensor, "n 3"]) -> Float[Tensor, "2 3"]:
@@ -199,7 +175,7 @@ def automatic_bounds(cameras: Cameras, unbounded: bool = False) -> Float[Tensor,
         unbounded: whether there is something outside the box.
 
     Returns:
-        Lower and upper corner, measured from the cameras' origin.
+        Lower and upper corner, in the cameras' frame.
     """
     view = common_view(cameras.poses)
     if look_inward(cameras) and not at_one_point(cameras):
@@ -213,7 +189,8 @@ def automatic_bounds(cameras: Cameras, unbounded: bool = False) -> Float[Tensor,
         center = (low + high) / 2
         half = (high - low).amax() / 2
         alone = at_one_point(cameras) or not bool(half > 0)
-        half = torch.ones_like(half) if alone else half * (AROUND if unbounded else 1.0)
+        around = half * (AROUND if unbounded else 1.0)
+        half = torch.full_like(half, cameras.frame.scale) if alone else around
     return torch.stack([center - MARGIN * half, center + MARGIN * half]).float()
 
 

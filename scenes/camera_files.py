@@ -40,7 +40,7 @@ def write_cameras(
         path: a run's cameras.json.
         views: written in the frame of the user's data.
         names: as many of each split as there are cameras.
-        bounds: of the scene, measured from the cameras' origin.
+        bounds: of the scene, in the cameras' frame.
     """
     splits = {}
     for split, cameras in views.items():
@@ -48,7 +48,7 @@ def write_cameras(
         for entry, time in zip(splits[split], cameras.times or (), strict=False):
             entry["time"] = time
     about = "transform_matrix is camera-to-world in OpenGL axes and the data's own units"
-    box = Similarity.of_box(bounds, next(iter(views.values())).origin).tree()
+    box = Similarity.of_box(next(iter(views.values())).frame.users(bounds)).tree()
     kept = {split: list(part) for split, part in names.items()}
     write_json(path, {"about": about, "normalisation": box, "splits": splits, "names": kept})
 
@@ -99,6 +99,8 @@ def fingerprint(capture: Capture, scene: Scene) -> str:
     parts = (cameras.poses, cameras.focal, cameras.center, cameras.size, cameras.coefficients)
     for tensor in (*parts, capture.bounds, rays.camera, rgba):
         digest.update(tensor.contiguous().numpy().tobytes())
+    if not cameras.frame.is_identity:
+        digest.update(repr(cameras.frame).encode())
     others = [lens.model for lens in cameras.lenses if lens.model != OpenCV.model]
     digest.update("".join(others).encode())
     return digest.hexdigest()[:16]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from polyfield.scenes.checks import Pose, check_lens, check_pose
@@ -20,6 +20,7 @@ from polyfield.scenes.lenses.base import Lens
 from polyfield.scenes.lenses.batch import LensBatch
 from polyfield.scenes.lenses.opencv import OpenCV
 from polyfield.scenes.rays import Rays
+from polyfield.scenes.similarity import IDENTITY, Similarity
 
 PINHOLE = OpenCV()
 """A perspective lens without distortion."""
@@ -113,11 +114,11 @@ class Cameras:
     """n views at once, as tensors: what training draws its rays from.
 
     Rays are float32, whose 24 bits are too few for places on the globe: `poses`, and with them
-    rays, models and boxes, are measured from `origin`. One `Camera` is in the user's frame.
+    rays, models and boxes, are in `frame`. One `Camera` is in the user's.
     """
 
     poses: Float[Tensor, "n 4 4"]
-    """Camera-to-world, OpenGL axes, measured from `origin`; float32."""
+    """Camera-to-world, OpenGL axes, positions in `frame`; float32."""
     focal: Float[Tensor, "n 2"]
     """Focal lengths in pixels: horizontal, vertical."""
     center: Float[Tensor, "n 2"]
@@ -127,11 +128,11 @@ class Cameras:
     lenses: tuple[Lens, ...]
     """One for each view; they may be of several models."""
     near: float = 0.0
-    """Smallest t of the rays, world units."""
+    """Smallest t of the rays, lengths of `frame`."""
     far: float = math.inf
-    """Largest t of the rays, world units."""
-    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """The point of the user's frame that `poses` are measured from."""
+    """Largest t of the rays, lengths of `frame`."""
+    frame: Similarity = IDENTITY
+    """What takes the user's frame to the one that `poses` are in."""
     times: tuple[float, ...] | None = None
     """When each view was taken, where the data says so."""
     _table: Float[Tensor, "n 16"] = field(init=False, repr=False)
@@ -159,6 +160,13 @@ class Cameras:
         return self._lens.table
 
     @property
+    def user_poses(self) -> Float64[Tensor, "n 4 4"]:
+        """Camera-to-world, OpenGL axes, the user's frame and units."""
+        poses = self.poses.double()
+        poses[:, :3, 3] = self.frame.users(poses[:, :3, 3])
+        return poses
+
+    @property
     def see_all_round(self) -> bool:
         """Whether most are panoramas, whose optical axes mean nothing."""
         return 2 * sum(not lens.plane.has_axis for lens in self.lenses) > len(self.lenses)
@@ -175,16 +183,16 @@ class Cameras:
         cameras: Sequence[Camera],
         near: float = 0.0,
         far: float = math.inf,
-        origin: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        frame: Similarity = IDENTITY,
         times: tuple[float, ...] | None = None,
     ) -> Cameras:
         """A batch from single cameras; sizes and lenses may differ.
 
         Args:
             cameras: in the user's frame.
-            near: smallest t of the rays, world units.
-            far: largest t of the rays, world units.
-            origin: the point of the user's frame to measure from: a model's own, to render it.
+            near: smallest t of the rays, lengths of `frame`.
+            far: largest t of the rays, lengths of `frame`.
+            frame: what takes the user's frame to that of the rays: a model's own, to render it.
             times: of each view.
 
         Raises:
@@ -192,7 +200,7 @@ class Cameras:
         """
         poses = torch.stack([c.pose for c in cameras]) if cameras else torch.zeros(0, 4, 4)
         poses = poses.double()
-        poses[:, :3, 3] -= torch.tensor(origin, dtype=torch.float64)
+        poses[:, :3, 3] = frame.normalised(poses[:, :3, 3])
         return cls(
             poses=poses.float(),
             focal=torch.tensor([[c.fl_x, c.fl_y] for c in cameras]).reshape(-1, 2),
@@ -203,7 +211,7 @@ class Cameras:
             lenses=tuple(c.lens for c in cameras),
             near=near,
             far=far,
-            origin=origin,
+            frame=frame,
             times=times,
         )
 
@@ -216,8 +224,17 @@ class Cameras:
         fl_x, fl_y = self.focal[index].tolist()
         cx, cy = self.center[index].tolist()
         pose = self.poses[index].cpu().double()
-        pose[:3, 3] += torch.tensor(self.origin, dtype=torch.float64)
+        pose[:3, 3] = self.frame.users(pose[:3, 3])
         return Camera(pose, width, height, fl_x, fl_y, cx, cy, self.lenses[index])
+
+    def in_frame(self, frame: Similarity) -> Cameras:
+        """The same cameras with poses and rays in another frame."""
+        poses = self.user_poses
+        poses[:, :3, 3] = frame.normalised(poses[:, :3, 3])
+        stretch = frame.scale / self.frame.scale
+        return replace(
+            self, poses=poses.float(), near=self.near * stretch, far=self.far * stretch, frame=frame
+        )
 
     def to(self, device: torch.device | str) -> Cameras:
         """The same cameras on another device."""
@@ -229,7 +246,7 @@ class Cameras:
             self.lenses,
             self.near,
             self.far,
-            self.origin,
+            self.frame,
             self.times,
         )
 

@@ -77,7 +77,7 @@ def random_cameras(cameras: Cameras, n: int, generator: torch.Generator) -> Came
         (PINHOLE,) * n,
         cameras.near,
         cameras.far,
-        cameras.origin,
+        cameras.frame,
     )
 
 

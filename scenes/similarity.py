@@ -1,8 +1,7 @@
 """The one similarity of a scene: the user's frame <-> the frame in which its box is of size 2.
 
-Fields never see the user's units: a domain takes them to the unit cube, densities are per length of
-the box, steps are shares of its diagonal. What a capture's scale, place or far origin is therefore
-changes nothing but the rounding of its numbers.
+Cameras, rays, boxes and fields are in that frame: what a capture's scale and place are changes none
+of their numbers, and float32 has its 24 bits for what is seen, however far from zero that is.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,33 +18,41 @@ class Similarity:
     """Normalised = scale (x - center); the axes stay the user's."""
 
     center: tuple[float, float, float]
-    """Middle of the box, the user's frame."""
+    """The user's point that is zero there: the middle of the box."""
     scale: float
     """Normalised lengths per length of the user's: 2 over the box's longest edge."""
 
     @classmethod
-    def of_box(
-        cls, bounds: Float[Tensor, "2 3"], origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    ) -> Similarity:
+    def of_box(cls, bounds: Float[Tensor, "2 3"]) -> Similarity:
         """The similarity that takes a box about zero.
 
         Args:
-            bounds: its corners, measured from `origin`.
-            origin: in the user's frame.
+            bounds: its corners, the user's frame.
         """
         low, high = bounds.cpu().double()
-        x, y, z = ((low + high) / 2 + torch.tensor(origin, dtype=torch.float64)).tolist()
+        x, y, z = ((low + high) / 2).tolist()
         return cls((x, y, z), 2 / float((high - low).max()))
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the two frames are the same."""
+        return self == IDENTITY
 
     def normalised(self, points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
         """Points of the user's frame, as float64."""
-        return (points.double() - torch.tensor(self.center, dtype=torch.float64)) * self.scale
+        points = points.double()
+        return (points - points.new_tensor(self.center)) * self.scale
 
     def users(self, points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
         """The inverse of `normalised`."""
-        return points.double() / self.scale + torch.tensor(self.center, dtype=torch.float64)
+        points = points.double()
+        return points / self.scale + points.new_tensor(self.center)
 
     def tree(self) -> dict[str, Any]:
         """For a run's cameras.json."""
         about = "normalised = scale (x - center): the scene's box is of size 2 about zero there"
         return {"about": about, "center": list(self.center), "scale": self.scale}
+
+
+IDENTITY = Similarity((0.0, 0.0, 0.0), 1.0)
+"""The user's frame itself."""

@@ -30,9 +30,8 @@ def check_box(cameras: Cameras, bounds: Tensor, unbounded: bool, options: ReadOp
     if share > HARDLY:
         return []
     given = " ".join(f"{value:g}" for value in options.bounds)
-    low, high = cameras.poses[:, :3, 3].amin(0), cameras.poses[:, :3, 3].amax(0)
-    origin = torch.tensor(cameras.origin)
-    where = [" ".join(f"{v:.4g}" for v in (end + origin).tolist()) for end in (low, high)]
+    places = cameras.user_poses[:, :3, 3]
+    where = [" ".join(f"{v:.4g}" for v in end.tolist()) for end in (places.amin(0), places.amax(0))]
     if share == 0 and not unbounded:
         raise InputError(
             "bounds that some pixel sees",

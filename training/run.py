@@ -227,7 +227,7 @@ def check_fingerprint(run: Run, fingerprint: str) -> None:
     if run.config().get("fingerprint") != fingerprint:
         raise InputError(
             f"the data that {run.path} began with",
-            "other pixels or cameras under the same path",
+            "other pixels or cameras under the same path, or a run that another version began",
             "give --overwrite or another --out",
         )
 

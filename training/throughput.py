@@ -20,7 +20,7 @@ TURNS = 3
 def throughput(model: Model) -> float:
     """Points a second, all values of each, for points drawn uniformly from the bounds."""
     generator = torch.Generator().manual_seed(0)
-    low, high = model.field.domain.bounds.cpu()
+    low, high = model.bounds.float()
     x = low + torch.rand(POINTS, len(low), generator=generator) * (high - low)
     directions = torch.nn.functional.normalize(torch.randn(POINTS, 3, generator=generator), dim=-1)
     x, directions = x.to(model.device), directions.to(model.device)

@@ -58,7 +58,9 @@ def _fitted(
     torch.manual_seed(0)
     capture = open_capture(data, ReadOptions())
     numbers = _numbers(device)
-    info = SceneInfo(capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0))
+    info = SceneInfo(
+        capture.bounds, capture.unbounded, capture.color_space, (1.0, 1.0, 1.0), capture.frame
+    )
     model = RadianceModel(numbers.field, numbers.sampler, info).to(device)
     scene = capture.scene("train").to(device)
     objective = numbers.objective.build(scene, model, Behind(None), 0)

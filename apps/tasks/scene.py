@@ -169,7 +169,7 @@ class Scene(Task[SceneData, RadianceModel]):
         behind = data.background or viewing_background(self.background)
         images = len(capture.names("train"))
         info = SceneInfo(
-            capture.bounds, capture.unbounded, capture.color_space, behind, capture.origin, images
+            capture.bounds, capture.unbounded, capture.color_space, behind, capture.frame, images
         )
         model = RadianceModel(self.field, self.sampler, info, self._corrections(data))
         if model.corrections.poses is not None:
@@ -234,11 +234,13 @@ class Scene(Task[SceneData, RadianceModel]):
         return measure_scene(model, capture, split, reporter, most)
 
     def _in_frame(self, data: SceneData, model: RadianceModel) -> SceneData:
-        """The data with its coordinates measured from where the model's are."""
-        if data.capture.origin == model.origin:
+        """The data with its coordinates in the model's frame."""
+        if data.capture.frame == model.frame:
             return data
-        task = replace(self, read=replace(self.read, origin=model.origin))
-        return task.open(data.capture.path, training=data.views is not None)
+        capture = data.capture.in_frame(model.frame)
+        return replace(
+            data, capture=capture, views=None if data.views is None else capture.scene("train")
+        )
 
     def reopen(self, source: str | os.PathLike[str], run: Run) -> SceneData:
         """A capture with its views in the splits that the run had them in."""
@@ -381,7 +383,7 @@ def _cameras(teacher: Teacher) -> Cameras:
     views = read_cameras(teacher.run.file("cameras.json"))
     if not views.get("train"):
         raise InputError("a teacher with training cameras", "none", "fit it again")
-    return Cameras.stack(views["train"], origin=cast(RadianceModel, teacher.model).origin)
+    return Cameras.stack(views["train"], frame=cast(RadianceModel, teacher.model).frame)
 
 
 def _masked(views: Views) -> str:

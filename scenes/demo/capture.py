@@ -78,9 +78,7 @@ class Analytic:
             "val": _dome(self.val, 0.5),
             "test": around,
         }
-        origin = options.origin or (0.0, 0.0, 0.0)
-        box = torch.tensor(options.bounds or [*BOUNDS[0], *BOUNDS[1]], dtype=torch.float64)
-        bounds = (box.view(2, 3) - torch.tensor(origin, dtype=torch.float64)).float()
+        bounds = torch.tensor(options.bounds or [*BOUNDS[0], *BOUNDS[1]]).view(2, 3)
         views = {split: self._views(split, angles, options) for split, angles in splits.items()}
         return PosedCapture(
             name=DEMO,
@@ -90,7 +88,6 @@ class Analytic:
             color_space="srgb",
             views=views,
             warnings=check_box(views["train"].cameras, bounds, False, options),
-            origin=origin,
         )
 
     def _views(self, split: str, angles: list[tuple[float, float]], options: ReadOptions) -> Views:
@@ -110,8 +107,7 @@ class Analytic:
 
         names = tuple(f"{split}/{i:03d}" for i in range(len(full)))
         cameras = [camera.reduced(factor) for camera in full]
-        origin = options.origin or (0.0, 0.0, 0.0)
-        return Views(Cameras.stack(cameras, origin=origin), names, read)
+        return Views(Cameras.stack(cameras), names, read)
 
 
 def look_at(azimuth: float, elevation: float, distance: float) -> Float[Tensor, "4 4"]:

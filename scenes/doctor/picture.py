@@ -106,7 +106,7 @@ def _pyramid(shot: Shot, reach: float) -> list[Float[np.ndarray, "k 3"]]:
 
 
 def _draw_box(plot: Any, capture: Capture, axes: tuple[int, int]) -> None:
-    low, high = capture.bounds.double().numpy()[:, axes]
+    low, high = capture.frame.users(capture.bounds).numpy()[:, axes]
     corners = np.array(list(itertools.product((0, 1), repeat=2)))[[0, 1, 3, 2, 0]]
     box = low + corners * (high - low)
     name = "bounds" + (" (things go on outside)" if capture.unbounded else "")

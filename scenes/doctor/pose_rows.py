@@ -109,15 +109,11 @@ def _name(frame: RawFrame) -> str:
 
 def capture_rows(capture: Capture) -> list[Row]:
     """What the poses of a capture of any format give away; decodes a few images on suspicion."""
-    every = [
-        (name, capture.cameras(split), i)
-        for split in capture.splits
-        for i, name in enumerate(capture.names(split))
-    ]
-    poses = torch.stack([cameras.poses[i] for _, cameras, i in every]).double().numpy()
-    train = capture.cameras("train") if "train" in capture.splits else every[0][1]
+    names = [name for split in capture.splits for name in capture.names(split)]
+    poses = np.concatenate([capture.cameras(split).user_poses for split in capture.splits])
+    train = capture.cameras("train" if "train" in capture.splits else capture.splits[0])
     return [
-        _doubles(poses, [name for name, _, _ in every]),
+        _doubles(poses, names),
         directions_row(train, lambda: _shows_a_thing(capture)),
         _box(capture, train),
     ]
@@ -162,8 +158,10 @@ def directions_row(cameras: Cameras, has_alpha: Callable[[], bool]) -> Row:
         return Row(name, "warning", found, "if the poses are world-to-camera, invert them")
     if cameras.see_all_round:
         return Row(name, "ok", "all round")
-    view, inverse = common_view(cameras.poses), torch.linalg.inv(cameras.poses.double())
-    huddled = _spread(cameras.poses) < HUDDLED * _spread(inverse)
+    # Inverses of the matrices as they are given: in another frame they are others.
+    poses = cameras.user_poses
+    view, inverse = common_view(poses), torch.linalg.inv(poses)
+    huddled = _spread(poses) < HUDDLED * _spread(inverse)
     if huddled or not _meet(view):
         if _meet(common_view(inverse)):
             found = (
@@ -216,7 +214,7 @@ def _box(capture: Capture, cameras: Cameras) -> Row:
     positions = cameras.poses[:, :3, 3]
     inside = int(((positions >= low) & (positions <= high)).all(1).sum())
     kind = "unbounded" if capture.unbounded else "bounded"
-    edges = " x ".join(f"{value:.3g}" for value in (high - low).tolist())
+    edges = " x ".join(f"{v:.3g}" for v in ((high - low) / capture.frame.scale).tolist())
     found = f"{kind}, a box of {edges}; {inside} of {len(positions)} cameras in it"
     return Row("bounds", "ok", found)
 
@@ -226,11 +224,11 @@ def points_row(capture: Capture, points: Float[np.ndarray, "n 3"]) -> Row:
 
     Args:
         capture: opened.
-        points: measured from its origin.
+        points: in the user's frame.
     """
     if len(points) < 30:
         return Row("points in bounds", "not checked", "no points known")
-    low, high = capture.bounds.double().numpy()
+    low, high = capture.frame.users(capture.bounds).numpy()
     share = float(((points >= low) & (points <= high)).all(1).mean())
     found = f"{share:.0%} of {len(points)} matched points lie in the box"
     if share >= SEEN or capture.unbounded:

@@ -43,12 +43,13 @@ def shots_of(capture: Capture) -> list[Shot]:
     found = []
     for split in capture.splits:
         cameras = capture.cameras(split)
+        poses = cameras.user_poses.numpy()
         for i, name in enumerate(capture.names(split)):
             found.append(
                 Shot(
                     name,
                     split,
-                    cameras.poses[i].double().numpy(),
+                    poses[i],
                     (int(cameras.size[i, 0]), int(cameras.size[i, 1])),
                     (float(cameras.focal[i, 0]), float(cameras.focal[i, 1])),
                     (float(cameras.center[i, 0]), float(cameras.center[i, 1])),

@@ -56,13 +56,12 @@ def _points(image: PosedImage) -> Float64[np.ndarray, "n 3"]:
     seen = depth[row, column, 0].astype(np.float64).ravel() * image.depth_scale
     measured = np.isfinite(seen) & (seen > 0)
     camera = image.camera.resized(width, height)
-    x, y, z = camera.pose[:3, 3].tolist()
     pixel = torch.from_numpy(np.stack([column.ravel(), row.ravel()], 1) + 0.5).float()
-    cameras = Cameras.stack([camera], origin=(x, y, z))
+    cameras = Cameras.stack([camera])
     rays = cameras.rays(torch.zeros(len(pixel), dtype=torch.int64), pixel).directions.double()
     if camera.lens.plane.is_flat:
         rays = rays / (rays @ -camera.pose[:3, 2])[:, None]
-    return (np.array([x, y, z]) + rays.numpy() * seen[:, None])[measured]
+    return (camera.pose[:3, 3].numpy() + rays.numpy() * seen[:, None])[measured]
 
 
 def _spread(count: int) -> np.ndarray:

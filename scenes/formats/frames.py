@@ -24,6 +24,7 @@ from polyfield.scenes.formats.pixels import PixelFacts
 from polyfield.scenes.formats.posed import Views
 from polyfield.scenes.formats.times import at_time, times_of
 from polyfield.scenes.images import read_image
+from polyfield.scenes.similarity import Similarity
 
 
 @dataclass(frozen=True)
@@ -138,15 +139,13 @@ def _name(frame: object, number: int, path: Path) -> str:
     return name.replace("\\", "/")
 
 
-def views_of(
-    images: Sequence[PosedImage], options: ReadOptions, origin: tuple[float, float, float]
-) -> Views:
+def views_of(images: Sequence[PosedImage], options: ReadOptions, frame: Similarity) -> Views:
     """Posed images as the views of a split, shrunk as the options say.
 
     Args:
         images: at least one.
         options: `downscale` applies.
-        origin: what the cameras are measured from.
+        frame: what takes the user's frame to that of rays.
 
     Raises:
         InputError: an image is smaller than the downscale, or floats and integers are mixed.
@@ -185,7 +184,7 @@ def views_of(
         tuple(_pixel_key(image, factor) for image in images),
     )
     return Views(
-        Cameras.stack(cameras, origin=origin, times=times_of([image.time for image in images])),
+        Cameras.stack(cameras, frame=frame, times=times_of([image.time for image in images])),
         tuple(image.name for image in images),
         read,
         facts,

@@ -21,6 +21,7 @@ from polyfield.scenes.formats.masks import KeptPixels
 from polyfield.scenes.formats.pixel_file import in_file
 from polyfield.scenes.formats.pixels import PixelFacts, as_rgba, in_memory
 from polyfield.scenes.rays import Rays
+from polyfield.scenes.similarity import IDENTITY, Similarity
 
 
 def _all_pixels(index: int) -> None:
@@ -63,7 +64,7 @@ class PosedCapture(Capture):
     """The splits, train first."""
     frames_skipped: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    origin: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    frame: Similarity = IDENTITY
     memory: int | None = None
     """Bytes beyond which all pixels are kept in files; None for any number in memory."""
     points: Float[Tensor, "n 3"] | None = None
@@ -148,6 +149,18 @@ class PosedCapture(Capture):
             )
         return replace(self, views=splits, warnings=warnings)
 
+    def in_frame(self, frame: Similarity) -> PosedCapture:
+        """The same data with rays, boxes and points in another frame."""
+
+        def moved(points: Float[Tensor, "n 3"]) -> Float[Tensor, "n 3"]:
+            return frame.normalised(self.frame.users(points)).float()
+
+        views = {
+            name: replace(v, cameras=v.cameras.in_frame(frame)) for name, v in self.views.items()
+        }
+        points = None if self.points is None else moved(self.points)
+        return replace(self, views=views, bounds=moved(self.bounds), points=points, frame=frame)
+
     def _place(self, split: str, name: str) -> tuple[str, int] | None:
         """Where the view of that name is, in the split of that name before others."""
         for other in (split, *self.views):
@@ -163,7 +176,7 @@ class PosedCapture(Capture):
         return Views(
             Cameras.stack(
                 cameras,
-                origin=self.origin,
+                frame=self.frame,
                 times=tuple(times) if times and len(times) == len(places) else None,
             ),
             tuple(sources[split].names[i] for split, i in places),

@@ -1,4 +1,4 @@
-"""Posed images of any file format -> a capture: origin, bounds, what is outside, suspicions."""
+"""Posed images of any file format -> a capture: frame, bounds, what is outside, suspicions."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from torch import Tensor
 
 from polyfield.memory import parse_bytes
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.bounds import choose_origin, look_inward, scene_bounds
+from polyfield.scenes.bounds import look_inward, own_frame, scene_bounds
+from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.formats.frames import PosedImage, read_pixels, views_of
 from polyfield.scenes.formats.posed import PosedCapture
+from polyfield.scenes.similarity import Similarity
 from polyfield.scenes.suspicions import check_box
 
 LOOKED_AT = 15
@@ -56,12 +58,19 @@ def capture_of(
         InputError: images don't go together, or the user's box is where nothing is seen.
     """
     train = parts.splits["train"]
-    origin = choose_origin([image.camera for image in train], options)
-    views = {split: views_of(images, options, origin) for split, images in parts.splits.items()}
+    taken = [image.camera for image in train]
+    rough = own_frame(taken)
+    unbounded = is_unbounded(not look_inward(Cameras.stack(taken, frame=rough)))
+
+    def bounds_in(frame: Similarity) -> Float64[Tensor, "2 3"]:
+        cameras = Cameras.stack(taken, frame=frame)
+        points = None if parts.points is None else _in_frame(parts.points, frame)
+        return scene_bounds(cameras, options, parts.box, points, unbounded)
+
+    frame = Similarity.of_box(rough.users(bounds_in(rough)))
+    bounds = bounds_in(frame).float()
+    views = {split: views_of(images, options, frame) for split, images in parts.splits.items()}
     cameras = views["train"].cameras
-    unbounded = is_unbounded(not look_inward(cameras))
-    points = None if parts.points is None else _measured_from(parts.points, origin)
-    bounds = scene_bounds(cameras, options, parts.box, points, unbounded)
     warnings = [
         *parts.warnings,
         *check_box(cameras, bounds, unbounded, options),
@@ -75,16 +84,16 @@ def capture_of(
         views=views,
         frames_skipped=parts.missing,
         warnings=warnings,
-        origin=origin,
-        points=points,
+        frame=frame,
+        points=None if parts.points is None else _in_frame(parts.points, frame),
         memory=None if options.memory is None else parse_bytes(options.memory, "--memory"),
     )
 
 
-def _measured_from(points: np.ndarray, origin: tuple[float, float, float]) -> Float[Tensor, "n 3"]:
-    """Points that are finite, measured from an origin; float32."""
-    finite = points[np.isfinite(points).all(1)] - np.asarray(origin)
-    return torch.from_numpy(np.ascontiguousarray(finite)).float()
+def _in_frame(points: np.ndarray, frame: Similarity) -> Float[Tensor, "n 3"]:
+    """Points that are finite, in a frame; float32."""
+    finite = np.ascontiguousarray(points[np.isfinite(points).all(1)])
+    return frame.normalised(torch.from_numpy(finite)).float()
 
 
 def show_a_thing(images: Sequence[PosedImage]) -> bool:

@@ -85,7 +85,7 @@ def test_an_unbounded_box_reaches_half_the_way_to_its_cameras():
     bounds = automatic_bounds(cameras, unbounded=True)
     expected = torch.tensor([5.0, -3.0, 2.0]) + 4.0 * REACH * torch.tensor([[-1.0], [1.0]])
     torch.testing.assert_close(bounds, expected, atol=1e-4, rtol=0)
-    assert torch.equal(scene_bounds(cameras, ReadOptions(), unbounded=True), bounds)
+    assert torch.equal(scene_bounds(cameras, ReadOptions(), unbounded=True), bounds.double())
 
 
 def test_the_box_of_a_walk_is_larger_than_the_walk():

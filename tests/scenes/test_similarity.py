@@ -1,8 +1,10 @@
 """Scaled, shifted and turned captures are the same captures: boxes, paths and poses follow."""
 
+import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -82,20 +84,58 @@ def test_boxes_and_points_move_with_the_capture(move):
     scale, _, shift = move
     still = (scale, torch.eye(3, dtype=torch.float64), shift)
     x, y, z = shift.tolist()
-    there = Cameras.stack(cameras([moved(pose, still) for pose in ring()]), origin=(x, y, z))
-    wanted = scene_bounds(here, ReadOptions()).double() * scale
-    found = scene_bounds(there, ReadOptions()).double()
-    torch.testing.assert_close(found, wanted, atol=2e-5 * scale, rtol=0)
-    similar = Similarity.of_box(found, (x, y, z))
+    frame = Similarity((x, y, z), 1 / scale)
+    there = Cameras.stack(cameras([moved(pose, still) for pose in ring()]), frame=frame)
+    wanted = scene_bounds(here, ReadOptions()).double()
+    found = frame.users(scene_bounds(there, ReadOptions()))
+    torch.testing.assert_close(found, wanted * scale + shift, atol=2e-5 * scale, rtol=0)
+    similar = Similarity.of_box(found)
     points = torch.randn(7, 3).double() * scale + shift
     torch.testing.assert_close(
         similar.users(similar.normalised(points)), points, atol=1e-9 * 400 * scale, rtol=0
     )
-    corners = similar.normalised(found + shift)
+    corners = similar.normalised(found)
     torch.testing.assert_close(
         corners, torch.tensor([[-1.0] * 3, [1.0] * 3]).double(), atol=1e-6, rtol=0
     )
     assert not at_one_point(there) and layout_of(there, True) == "unbounded"
+
+
+@pytest.mark.parametrize("unbounded", [False, True])
+@pytest.mark.parametrize("place", ["a power of two", "anywhere"])
+def test_what_is_learned_from_is_the_same_at_any_scale_and_place(
+    folder, transforms, unbounded, place
+):
+    """The same numbers: rays, box and points of a capture whose unit and zero are others."""
+    transforms(12)
+    images = _posed(folder)
+    points = np.random.default_rng(0).normal(size=(200, 3))
+    scale, shift = (8.0, [16, -32, 64]) if place == "a power of two" else (3.7, [0.3, 1e3, -77.7])
+    move = scale, torch.eye(3, dtype=torch.float64), torch.tensor(shift, dtype=torch.float64)
+
+    def opened(images, points):
+        parts = Parts("a", "a", {"train": images}, [], [], points)
+        return capture_of(parts, ReadOptions(), lambda outward: unbounded)
+
+    here = opened(images, points)
+    there = opened([_moved_image(image, move) for image in images], points * scale + shift)
+    assert there.frame.scale == pytest.approx(here.frame.scale / scale, rel=1e-12)
+    for one, other in (
+        (here.bounds, there.bounds),
+        (here.points, there.points),
+        (here.cameras("train").poses, there.cameras("train").poses),
+    ):
+        if place == "a power of two":  # but for what is 1e-17 in place of 0
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-14)
+        torch.testing.assert_close(one, other, rtol=2e-7, atol=1e-7)
+
+
+def _moved_image(image, move):
+    camera = image.camera
+    pose = moved(camera.pose, move)
+    size = camera.width, camera.height
+    lens = camera.fl_x, camera.fl_y, camera.cx, camera.cy
+    return dataclasses.replace(image, camera=Camera(pose, *size, *lens, camera.lens))
 
 
 def test_a_tripod_is_one_point_and_a_small_scene_is_none():
@@ -119,8 +159,7 @@ def test_what_a_capture_is():
 def test_points_say_how_large_an_unbounded_box_is(folder, transforms):
     transforms(10)
     plain = Transforms().open(folder.path, ReadOptions())
-    half = float((plain.bounds[1] - plain.bounds[0])[0]) / 2
-    center = plain.bounds.mean(0)
+    half, center = 1 / plain.frame.scale, torch.tensor(plain.frame.center)
     images = {"train": _posed(folder)}
 
     def opened(reach, count=1000, unbounded=True):
@@ -129,7 +168,7 @@ def test_points_say_how_large_an_unbounded_box_is(folder, transforms):
         parts = Parts("a", "a", images, [], [], points.numpy())
         found = capture_of(parts, ReadOptions(), lambda outward: unbounded)
         assert found.points.shape == (count - 1, 3)
-        return float((found.bounds[1] - found.bounds[0])[0]) / 2
+        return 1 / found.frame.scale
 
     # The largest coordinate of a point in a cube is below 0.8^(1/3) of the half for 0.8 of them.
     assert opened(1.2 * half) == pytest.approx(1.05 * 0.8 ** (1 / 3) * 1.2 * half, rel=0.03)
@@ -138,7 +177,7 @@ def test_points_say_how_large_an_unbounded_box_is(folder, transforms):
     assert opened(1.2 * half, count=30) == pytest.approx(half)
     bounded = {opened(reach * half, unbounded=False) for reach in (0.01, 1.2, 100)}
     assert len(bounded) == 1 and bounded.pop() == pytest.approx(
-        float((automatic_bounds(plain.cameras("train")) - center).amax())
+        float(automatic_bounds(plain.cameras("train")).amax()) * half
     )
 
 
@@ -158,4 +197,5 @@ def test_a_run_keeps_the_similarity(folder, transforms, tmp_path):
     write_capture(tmp_path / "cameras.json", capture)
     kept = json.loads((tmp_path / "cameras.json").read_text())["normalisation"]
     found = Similarity((*kept["center"],), kept["scale"])
-    assert found == Similarity.of_box(capture.bounds, capture.origin)
+    assert np.allclose(found.center, capture.frame.center, atol=1e-6)
+    assert found.scale == pytest.approx(capture.frame.scale)

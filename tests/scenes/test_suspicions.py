@@ -8,7 +8,7 @@ import torch
 
 from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
-from polyfield.scenes.bounds import automatic_bounds, choose_origin
+from polyfield.scenes.bounds import automatic_bounds
 from polyfield.scenes.camera_files import read_cameras, write_capture
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.demo.capture import look_at
@@ -16,6 +16,7 @@ from polyfield.scenes.doctor.examine import suspicions
 from polyfield.scenes.doctor.pose_rows import directions_row
 from polyfield.scenes.formats.blender import Blender
 from polyfield.scenes.formats.transforms import Transforms
+from polyfield.scenes.similarity import Similarity
 
 UTM = np.array([500000.3, 4500000.7, 100.1])
 
@@ -42,37 +43,28 @@ def open_blender(folder, **options):
 def test_georeferenced_poses_are_as_good_as_at_the_origin(folder, blender, tmp_path):
     blender("train", 8)
     here = open_blender(folder)
-    assert here.origin == (0, 0, 0)
     change(folder, "transforms_train.json", moved)
     there = open_blender(folder)
-    assert np.abs(np.array(there.origin) - UTM).max() < 2
-    shift = torch.tensor(UTM - np.array(there.origin)).float()
-    wanted = here.cameras("train").poses[:, :3, 3] + shift
-    torch.testing.assert_close(there.cameras("train").poses[:, :3, 3], wanted, atol=1e-6, rtol=0)
-    torch.testing.assert_close(there.bounds, here.bounds + shift, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(np.array(there.frame.center) - here.frame.center, UTM, atol=1e-5)
+    torch.testing.assert_close(there.cameras("train").poses, here.cameras("train").poses)
+    torch.testing.assert_close(there.bounds, here.bounds)
     # A camera alone, and on disk, is in the user's frame.
     camera = there.cameras("train")[3]
     expected = here.cameras("train")[3].pose[:3, 3] + torch.tensor(UTM)
     torch.testing.assert_close(camera.pose[:3, 3], expected, atol=1e-6, rtol=0)
     write_capture(tmp_path / "cameras.json", there)
     read = read_cameras(tmp_path / "cameras.json")["train"]
-    again = Cameras.stack(read, origin=there.origin)
+    again = Cameras.stack(read, frame=there.frame)
     torch.testing.assert_close(again.poses, there.cameras("train").poses)
-    # A user's box is in the user's frame too, and a model's origin is kept.
-    low, high = (UTM - 1).tolist(), (UTM + 1).tolist()
-    box = open_blender(folder, bounds=(*low, *high), origin=(500000.0, 4500000.0, 100.0))
-    torch.testing.assert_close(box.bounds[0], torch.tensor([-0.7, -0.3, -0.9]))
-
-
-@pytest.mark.parametrize("offset", [0.0, 12.0, 100.0])
-def test_ordinary_captures_stay_where_they_are(offset):
-    cameras = []
-    for i in range(6):
-        pose = look_at(i, 0.4, 4.0)
-        pose[:3, 3] += offset
-        cameras.append(Camera(pose, 40, 20, 50.0, 50.0, 20.0, 10.0))
-    assert choose_origin(cameras, ReadOptions()) == (0, 0, 0)
-    assert choose_origin(cameras[:1], ReadOptions()) == (0, 0, 0)
+    # A user's box is in the user's frame too, and a model's frame can be taken over.
+    low, high = (UTM - 2).tolist(), (UTM + 2).tolist()
+    box = open_blender(folder, bounds=(*low, *high))
+    assert box.frame.scale == 0.5 and np.abs(np.array(box.frame.center) - UTM).max() < 1e-9
+    theirs = Similarity((500000.0, 4500000.0, 100.0), 1.0)
+    moved_box = box.in_frame(theirs)
+    torch.testing.assert_close(moved_box.bounds[0], torch.tensor([-1.7, -1.3, -1.9]))
+    pose = moved_box.cameras("train")[3].pose
+    torch.testing.assert_close(pose, camera.pose, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("alpha", [False, True])

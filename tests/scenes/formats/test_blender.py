@@ -12,6 +12,7 @@ from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.formats.blender import Blender
 from polyfield.scenes.images import read_image
 from polyfield.scenes.lenses.opencv import OpenCV
+from polyfield.scenes.similarity import IDENTITY
 
 OPTIONS = ReadOptions()
 
@@ -35,7 +36,8 @@ def test_splits_cameras_and_pixels(folder, blender):
     rays, rgba = scene.view(2)
     np.testing.assert_array_equal((rgba.numpy() * 255).round(), stored)
     pose = torch.tensor(content["frames"][2]["transform_matrix"])
-    torch.testing.assert_close(rays.origins[0, 0], pose[:3, 3])
+    origin = capture.frame.users(rays.origins[0, 0]).float()
+    torch.testing.assert_close(origin, pose[:3, 3])
     focal = 3 / math.tan(0.35)
     torch.testing.assert_close(scene.cameras.focal, torch.full((4, 2), focal))
     assert scene.cameras.center.unique(dim=0).tolist() == [[3.0, 2.0]]
@@ -89,7 +91,7 @@ def test_downscale_shrinks_pictures_and_lens(folder, blender):
     one = capture.cameras("train")[0]
     assert (one.width, one.height, one.cx, one.cy) == (3, 2, 1.5, 1.0)
     assert capture.scene("train").view(0)[1].shape == (2, 3, 4)
-    torch.testing.assert_close(capture.bounds, build(folder).bounds)
+    assert capture.frame == build(folder).frame
     with pytest.raises(InputError, match="smaller downscale"):
         build(folder, downscale=5)
 
@@ -235,7 +237,9 @@ def test_lego(data_dir):
     capture = Blender().open(data_dir / "nerf_synthetic" / "lego", OPTIONS)
     assert [len(capture.cameras(split)) for split in capture.splits] == [100, 25, 50]
     assert not capture.warnings and not capture.unbounded
-    torch.testing.assert_close(capture.bounds.abs(), torch.full((2, 3), 1.5), atol=0.05, rtol=0)
+    torch.testing.assert_close(capture.bounds.abs(), torch.ones(2, 3))
+    box = capture.in_frame(IDENTITY).bounds
+    torch.testing.assert_close(box.abs(), torch.full((2, 3), 1.5), atol=0.05, rtol=0)
     scene = capture.scene("test")
     assert scene.has_alpha and scene.view(0)[1].shape == (200, 200, 4)
 
@@ -243,6 +247,7 @@ def test_lego(data_dir):
 def test_lego_poses_carve_the_silhouettes_of_unseen_views(data_dir):
     """The masks of the training views leave a hull whose shadow is the mask of a test view."""
     capture = Blender().open(data_dir / "nerf_synthetic" / "lego", ReadOptions(downscale=2))
+    capture = capture.in_frame(IDENTITY)
     train, test, n = capture.scene("train"), capture.scene("test"), 48
     axis = torch.linspace(-1.3, 1.3, n)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).reshape(-1, 3)
@@ -270,6 +275,6 @@ def test_bike(data_dir):
     capture = Blender().open(data_dir / "nerf_blender_other" / "bike", OPTIONS)
     assert [len(capture.cameras(split)) for split in capture.splits] == [96, 8, 33]
     torch.testing.assert_close(
-        capture.bounds.mean(0), torch.tensor([12.77, 13.18, 5.20]), atol=0.02, rtol=0
+        torch.tensor(capture.frame.center), torch.tensor([12.77, 13.18, 5.20]), atol=0.02, rtol=0
     )
     assert not capture.scene("val").has_alpha  # RGBA files, but opaque

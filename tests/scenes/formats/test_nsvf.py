@@ -10,6 +10,7 @@ from polyfield.errors import InputError
 from polyfield.scenes import ReadOptions, open_capture
 from polyfield.scenes.formats.nsvf import Nsvf
 from polyfield.scenes.images import write_image
+from polyfield.scenes.similarity import IDENTITY
 
 MATRIX = "7 0 3 0\n0 8 2 0\n0 0 1 0\n0 0 0 1\n"
 
@@ -66,9 +67,11 @@ def test_the_box(tmp_path: Path) -> None:
     write(tmp_path, NAMES)
     (tmp_path / "bbox.txt").write_text("-1 -2 -3 1 2 3 0.4\n")
     capture = Nsvf().open(tmp_path, ReadOptions())
-    assert capture.bounds.tolist() == [[-1, -2, -3], [1, 2, 3]] and not capture.unbounded
+    box = torch.tensor([[-1.0, -2, -3], [1, 2, 3]])
+    torch.testing.assert_close(capture.in_frame(IDENTITY).bounds, box)
+    assert capture.bounds[1, 2] == 1 and not capture.unbounded
     own = Nsvf().open(tmp_path, ReadOptions(bounds=(-5.0, -5.0, -5.0, 5.0, 5.0, 5.0)))
-    assert own.bounds.tolist() == [[-5] * 3, [5] * 3]
+    assert own.frame.scale == 0.2 and own.bounds.tolist() == [[-1] * 3, [1] * 3]
     (tmp_path / "bbox.txt").write_text("1 1 1 0 0 0\n")
     with pytest.raises(InputError, match="xmin ymin zmin"):
         Nsvf().open(tmp_path, ReadOptions())
@@ -110,6 +113,6 @@ def test_lego_twice(data_dir: Path) -> None:
         ours.cameras("train").focal, theirs.cameras("train").focal, rtol=1e-4, atol=0
     )
     # NSVF's frame is NeRF-synthetic's in other axes: distances between cameras are the same.
-    one, two = (c.cameras("test").poses[:, :3, 3] for c in (ours, theirs))
+    one, two = (c.cameras("test").user_poses[:, :3, 3] for c in (ours, theirs))
     torch.testing.assert_close(torch.cdist(one, one), torch.cdist(two, two), atol=1e-3, rtol=1e-3)
     assert not ours.unbounded
