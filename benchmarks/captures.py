@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import jitter
+import moved
 import numpy as np
 
 from polyfield.scenes import open_capture
@@ -39,8 +40,8 @@ CAPTURES = {
     "statue": "colmap/statue_undistorted",
     "rooftop": "nerfstudio/rooftop",
 }
-STEPS, SHORT, HALF = 5000, 2000, 3000
-"""Of a fit, of an ablation, of the two copies of lego."""
+STEPS, SHORT, HALF, DEMO = 5000, 2000, 3000, 500
+"""Of a fit, of an ablation, of the two copies of lego, of the built-in scene in other frames."""
 SHUFFLED = ("fern", "carton", "statue")
 COMPARED = ("fox", "rooftop")
 CORRECTIONS = {
@@ -109,6 +110,8 @@ class Evidence:
             for what, flags in CORRECTIONS.items():
                 there, run = self.place(name), f"{name}-{what}"
                 yield f"{name} with {what}", partial(self.fit, run, there, [*short, *flags])
+        for name in moved.MOVES:
+            yield f"demo {name}", partial(self.moved, name)
         yield "jitter lego", self.jitter
         yield "large", self.large
 
@@ -177,6 +180,13 @@ class Evidence:
             "reprojection": report.get("reprojection_error"),
             "seconds": seconds,
         }
+
+    def moved(self, name: str) -> dict[str, Any]:
+        """The built-in scene in another frame."""
+        place = self.out / "moved" / name
+        shutil.rmtree(place, ignore_errors=True)
+        run = f"demo-{name.replace(' ', '-')}"
+        return self.fit(run, moved.write(place, name), ["--steps", str(DEMO)])
 
     def jitter(self) -> dict[str, Any]:
         """What wrong poses cost, and what refining them wins back."""

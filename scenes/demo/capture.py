@@ -54,12 +54,19 @@ class Analytic:
         """Place the cameras; pixels are computed later.
 
         Args:
-            path: what the user gave, kept for titles; nothing is read.
+            path: the word demo; nothing is read.
             options: `downscale` and `bounds` apply.
 
         Raises:
-            InputError: a size or number of views isn't positive, or a camera stands in the scene.
+            InputError: another path, a size or number of views that isn't positive, or a camera
+                that stands in the scene.
         """
+        if not self.found_at(path):
+            raise InputError(
+                "the word demo for the format demo, which reads no files",
+                str(path),
+                "leave out --format: it is found by itself",
+            )
         if min(self.train, self.val, self.test) < 1 or self.size < options.downscale:
             raise InputError(
                 "at least one view per split, and a size of at least the downscale",

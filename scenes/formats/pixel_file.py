@@ -1,8 +1,10 @@
-"""Pixels in a memory-mapped file: captures that are larger than the memory to be spent on them.
+"""Pixels in a file: captures that are larger than the memory to be spent on them.
 
-The file lies in the user's cache and is named by what the pixels come from, so that `--resume`,
-`evaluate` and the next fit find it; one that wasn't used for a month goes when another is written.
-Its first page is JSON, then come the pixels of all views, one after the other.
+Pixels are read, not mapped: Linux maps up to 2 MB around each that is looked at, so that a few
+thousand fill the memory. The file lies in the user's cache and is named by what the pixels come
+from, so that `--resume`, `evaluate` and the next fit find it; one that wasn't used for a month goes
+when another is written. Its first page is JSON, then come the pixels of all views, one after the
+other.
 """
 
 from __future__ import annotations
@@ -10,23 +12,26 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import mmap
 import os
 import shutil
 import sys
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import Int64
+import torch
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from polyfield.errors import InputError, WriteError, shown
 from polyfield.files import TEMPORARY, open_file, write_whole
 from polyfield.memory import as_size
 from polyfield.scenes.formats.pixels import (
+    Rows,
     StoredPixels,
     as_rgba,
     as_tensor,
@@ -42,10 +47,6 @@ VARIABLE = "POLYFIELD_CACHE"
 """The environment variable that names another folder."""
 PAGE = 4096
 """Bytes before the pixels."""
-FAULT = 1 << 16
-"""Bytes that reading one pixel makes resident at most: Linux maps 16 pages around it."""
-SHARE = 4
-"""What part of the memory to be spent pages of the file may take before they are given back."""
 STALE = 30 * 24 * 3600
 """Seconds after which a file that nobody used is removed."""
 ABANDONED = 24 * 3600
@@ -68,7 +69,7 @@ def cache_folder() -> Path:
 
 
 def in_file(
-    arrays: Arrays, first: Int64[Tensor, " edges"], keys: Sequence[str], opaque: bool, memory: int
+    arrays: Arrays, first: Int64[Tensor, " edges"], keys: Sequence[str], opaque: bool
 ) -> StoredPixels:
     """The pixels of views in a file, written where it isn't there yet.
 
@@ -77,7 +78,6 @@ def in_file(
         first: where each view begins, and where the last one ends.
         keys: of each view, what changes when its pixels do.
         opaque: whether no image has an alpha channel, so that three values a pixel are enough.
-        memory: bytes that may be spent.
 
     Raises:
         InputError: an image can't be read, or the disk has no room.
@@ -97,35 +97,66 @@ def in_file(
             raise WriteError(path, OSError("a file that changed at once"))
     with contextlib.suppress(OSError):
         os.utime(path)
-    return _mapped(path, *header, (total, channels), memory)
+    dtype, has_alpha = header
+    return StoredPixels(InFile(path, dtype, (total, channels)), top_of(dtype), has_alpha, path)
 
 
-def _mapped(
-    path: Path, dtype: np.dtype, has_alpha: bool, shape: tuple[int, int], memory: int
-) -> StoredPixels:
-    """The file as an array that reads what is asked for."""
-    with open_file(path) as file:
-        # Private, so that torch may have it; nobody writes.
-        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    values = np.frombuffer(pages, dtype, shape[0] * shape[1], PAGE).reshape(shape)
-    touched = _Resident(pages, memory // SHARE)
-    return StoredPixels(as_tensor(values), top_of(dtype), has_alpha, path, touched.add)
+class InFile(Rows):
+    """Pixels of a whole file, read when they are asked for."""
 
+    def __init__(self, path: Path, dtype: np.dtype, shape: tuple[int, int]) -> None:
+        """Keep the file open, so that it can be read even after it was removed."""
+        # A bare file: a buffer would read thousands of bytes for each pixel.
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
+        if hasattr(os, "posix_fadvise"):  # what lies beside a pixel isn't wanted
+            os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        self._dtype, self._shape, self._lock = dtype, shape, threading.Lock()
+        self._path, self._size = path, dtype.itemsize * shape[1]
 
-class _Resident:
-    """Gives pages of a file back before more than a share of the memory is theirs."""
+    def __len__(self) -> int:
+        return self._shape[0]
 
-    def __init__(self, pages: mmap.mmap, most: int) -> None:
-        self._pages, self._most, self._count = pages, max(most // FAULT, 1), 0
-        if sys.platform != "win32":
-            pages.madvise(mmap.MADV_RANDOM)
+    def at(self, index: Int64[Tensor, " n"]) -> Shaped[Tensor, "n c"]:
+        """Pixels by their numbers."""
+        places = (index * self._size + PAGE).tolist()
+        size = self._size
+        if hasattr(os, "pread"):
+            number, read = self._file.fileno(), os.pread
+            parts = [read(number, size, place) for place in places]
+        else:
+            with self._lock:
+                parts = [self._read(size, place) for place in places]
+        return self._rows(b"".join(parts), len(places))
 
-    def add(self, pixels: int) -> None:
-        """So many pixels were looked at, anywhere."""
-        self._count += pixels
-        if self._count >= self._most and sys.platform != "win32":
-            self._count = 0
-            self._pages.madvise(mmap.MADV_DONTNEED)
+    def between(self, first: int, last: int) -> Shaped[Tensor, "n c"]:
+        """Pixels from one to before another."""
+        with self._lock:
+            found = self._read((last - first) * self._size, PAGE + first * self._size)
+        return self._rows(found, last - first)
+
+    def to(self, device: torch.device) -> InFile:
+        """The same: they stay where they are."""
+        return self
+
+    def _read(self, size: int, place: int) -> bytes:
+        self._file.seek(place)
+        found = self._file.read(size)
+        while 0 < len(found) < size and (more := self._file.read(size - len(found))):
+            found += more
+        return found
+
+    def _rows(self, content: bytes, count: int) -> Shaped[Tensor, "n c"]:
+        """As a tensor.
+
+        Raises:
+            InputError: the file was cut short since it was opened.
+        """
+        if len(content) != count * self._size:
+            got = f"{shown(self._path)}, which was cut short"
+            raise InputError("the file of pixels to stay as it is", got, "give --resume")
+        values = np.frombuffer(bytearray(content), self._dtype)
+        return as_tensor(values.reshape(-1, self._shape[1]))
 
 
 def _header(path: Path, channels: int, total: int) -> tuple[np.dtype, bool] | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
+from polyfield.devices import fits, move
 from polyfield.errors import InputError
 from polyfield.scenes.color import straight
 
@@ -29,25 +31,64 @@ class PixelFacts:
     """Of each view, what changes when its pixels do; none where they come from no file."""
 
 
-def _stays(pixels: int) -> None:
-    """What is in memory stays there."""
+class Rows(ABC):
+    """A table of stored pixels, [total, 3 or 4], wherever it lies.
+
+    Of uint8, int16 (the bits of uint16, which torch can hardly compute with), float16 or float32;
+    without a fourth value all are opaque.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many pixels."""
+
+    @abstractmethod
+    def at(self, index: Int64[Tensor, " n"]) -> Shaped[Tensor, "n c"]:
+        """Pixels by their numbers, which are on the CPU; on the device of the table."""
+
+    @abstractmethod
+    def between(self, first: int, last: int) -> Shaped[Tensor, "n c"]:
+        """Pixels from one to before another; on the device of the table."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> Rows:
+        """The same on another device, if it has room and they can be moved."""
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory(Rows):
+    """Pixels in memory."""
+
+    values: Tensor
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def at(self, index: Int64[Tensor, " n"]) -> Shaped[Tensor, "n c"]:
+        """Pixels by their numbers."""
+        return self.values[move(index, self.values.device)]
+
+    def between(self, first: int, last: int) -> Shaped[Tensor, "n c"]:
+        """Pixels from one to before another."""
+        return self.values[first:last]
+
+    def to(self, device: torch.device) -> InMemory:
+        """The same on another device, if it has room."""
+        return InMemory(self.values.to(device)) if fits(self.values, device) else self
 
 
 @dataclass(frozen=True, eq=False)
 class StoredPixels:
     """Straight pixels of several views, one after the other."""
 
-    values: Tensor
-    """[total, 3 or 4] uint8, int16 (the bits of uint16, which torch can hardly compute with),
-    float16 or float32; without a fourth value all are opaque."""
+    rows: Rows
+    """The pixels in their stored type."""
     top: float
     """The value that stands for 1."""
     has_alpha: bool
     """Whether some pixel that counts is not opaque."""
     file: Path | None = None
     """Where they lie, if not in memory."""
-    touched: Callable[[int], None] = _stays
-    """Told how many were looked at, so that pages of a file can be given back."""
 
     def numbers(self, stored: Tensor) -> Tensor:
         """Stored pixels [n, 3 or 4] as RGBA: fractions for integers, themselves for floats."""
@@ -82,7 +123,7 @@ def in_memory(
         buffer, array = _same_type(buffer, array, name)
         buffer[start:stop] = array.reshape(-1, 4)
     assert buffer is not None
-    return StoredPixels(as_tensor(buffer), top_of(buffer.dtype), has_alpha)
+    return StoredPixels(InMemory(as_tensor(buffer)), top_of(buffer.dtype), has_alpha)
 
 
 def as_tensor(values: np.ndarray) -> Tensor:

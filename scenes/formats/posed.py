@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Generator, Tensor
 
-from polyfield.devices import fits, move
+from polyfield.devices import move
 from polyfield.errors import InputError
 from polyfield.scenes.base import Capture, ColorSpace, Layout, Scene
 from polyfield.scenes.bounds import layout_of
@@ -233,12 +233,10 @@ class PosedScene(Scene):
             )
         if capture.in_files and capture.memory is not None:
             facts = views.facts
-            self._stored = in_file(
-                views.arrays, self._first, facts.keys, facts.opaque, capture.memory
-            )
+            self._stored = in_file(views.arrays, self._first, facts.keys, facts.opaque)
         else:
             self._stored = in_memory(views.arrays(), self._first)
-        self._pixels = self._stored.values
+        self._rows = self._stored.rows
         self.has_alpha = self._stored.has_alpha
         self.ignored = None if self._kept is None else self._kept.ignored
         self.pixel_file = self._stored.file
@@ -248,11 +246,10 @@ class PosedScene(Scene):
 
     def sample(self, n: int, generator: Generator) -> tuple[Rays, Float[Tensor, "n 4"]]:
         """Draw pixels uniformly from all pixels of all views that count, with replacement."""
-        count = len(self._pixels) if self._kept is None else self._kept.total
+        count = len(self._rows) if self._kept is None else self._kept.total
         index = torch.randint(count, (n,), generator=generator)
         index = index if self._kept is None else self._kept.pixels(index)
-        stored = move(self._pixels[move(index, self._pixels.device)], self._first.device)
-        self._stored.touched(n)
+        stored = move(self._rows.at(index), self._first.device)
         index = move(index, self._first.device)
         if self._same_size:
             camera = index // self._first[1]
@@ -274,10 +271,8 @@ class PosedScene(Scene):
         """The straight RGBA of a view."""
         width, height = self.cameras.size[index].tolist()
         first, last = self._first[index : index + 2].tolist()
-        stored = move(self._pixels[first:last], self._first.device)
-        found = self._stored.numbers(stored).reshape(height, width, 4)
-        self._stored.touched(last - first)
-        return found
+        stored = move(self._rows.between(first, last), self._first.device)
+        return self._stored.numbers(stored).reshape(height, width, 4)
 
     def mask(self, index: int) -> Bool[Tensor, "h w"] | None:
         """Which pixels of a view count; None where all do."""
@@ -299,8 +294,7 @@ class PosedScene(Scene):
         other = copy.copy(self)
         other.cameras = self.cameras.to(device)
         other._first, other._widths = self._first.to(device), self._widths.to(device)
-        if self.pixel_file is None and fits(self._pixels, device):
-            other._pixels = self._pixels.to(device)
+        other._rows = self._rows.to(device)
         return other
 
 

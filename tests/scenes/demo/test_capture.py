@@ -188,3 +188,8 @@ def test_downscale_and_bounds_apply():
 def test_configs_that_make_no_sense(values):
     with pytest.raises(InputError):
         Analytic(**values).open("demo", OPTIONS)
+
+
+def test_a_folder_is_not_the_built_in_scene(tmp_path):
+    with pytest.raises(InputError, match="the word demo"):
+        Analytic().open(tmp_path, OPTIONS)

@@ -57,10 +57,20 @@ def test_a_file_holds_what_memory_would(folder, transforms, cache, channels):
         assert torch.equal(plain.view(i)[1], stored.view(i)[1])
 
 
-def test_pages_are_given_back_and_read_again(folder, transforms):
+def test_systems_without_reads_at_a_place(folder, transforms, monkeypatch):
     transforms(10)
-    stored = scene(folder)  # its budget is less than one page's worth: given back at every draw
-    assert torch.equal(draws(stored)[1], draws(stored)[1])
+    wanted = draws(scene(folder))[1]
+    monkeypatch.delattr(os, "pread")
+    assert torch.equal(draws(scene(folder))[1], wanted)
+
+
+def test_a_file_cut_short_while_it_is_used_is_one_line(folder, transforms):
+    transforms(10)
+    stored = scene(folder)
+    os.truncate(stored.pixel_file, 4096 + 24 * 3)
+    for use in (draws, lambda views: views.view(2)):
+        with pytest.raises(InputError, match="cut short"):
+            use(stored)
 
 
 def test_few_pixels_stay_in_memory(folder, transforms, cache):

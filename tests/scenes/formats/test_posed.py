@@ -97,7 +97,8 @@ def test_every_type_of_pixel(dtype, channels):
 
 def test_pixels_stay_in_their_stored_type():
     scene = capture([noise(8, 8, 3) for _ in range(4)]).scene("train")
-    assert scene._pixels.dtype == torch.uint8 and scene._pixels.shape == (256, 4)
+    rows = scene._rows.between(0, 256)
+    assert rows.dtype == torch.uint8 and rows.shape == (256, 4) and len(scene._rows) == 256
 
 
 @pytest.mark.parametrize("order", [("uint8", "uint16"), ("uint16", "uint8")])
