@@ -2,12 +2,13 @@
 
 Symbols: w_i a rotation vector, u_i a shift in edges of the scene's box, both of camera i in world
 axes; L the longest edge; o, d a ray's origin and direction. o' = o + L u_i; d' = exp([w_i]x) d: the
-camera turns about its own centre, so that the two don't pull at each other. The six numbers are a
-chart of SE(3) around the given pose. Source: Wang et al. 2021 (NeRF--), Lin et al. 2021 (BARF).
+camera turns about its own centre. The six numbers are a chart of SE(3) around the given pose; what
+is learned is a mixture of them (pose_conditioning.py). Source: Wang et al. 2021 (NeRF--), Lin et
+al. 2021 (BARF), Park et al. 2023 (CamP).
 
 A common motion of all cameras, or a common growth of their distances, changes nothing but where
-the scene is and how large. Both are taken out (the mean of w and u is subtracted, and of u what is
-along the cameras' places about their mean), so that views that were held out stay where they are.
+the scene is and how large. Both are taken out, so that views that were held out stay where they
+are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.renderers.pose_conditioning import conditioning
+from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.rays import Rays
 
 
@@ -33,28 +36,34 @@ class PoseRefinement:
 class RefinedPoses(nn.Module):
     """Rays as given -> rays as they should be."""
 
-    places: Float[Tensor, "n 3"]
-    """Where the cameras stand about their mean, divided by the RMS distance from it; 0: unknown."""
+    mixture: Float[Tensor, "n 6 6"]
+    """What takes the numbers that are learned to turns and shifts."""
+    common: Float[Tensor, "n 6 7"]
+    """What takes a motion of the whole scene to that of each camera ..."""
+    share: Float[Tensor, "7 n 6"]
+    """... and motions of all cameras to what of them is common; 0 until their places are known."""
 
     def __init__(self, images: int, length: float) -> None:
         super().__init__()
         self.length = length
         self.motion = nn.Parameter(torch.zeros(images, 6))
-        self.register_buffer("places", torch.zeros(images, 3))
+        self.register_buffer("mixture", torch.eye(6).repeat(images, 1, 1))
+        self.register_buffer("common", torch.zeros(images, 6, 7))
+        self.register_buffer("share", torch.zeros(7, images, 6))
 
     @torch.no_grad()
-    def stand_at(self, centers: Float[Tensor, "n 3"]) -> None:
-        """Tell where the cameras are given to be, world units."""
-        about = centers.double() - centers.double().mean(0)
-        spread = about.square().sum(1).mean().sqrt().clamp(min=1e-30)
-        self.places.copy_(about / spread)
+    def stand_at(self, cameras: Cameras, bounds: Float[Tensor, "2 3"]) -> None:
+        """Tell where the cameras are given to be, and what they see of the scene's box."""
+        found = conditioning(cameras, bounds.double(), self.length)
+        self.mixture.copy_(found.mixture)
+        self.common.copy_(found.common)
+        self.share.copy_(found.share)
 
     def motions(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3"]]:
         """Rotation vectors in radians and shifts in world units of all cameras."""
-        motion = self.motion - self.motion.mean(0)
-        turn, shift = motion[:, :3], motion[:, 3:]
-        growth = (shift * self.places).sum(1).mean()
-        return turn, (shift - growth * self.places) * self.length
+        motion = (self.mixture @ self.motion[:, :, None])[:, :, 0]
+        motion = motion - self.common @ (self.share * motion).sum((1, 2))
+        return motion[:, :3], motion[:, 3:] * self.length
 
     def forward(self, rays: Rays) -> Rays:
         """Rays of training images, of any shape, moved with their cameras."""

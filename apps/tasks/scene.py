@@ -173,7 +173,7 @@ class Scene(Task[SceneData, RadianceModel]):
         )
         model = RadianceModel(self.field, self.sampler, info, self._corrections(data))
         if model.corrections.poses is not None:
-            model.corrections.poses.stand_at(capture.cameras("train").poses[:, :3, 3])
+            model.corrections.poses.stand_at(capture.cameras("train"), capture.bounds)
         return model
 
     def _corrections(self, data: SceneData) -> Corrections:

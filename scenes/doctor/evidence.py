@@ -39,8 +39,9 @@ SWEEP = np.exp(np.linspace(-1.0, 1.0, 81))
 """Focal lengths tried once the convention is known."""
 OFF, FAR_OFF = 0.03, 0.1
 """Relative error of a focal length that is told, and that is a fault."""
-BETTER = 0.75
-"""Cost of another focal length, of that of the one given, below which it is believed."""
+BETTER, MUCH = 0.75, 0.4
+"""Cost of another focal length, and median error, of that of the one given, below which it is
+believed: poses that are inexact by themselves gain a little by a shorter one."""
 SMALLER, CHANCE = 0.95, 5.0
 """The same of another distortion, and by how many deviations errors must be smaller."""
 BENT = 0.5
@@ -164,11 +165,14 @@ def _axes(best: _Best, given: Agreement | None, count: int) -> Row:
 def _focal(evidence: Evidence, poses: Poses) -> Row:
     costs = np.array([agreement(evidence, poses, float(scale)).cost for scale in SWEEP])
     at = int(costs.argmin())
-    own = agreement(evidence, poses).cost
+    own, there = agreement(evidence, poses), agreement(evidence, poses, float(SWEEP[at]))
     scale = _finest(costs, at)
     pixels = float(np.median(evidence.focal))
+    if not 0 < at < len(costs) - 1:  # poses that are wrong by themselves are least so far away
+        return Row("focal length", "not checked", f"{pixels:.4g} px; no other one fits clearly")
     told = f"{pixels:.4g} px; matches agree best with {pixels * scale:.4g} px, {scale:.3f} times"
-    if abs(scale - 1) < OFF or costs[at] > BETTER * own:
+    is_better = there.cost < BETTER * own.cost and there.median < MUCH * own.median
+    if abs(scale - 1) < OFF or not is_better:
         return Row("focal length", "ok", f"{pixels:.4g} px (matches: {scale:.3f} times)")
     verdict = "fault" if abs(scale - 1) > FAR_OFF else "warning"
     return Row(
