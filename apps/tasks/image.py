@@ -27,7 +27,7 @@ from polyfield.apps.tasks.signals import (
 from polyfield.config import from_tree, to_tree
 from polyfield.errors import InputError
 from polyfield.ranges import Range
-from polyfield.renderers.exports import exporter_of
+from polyfield.renderers.films import film_of
 from polyfield.renderers.model import SignalInfo, SignalModel, TaggedSignal
 from polyfield.scenes import open_image
 from polyfield.scenes.background import viewing_background
@@ -265,7 +265,7 @@ class Image(Task[ImageData, SignalModel]):
         if out.suffix.lower() == ".png" and not out.is_dir():
             check_file(out, (".png",), overwrite)
         else:
-            exporter_of(out).check(out, overwrite)
+            film_of(out).check(out, overwrite)
 
     def draw(
         self,
@@ -286,7 +286,7 @@ class Image(Task[ImageData, SignalModel]):
             out.parent.mkdir(parents=True, exist_ok=True)
             write_image(out, image)
         else:
-            exporter_of(out).write(iter([image]), out)
+            film_of(out).write(iter([image]), out)
         return f"1 image in {out}"
 
 

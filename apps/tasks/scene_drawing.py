@@ -19,8 +19,8 @@ from polyfield.apps.tasks.scene_frames import SceneFrames, Stored, Truth, What
 from polyfield.config import nearest
 from polyfield.errors import InputError
 from polyfield.files import read_json, write_json
-from polyfield.renderers.exports import FPS, Export, Frames, exporter_of
 from polyfield.renderers.exports.writing import writing
+from polyfield.renderers.films import FPS, Film, Frames, film_of
 from polyfield.renderers.model import RadianceModel
 from polyfield.scenes.base import Capture
 from polyfield.scenes.camera_files import read_cameras, read_names
@@ -92,13 +92,13 @@ class SceneDrawing:
             raise InputError("photographs at their own size for --what truth", got, "leave it out")
 
 
-def exporter(options: SceneDrawing, out: Path, usual_fps: float | None = None) -> Export:
+def film_at(options: SceneDrawing, out: Path, usual_fps: float | None = None) -> Film:
     """What writes the frames.
 
     Raises:
         InputError: `out` is no place for them, or values or --resume are asked of a film.
     """
-    found = exporter_of(out, options.fps, usual_fps)
+    found = film_of(out, options.fps, usual_fps)
     if not found.is_film:
         return Frames("exr" if options.pixels == "exr" else "png")
     for flag, asked in (("--resume", options.resume), ("--pixels", options.pixels != "png")):
@@ -115,10 +115,10 @@ def check_out(options: SceneDrawing, out: Path, overwrite: bool) -> None:
     """
     if options.resume and overwrite:
         raise InputError("--resume or --overwrite", "both", "leave one of them out")
-    export = exporter(options, out)
+    film = film_at(options, out)
     if options.resume and (out / ABOUT).is_file():
         return
-    export.check(out, overwrite)
+    film.check(out, overwrite)
 
 
 def draw_scene(
@@ -161,11 +161,11 @@ def draw_scene(
         written = CameraPath(list(cameras), options.fps or found.fps or FPS)
         for line in write_camera_path(form, written, Source(file, cameras[0], data=source)):
             reporter.warn(line)
-    export = exporter(options, out, found.fps)
+    film = film_at(options, out, found.fps)
     if options.resume:
         _go_on(drawn, run, out, reporter)
     else:
-        export.write(_counted(drawn, reporter), out)
+        film.write(_counted(drawn, reporter), out)
     if options.what == "depth" and options.pixels == "png16":
         about = (
             "distance along the ray = value * depth_unit_scale_factor, the data's units; 0: none"
@@ -199,10 +199,10 @@ def _go_on(drawn: SceneFrames, run: Run, out: Path, reporter: Reporter) -> None:
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     write_json(out / ABOUT, {"about": "what the frames are of", "of": key})
-    export, total = Frames("exr" if drawn.stored == "exr" else "png"), len(drawn.cameras)
+    film, total = Frames("exr" if drawn.stored == "exr" else "png"), len(drawn.cameras)
     for index in range(total):
-        if not export.is_whole(out, index):
-            export.write_one(drawn.frame(index), out, index)
+        if not film.is_whole(out, index):
+            film.write_one(drawn.frame(index), out, index)
         reporter.count("rendered", index + 1, total)
 
 

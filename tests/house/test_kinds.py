@@ -14,7 +14,13 @@ from polyfield.apps.tasks import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("polyfield", "encodings", "fields", "scenes", "renderers", "training", "apps")
-OWN = ("apps/tasks/", "scenes/formats/", "scenes/signals/", "renderers/exports/")
+OWN = (
+    "apps/tasks/",
+    "scenes/formats/",
+    "scenes/signals/",
+    "renderers/exports/",
+    "renderers/films/",
+)
 """Tasks, readers and writers."""
 NAMES = {*KINDS, "radiance", "signal"}
 MODELS = {"RadianceModel", "SignalModel", "Model"}

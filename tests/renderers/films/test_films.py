@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from polyfield.errors import InputError, WriteError
-from polyfield.renderers.exports import Frames, Gif, Video, exporter_of
-from polyfield.renderers.exports import frames as frames_module
+from polyfield.renderers.films import Frames, Gif, Video, film_of
+from polyfield.renderers.films import frames as frames_module
 from polyfield.scenes.images import read_image
 
 
@@ -28,7 +28,7 @@ def _read(path: Path, height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("name", "export"),
+    ("name", "film"),
     [
         ("a.mp4", Video()),
         ("A.MP4", Video()),
@@ -40,35 +40,35 @@ def _read(path: Path, height: int, width: int) -> np.ndarray:
         ("v2.2026-11-29", Frames()),
     ],
 )
-def test_the_path_names_the_kind(name: str, export: Video | Gif | Frames) -> None:
-    assert exporter_of(Path(name)) == export
+def test_the_path_names_the_kind(name: str, film: Video | Gif | Frames) -> None:
+    assert film_of(Path(name)) == film
 
 
 @pytest.mark.parametrize("name", ["a.apng", "a.avi", "a.MOV", "a.webm", "a.png", "b/c.mkv"])
 def test_other_files_are_refused_naming_mp4(name: str) -> None:
     with pytest.raises(InputError, match=r"\.mp4"):
-        exporter_of(Path(name))
+        film_of(Path(name))
 
 
 def test_a_folder_that_is_there_is_a_folder_whatever_its_name(tmp_path: Path) -> None:
     for name in ("a.gif", "a.mp4"):
         (tmp_path / name).mkdir()
-        assert exporter_of(tmp_path / name) == Frames()
+        assert film_of(tmp_path / name) == Frames()
 
 
 def test_frames_per_second_come_from_the_user_then_from_the_path() -> None:
-    assert exporter_of(Path("a.mp4"), 12, 24) == Video(12)
-    assert exporter_of(Path("a.mp4"), None, 24) == Video(24)
-    assert exporter_of(Path("a.gif"), 12, 24) == Gif(12)
-    assert exporter_of(Path("a.gif"), None, 60) == Gif(50)
-    assert exporter_of(Path("a"), None, 24) == Frames()
+    assert film_of(Path("a.mp4"), 12, 24) == Video(12)
+    assert film_of(Path("a.mp4"), None, 24) == Video(24)
+    assert film_of(Path("a.gif"), 12, 24) == Gif(12)
+    assert film_of(Path("a.gif"), None, 60) == Gif(50)
+    assert film_of(Path("a"), None, 24) == Frames()
     with pytest.raises(InputError, match="fps between 1 and 50 for a GIF"):
-        exporter_of(Path("a.gif"), 60)
+        film_of(Path("a.gif"), 60)
     with pytest.raises(InputError, match="leave out --fps"):
-        exporter_of(Path("a"), 24)
+        film_of(Path("a"), 24)
     for wrong in (0.0, -1.0, 241.0, float("nan"), 1e12):
         with pytest.raises(InputError, match="fps between 1 and 240"):
-            exporter_of(Path("a.mp4"), wrong)
+            film_of(Path("a.mp4"), wrong)
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ def test_what_is_cut_short_leaves_what_was_there(tmp_path: Path, name: str) -> N
     path = tmp_path / name
     for before in (0, 1):
         if before:
-            exporter_of(path).write(_frames(2), path)
+            film_of(path).write(_frames(2), path)
         kept = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
         with pytest.raises(RuntimeError, match="no more"):
-            exporter_of(path).write(fail(), path)
+            film_of(path).write(fail(), path)
         assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == kept
 
 
@@ -225,7 +225,7 @@ def test_a_place_that_can_not_be_is_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("")
     path = tmp_path / name
     with pytest.raises(WriteError, match="expected to write"):
-        exporter_of(path).write(_frames(1), path)
+        film_of(path).write(_frames(1), path)
 
 
 def test_new_frames_take_the_place_of_older_ones_and_of_nothing_else(tmp_path: Path) -> None:
@@ -262,13 +262,13 @@ def test_what_is_taken_is_told_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for name in ("a.mp4", "full"):
         with pytest.raises(InputError, match="--overwrite"):
-            exporter_of(tmp_path / name).check(tmp_path / name, False)
-        exporter_of(tmp_path / name).check(tmp_path / name, True)
+            film_of(tmp_path / name).check(tmp_path / name, False)
+        film_of(tmp_path / name).check(tmp_path / name, True)
     for overwrite in (False, True):
         with pytest.raises(InputError, match="a file" if overwrite else "--overwrite"):
             Frames().check(tmp_path / "file", overwrite)
         for name in ("n" * 300, "n" * 300 + ".mp4", "a\0b", "\ud800" * 90):
             path = tmp_path / name
             with pytest.raises(InputError, match="a file or folder name"):
-                exporter_of(path).check(path, overwrite)
-        exporter_of(tmp_path / "empty").check(tmp_path / "empty", overwrite)
+                film_of(path).check(path, overwrite)
+        film_of(tmp_path / "empty").check(tmp_path / "empty", overwrite)
