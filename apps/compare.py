@@ -23,9 +23,9 @@ from polyfield.apps.choices import (
     reading,
     with_budget,
 )
-from polyfield.apps.compare_figures import Crop, write_plots, write_sheet
-from polyfield.apps.compare_table import Row, write_table
 from polyfield.apps.fit import read_task
+from polyfield.apps.reports.compare_figures import Crop, write_plots, write_sheet
+from polyfield.apps.reports.compare_table import Row, write_table
 from polyfield.devices import resolve
 from polyfield.errors import InputError
 from polyfield.machine import use_threads

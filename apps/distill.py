@@ -24,8 +24,8 @@ from polyfield.apps.choices import (
     task_of,
 )
 from polyfield.apps.distill_matrix import matrix
-from polyfield.apps.distill_report import baseline_of, report_on
 from polyfield.apps.distill_scratch import scratch
+from polyfield.apps.reports.distill_report import baseline_of, report_on
 from polyfield.devices import resolve
 from polyfield.errors import InputError
 from polyfield.machine import use_threads

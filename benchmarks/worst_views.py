@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from polyfield.apps.choices import task_of
-from polyfield.apps.distill_report import worst_tenth
+from polyfield.apps.reports.distill_report import worst_tenth
 from polyfield.apps.tasks.scene_scores import compared
 from polyfield.files import read_json, write_json
 from polyfield.renderers.model import RadianceModel

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from polyfield.apps.compare_table import Row
+from polyfield.apps.reports.compare_table import Row
 from polyfield.scenes.images import write_image
 from polyfield.training.figures import to_bytes
 from polyfield.training.plots import page, save_page

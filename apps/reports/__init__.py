@@ -1,0 +1,1 @@
+"""What compare and distill found, as tables, figures and files."""
