@@ -31,7 +31,9 @@ from polyfield.devices import resolve
 from polyfield.errors import InputError
 from polyfield.machine import use_threads
 from polyfield.ranges import Range
-from polyfield.renderers.model import Model, RadianceModel, SignalModel
+from polyfield.renderers.model import Model
+from polyfield.renderers.radiance_model import RadianceModel
+from polyfield.renderers.signal_model import SignalModel
 from polyfield.training.fit import FRESH, RunOptions, RunSpec
 from polyfield.training.fit import fit as train
 from polyfield.training.run import Run

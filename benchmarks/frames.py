@@ -17,7 +17,7 @@ from torch import Tensor
 
 from polyfield.apps.benchmarks.timing import in_turns
 from polyfield.encodings.domain import domain
-from polyfield.renderers.model import RadianceModel
+from polyfield.renderers.radiance_model import RadianceModel
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform
 from polyfield.renderers.volume import composite, points

@@ -19,7 +19,7 @@ from polyfield.apps.choices import task_of
 from polyfield.apps.reports.distill_report import worst_tenth
 from polyfield.apps.tasks.scene_scores import compared
 from polyfield.files import read_json, write_json
-from polyfield.renderers.model import RadianceModel
+from polyfield.renderers.radiance_model import RadianceModel
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import Scene
 from polyfield.training.run import Run, load

@@ -1,9 +1,10 @@
 """Field + rays -> pixels."""
 
-from polyfield.renderers.model import RadianceModel, SamplerConfig, SignalModel
 from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.radiance_model import RadianceModel, SamplerConfig
 from polyfield.renderers.samplers import Uniform
+from polyfield.renderers.signal_model import SignalModel
 
 __all__ = [
     "NerfaccGrid",

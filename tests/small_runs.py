@@ -21,7 +21,8 @@ from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.kilo import KiloBank
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.voxels import Voxels
-from polyfield.renderers.model import RadianceModel, SceneInfo, SignalInfo, SignalModel
+from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
+from polyfield.renderers.signal_model import SignalInfo, SignalModel
 from polyfield.scenes import open_image
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.color import from_float

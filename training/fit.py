@@ -16,7 +16,8 @@ import torch
 from polyfield.allocation import within_memory
 from polyfield.devices import CPU, describe
 from polyfield.machine import versions
-from polyfield.renderers.model import Model, save_model
+from polyfield.renderers.model import Model
+from polyfield.renderers.model_files import save_model
 from polyfield.training.clock import Clock
 from polyfield.training.figures import write_curve, write_preview
 from polyfield.training.interrupts import deferred

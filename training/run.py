@@ -24,7 +24,8 @@ from polyfield.devices import resolve
 from polyfield.errors import InputError, WriteError
 from polyfield.files import TEMPORARY, one_line, read_json, read_yaml, write_json, write_yaml
 from polyfield.machine import peak_memory, versions
-from polyfield.renderers.model import Model, load_model
+from polyfield.renderers.model import Model
+from polyfield.renderers.model_files import load_model
 from polyfield.tensors import load_meta, load_tensors, save_tensors
 from polyfield.training.lock import NAME as LOCK
 from polyfield.training.run_files import checked_config, checked_metrics, checked_state

@@ -18,8 +18,8 @@ from polyfield.apps.tasks.scene import Scene
 from polyfield.apps.tasks.scene_scores import measure_scene
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.radiance import Radiance
-from polyfield.renderers.model import RadianceModel, SceneInfo
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
 from polyfield.training.loop import Fit, FitConfig

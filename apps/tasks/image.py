@@ -28,7 +28,7 @@ from polyfield.config import from_tree, to_tree
 from polyfield.errors import InputError
 from polyfield.ranges import Range
 from polyfield.renderers.films import film_of
-from polyfield.renderers.model import SignalInfo, SignalModel, TaggedSignal
+from polyfield.renderers.signal_model import SignalInfo, SignalModel, TaggedSignal
 from polyfield.scenes import open_image
 from polyfield.scenes.background import viewing_background
 from polyfield.scenes.base import ColorSpace, ReadOptions

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from polyfield.renderers.model import TaggedRadiance, TaggedSampler, TaggedSignal
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.radiance_model import TaggedRadiance, TaggedSampler
+from polyfield.renderers.signal_model import TaggedSignal
 from polyfield.training.loop import FitConfig
 from polyfield.training.objectives.photometric import Photometric
 from polyfield.training.objectives.regression import Regression

@@ -28,9 +28,14 @@ from polyfield.errors import InputError
 from polyfield.files import write_whole
 from polyfield.renderers.appearance import APPEARANCES
 from polyfield.renderers.corrections import RATES, Corrections
-from polyfield.renderers.model import RadianceModel, SceneInfo, TaggedRadiance, TaggedSampler
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.pose_refinement import PoseRefinement
+from polyfield.renderers.radiance_model import (
+    RadianceModel,
+    SceneInfo,
+    TaggedRadiance,
+    TaggedSampler,
+)
 from polyfield.renderers.sky import Sky
 from polyfield.scenes.background import (
     estimate_background,

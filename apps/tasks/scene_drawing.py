@@ -21,7 +21,7 @@ from polyfield.errors import InputError
 from polyfield.files import read_json, write_json
 from polyfield.renderers.exports.writing import writing
 from polyfield.renderers.films import FPS, Film, Frames, film_of
-from polyfield.renderers.model import RadianceModel
+from polyfield.renderers.radiance_model import RadianceModel
 from polyfield.scenes.base import Capture
 from polyfield.scenes.camera_files import read_cameras, read_names
 from polyfield.scenes.camera_json import camera_object

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from polyfield.errors import InputError
 from polyfield.renderers.colormaps import depth_picture, depth_range
-from polyfield.renderers.model import RadianceModel
 from polyfield.renderers.normals import SEEN, normals
+from polyfield.renderers.radiance_model import RadianceModel
 from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.color import from_float, linear_from_srgb, srgb_from_linear

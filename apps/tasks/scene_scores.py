@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.renderers.model import RadianceModel
+from polyfield.renderers.radiance_model import RadianceModel
 from polyfield.scenes.base import Capture, Scene
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.poses import random_cameras

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from polyfield.errors import InputError
 from polyfield.fields import SignalFieldConfig
-from polyfield.renderers.model import SignalModel
+from polyfield.renderers.signal_model import SignalModel
 from polyfield.training.distillation.methods import Values
 from polyfield.training.distillation.values import SignalDistillation
 from polyfield.training.loop import FitConfig, Objective

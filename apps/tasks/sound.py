@@ -31,7 +31,7 @@ from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.networks.siren import Siren
 from polyfield.fields.networks.spder import Spder
 from polyfield.ranges import Range
-from polyfield.renderers.model import SignalInfo, SignalModel, TaggedSignal
+from polyfield.renderers.signal_model import SignalInfo, SignalModel, TaggedSignal
 from polyfield.scenes.holdout import check_holdout, kept_pixels
 from polyfield.scenes.signals.sound import (
     ENDINGS,

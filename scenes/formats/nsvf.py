@@ -138,23 +138,31 @@ def _camera(root: Path, name: str, given: _Intrinsics) -> Camera:
 
 
 def _box(file: Path) -> Float64[np.ndarray, "2 3"] | None:
-    """The corners that bbox.txt gives; None where there is no such file.
+    """The box that bbox.txt gives; None where there is no such file.
+
+    With a seventh number, the size of the first voxels, its corners are the middles of the outermost
+    ones, as NSVF's released code lays them: half a voxel more belongs to the scene.
 
     Raises:
-        InputError: not six numbers, or corners in the wrong order.
+        InputError: not six numbers, corners in the wrong order, or a size that is none.
     """
     if not file.is_file():
         return None
     numbers = [value for row in read_rows(file, "a bounding box") for value in row]
-    if len(numbers) not in (6, 7) or any(
-        a >= b for a, b in zip(numbers[:3], numbers[3:6], strict=True)
+    if (
+        len(numbers) not in (6, 7)
+        or any(a >= b for a, b in zip(numbers[:3], numbers[3:6], strict=True))
+        or any(size <= 0 for size in numbers[6:])
     ):
         raise InputError(
-            f"xmin ymin zmin xmax ymax zmax in {shown(file)}",
+            f"xmin ymin zmin xmax ymax zmax, and a voxel's size or none, in {shown(file)}",
             " ".join(f"{value:g}" for value in numbers)[:80],
             "correct it, or remove it for automatic bounds",
         )
-    return np.array(numbers[:6]).reshape(2, 3)
+    box, voxel = np.array(numbers[:6]).reshape(2, 3), sum(numbers[6:])
+    steps = np.round((box[1] - box[0]) / voxel) if voxel else 0.0
+    high = box[0] + steps * voxel if voxel else box[1]
+    return np.stack([box[0] - voxel / 2, high + voxel / 2])
 
 
 def _splits(

@@ -9,11 +9,8 @@ import signal
 import threading
 from typing import Any
 
-from polyfield.errors import MissingBackend
-from polyfield.files import one_line
+from polyfield import extras
 
-INSTALL = "pip install 'polyfield[capture]'"
-"""How to get it."""
 SEED = 0
 """Of its random samples, so that the same photographs give the same poses."""
 
@@ -27,12 +24,7 @@ def pycolmap(what: str) -> Any:
     Raises:
         MissingBackend: it is not installed, or can't be loaded.
     """
-    try:
-        import pycolmap as library
-    except ImportError as error:
-        there = getattr(error, "name", None) != "pycolmap"
-        got = f"one that can't be loaded ({one_line(error)})" if there else "none"
-        raise MissingBackend(f"pycolmap for {what}", got, INSTALL) from None
+    library = extras.load("pycolmap", "pycolmap", what, "capture")
     _own_signals()
     library.logging.minloglevel = int(library.logging.FATAL)
     library.set_random_seed(SEED)

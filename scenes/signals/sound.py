@@ -17,8 +17,9 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from polyfield import extras
 from polyfield.devices import move
-from polyfield.errors import InputError, MissingBackend
+from polyfield.errors import InputError
 from polyfield.files import write_whole
 from polyfield.quiet import quiet_stderr
 from polyfield.scenes.base import Signal
@@ -227,10 +228,4 @@ def write_sound(path: Path, samples: Float[Tensor, "n c"], stored: SoundFormat) 
 
 
 def _soundfile() -> Any:
-    try:
-        import soundfile
-    except (ImportError, OSError):
-        raise MissingBackend(
-            "soundfile for sounds", "none", "pip install 'polyfield[sound]'"
-        ) from None
-    return soundfile
+    return extras.load("soundfile", "soundfile", "sounds", "sound")

@@ -13,8 +13,9 @@ import torch
 from polyfield.apps.cli import run as command
 from polyfield.apps.tasks import scene_scores, signals
 from polyfield.files import read_json
-from polyfield.renderers.model import RadianceModel, load_model
+from polyfield.renderers.model_files import load_model
 from polyfield.renderers.occupancy import OccupancySampler
+from polyfield.renderers.radiance_model import RadianceModel
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.color import from_float

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from polyfield.apps import cli
-from polyfield.renderers.model import RadianceModel, SceneInfo
+from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.captures import open_capture
 from polyfield.scenes.images import read_image, write_image

@@ -24,7 +24,7 @@ from polyfield.errors import InputError
 from polyfield.fields import RadianceFieldConfig, SignalFieldConfig
 from polyfield.fields.networks import NetworkConfig
 from polyfield.ranges import Count, Limit, OneOf, Range, check
-from polyfield.renderers.model import SamplerConfig
+from polyfield.renderers.radiance_model import SamplerConfig
 from polyfield.scenes.sfm.config import Sfm
 from polyfield.training.distillation.kilonerf import CellDistillation
 from polyfield.training.distillation.pvd import PoseDistillation

@@ -21,8 +21,9 @@ from polyfield.apps.tasks.scene_presets import scene_presets
 from polyfield.backends import dispatch
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.radiance import Radiance
-from polyfield.renderers.model import RadianceModel, SceneInfo, SignalModel
+from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
 from polyfield.renderers.samplers import Uniform
+from polyfield.renderers.signal_model import SignalModel
 from polyfield.scenes.formats import posed
 from polyfield.scenes.holdout import kept_pixels
 from polyfield.scenes.lenses.opencv import OpenCV

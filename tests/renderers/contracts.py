@@ -12,7 +12,7 @@ from torch import Tensor
 
 from polyfield.encodings.domain import Box
 from polyfield.renderers.intervals import Intervals
-from polyfield.renderers.model import SamplerConfig
+from polyfield.renderers.radiance_model import SamplerConfig
 from polyfield.renderers.samplers import Sampler
 from polyfield.scenes.rays import Rays
 

@@ -10,9 +10,10 @@ from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.fields.radiance import Radiance
 from polyfield.renderers.appearance import APPEARANCES, Affine, Exposure
 from polyfield.renderers.corrections import Corrections
-from polyfield.renderers.model import RadianceModel, SceneInfo, load_model, save_model
+from polyfield.renderers.model_files import load_model, save_model
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.pose_refinement import PoseRefinement
+from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
 from polyfield.renderers.sky import Sky
 from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.cameras import Camera

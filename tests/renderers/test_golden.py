@@ -13,8 +13,8 @@ import torch
 from polyfield.backends import dispatch
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.radiance import Radiance
-from polyfield.renderers.model import RadianceModel, SceneInfo
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
 from polyfield.training.loop import Fit, FitConfig

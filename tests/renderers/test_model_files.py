@@ -11,7 +11,8 @@ from torch import Tensor
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.errors import InputError
 from polyfield.fields.coordinate import Coordinate
-from polyfield.renderers.model import SignalInfo, SignalModel, load_model, save_model
+from polyfield.renderers.model_files import load_model, save_model
+from polyfield.renderers.signal_model import SignalInfo, SignalModel
 from polyfield.tensors import load_tensors, save_tensors
 
 Change = Callable[[dict[str, Tensor], dict[str, Any]], object]

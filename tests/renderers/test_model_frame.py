@@ -9,7 +9,8 @@ import torch
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.errors import InputError
 from polyfield.fields.radiance import Radiance
-from polyfield.renderers.model import RadianceModel, SceneInfo, load_model, save_model
+from polyfield.renderers.model_files import load_model, save_model
+from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
 from polyfield.renderers.samplers import Uniform
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.cameras import Camera

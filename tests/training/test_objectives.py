@@ -18,8 +18,8 @@ from polyfield.fields.base import RadianceField
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.radiance import Radiance
 from polyfield.renderers.corrections import Corrections
-from polyfield.renderers.model import RadianceModel, SceneInfo
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform
 from polyfield.scenes.base import ReadOptions, Scene

@@ -10,7 +10,8 @@ from polyfield import machine
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.errors import InputError
 from polyfield.fields.coordinate import Coordinate
-from polyfield.renderers.model import SignalInfo, SignalModel, save_model
+from polyfield.renderers.model_files import save_model
+from polyfield.renderers.signal_model import SignalInfo, SignalModel
 from polyfield.training.run import Run, check_fingerprint, load_as, plan, update_metrics
 
 CONFIG: dict[str, Any] = {

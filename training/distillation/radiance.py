@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from polyfield.fields import RadianceFieldConfig
 from polyfield.renderers.corrections import Corrections
-from polyfield.renderers.model import RadianceModel, SamplerConfig
+from polyfield.renderers.radiance_model import RadianceModel, SamplerConfig
 from polyfield.scenes.cameras import Cameras
 from polyfield.training.distillation.extract_occupancy import extract_occupancy
 from polyfield.training.distillation.heads import WithHeads

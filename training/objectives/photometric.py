@@ -14,7 +14,7 @@ from polyfield.devices import uniform
 from polyfield.errors import InputError
 from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
-from polyfield.renderers.model import RadianceModel
+from polyfield.renderers.radiance_model import RadianceModel
 from polyfield.renderers.volume import composite
 from polyfield.scenes.base import Scene
 from polyfield.scenes.visibility import look_at_one_thing, seen_by

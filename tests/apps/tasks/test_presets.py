@@ -9,7 +9,8 @@ import torch
 
 from polyfield.apps.tasks.image_presets import image_presets
 from polyfield.apps.tasks.scene_presets import scene_presets
-from polyfield.renderers.model import RadianceModel, SceneInfo, SignalInfo, SignalModel
+from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
+from polyfield.renderers.signal_model import SignalInfo, SignalModel
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import Capture, ReadOptions
 from polyfield.scenes.signals.image import ImageSignal

@@ -65,16 +65,21 @@ def test_splits_by_the_beginnings_of_names(tmp_path: Path) -> None:
 
 def test_the_box(tmp_path: Path) -> None:
     write(tmp_path, NAMES)
-    (tmp_path / "bbox.txt").write_text("-1 -2 -3 1 2 3 0.4\n")
+    (tmp_path / "bbox.txt").write_text("-1 -2 -3 1 2 3\n")
     capture = Nsvf().open(tmp_path, ReadOptions())
     box = torch.tensor([[-1.0, -2, -3], [1, 2, 3]])
     torch.testing.assert_close(capture.in_frame(IDENTITY).bounds, box)
     assert capture.bounds[1, 2] == 1 and not capture.unbounded
     own = Nsvf().open(tmp_path, ReadOptions(bounds=(-5.0, -5.0, -5.0, 5.0, 5.0, 5.0)))
     assert own.frame.scale == 0.2 and own.bounds.tolist() == [[-1] * 3, [1] * 3]
-    (tmp_path / "bbox.txt").write_text("1 1 1 0 0 0\n")
-    with pytest.raises(InputError, match="xmin ymin zmin"):
-        Nsvf().open(tmp_path, ReadOptions())
+    # Corners are middles of voxels where their size is given.
+    (tmp_path / "bbox.txt").write_text("-1 -2 -3 1.01 2 3 0.4\n")
+    found = Nsvf().open(tmp_path, ReadOptions()).in_frame(IDENTITY).bounds
+    torch.testing.assert_close(found, torch.tensor([[-1.2, -2.2, -3.2], [1.2, 2.2, 3.2]]))
+    for wrong in ("1 1 1 0 0 0\n", "-1 -2 -3 1 2 3 0\n", "-1 -2 -3 1 2 3 -0.4\n"):
+        (tmp_path / "bbox.txt").write_text(wrong)
+        with pytest.raises(InputError, match="xmin ymin zmin"):
+            Nsvf().open(tmp_path, ReadOptions())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,146 @@
+"""What an exporter is given: a model, asked for what it can do, and the cameras of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Float64
+from torch import Tensor
+
+from polyfield.errors import InputError
+from polyfield.fields.base import RadianceSample
+from polyfield.renderers.volume import RenderOutput
+from polyfield.scenes.base import ColorSpace
+from polyfield.scenes.cameras import Camera
+
+ROWS = 1 << 17
+"""Points asked at once."""
+
+
+@runtime_checkable
+class Radiant(Protocol):
+    """Has density and colour in space, in the user's frame and units."""
+
+    bounds: Float[Tensor, "2 3"]
+
+    @property
+    def color_space(self) -> ColorSpace:
+        """Of the colours."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where points are to be."""
+
+    @property
+    def background(self) -> Float[Tensor, "3"]:
+        """Colour behind everything, on the CPU."""
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether there is something outside the box."""
+
+    def ask(self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]) -> RadianceSample:
+        """Density and colour of points."""
+
+    def density(self, x: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
+        """Density of points, 0 where nothing is ever sampled."""
+
+    def is_occupied(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, " n"]:
+        """Whether there may be something at points, or next to them."""
+
+    @property
+    def cell(self) -> float:
+        """Edge of the cells that `is_occupied` tells apart; infinite where it tells none."""
+
+    def render(self, camera: Camera) -> RenderOutput:
+        """What a camera sees."""
+
+
+@runtime_checkable
+class Drawn(Protocol):
+    """Is values on a grid of any size: an image."""
+
+    def render(self, *shape: int) -> Float[Tensor, "... c"]:
+        """So many samples along each axis, its own number if none."""
+
+
+Tell = Callable[[str], None]
+"""Shows a line of progress."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained model and what is known beside it."""
+
+    model: object
+    """Asked for capabilities."""
+    name: str
+    """For titles and file names."""
+    cameras: Mapping[str, Sequence[Camera]]
+    """Those of the run by split, the user's frame; none of a kind that has none."""
+
+    def radiant(self, name: str) -> Radiant:
+        """The model, asked for density and colour in space.
+
+        Raises:
+            InputError: it has none.
+        """
+        if not isinstance(self.model, Radiant):
+            raise _unable("density and colour in space", name)
+        return self.model
+
+    def drawn(self, name: str) -> Drawn:
+        """The model, asked for values on a grid.
+
+        Raises:
+            InputError: it has none.
+        """
+        if isinstance(self.model, Radiant) or not isinstance(self.model, Drawn):
+            raise _unable("values on a grid", name)
+        return self.model
+
+    @property
+    def views(self) -> Sequence[Camera]:
+        """The training cameras, else any."""
+        return self.cameras.get("train") or next(iter(self.cameras.values()), ())
+
+    @property
+    def up(self) -> Float64[Tensor, "3"]:
+        """The axis of the user's frame, with its sign, that is most up for the cameras; else +z."""
+        axis = torch.zeros(3, dtype=torch.float64)
+        axis[2] = 1.0
+        if not self.views:
+            return axis
+        mean = torch.stack([camera.pose[:3, 1] for camera in self.views]).double().mean(0)
+        if float(mean.norm()) < 0.2:
+            return axis
+        place = int(mean.abs().argmax())
+        axis[2], axis[place] = 0.0, 1.0 if mean[place] > 0 else -1.0
+        return axis
+
+
+def _unable(words: str, name: str) -> InputError:
+    return InputError(
+        f"a run with {words} for --to {name}", "one without", "`polyfield info RUN` says what it is"
+    )
+
+
+class ModelExporter(Protocol):
+    """Writes a model into a file or a folder."""
+
+    name: str
+    """What it is called on the command line."""
+    endings: tuple[str, ...]
+    """Of the files it writes; none for a folder."""
+
+    def write(self, source: Source, path: Path, tell: Tell) -> str:
+        """Write, whole or not at all; a line that says what.
+
+        Raises:
+            InputError: the model can't do what this needs.
+            WriteError: the system couldn't write it.
+        """

@@ -1,0 +1,249 @@
+"""A radiance field in the frame of its capture, how it is rendered, and what its file says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from polyfield.config import TAGGED, from_tree, to_tree
+from polyfield.encodings.domain import domain
+from polyfield.errors import InputError
+from polyfield.fields import RadianceFieldConfig
+from polyfield.fields.base import RadianceField, RadianceSample, Size
+from polyfield.renderers.corrections import Corrections
+from polyfield.renderers.model import Model, check_corners
+from polyfield.renderers.nerfacc import NerfaccGrid
+from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.renderer import VolumeRenderer
+from polyfield.renderers.samplers import Uniform
+from polyfield.renderers.volume import RenderOutput
+from polyfield.scenes.base import ColorSpace
+from polyfield.scenes.cameras import Camera, Cameras
+from polyfield.scenes.rays import Rays
+from polyfield.scenes.similarity import IDENTITY, Similarity
+
+SamplerConfig = NerfaccGrid | OccupancyGrid | Uniform
+"""THE list of samplers."""
+
+TaggedRadiance = Annotated[RadianceFieldConfig, TAGGED]
+TaggedSampler = Annotated[SamplerConfig, TAGGED]
+
+NO_CORRECTIONS = Corrections()
+"""Nothing is learned beside the field."""
+MOST_IMAGES = 1 << 24
+"""Of a model file."""
+
+
+@dataclass(frozen=True)
+class SceneInfo:
+    """What the data decides about a radiance model."""
+
+    bounds: Float[Tensor, "2 3"]
+    """Box of the scene, in `frame`."""
+    unbounded: bool
+    """Whether there is something outside."""
+    color_space: ColorSpace
+    """Of the colours."""
+    background: tuple[float, float, float]
+    """What lies behind everything, in that colour space."""
+    frame: Similarity = IDENTITY
+    """What takes the user's frame to that of the field's coordinates."""
+    images: int = 0
+    """Training images: what is learned of each of them is numbered as they are."""
+
+
+class RadianceModel(Model):
+    """A radiance field and how to render it."""
+
+    kind = "scene"
+    field: RadianceField
+
+    def __init__(
+        self,
+        field: RadianceFieldConfig,
+        sampler: SamplerConfig,
+        info: SceneInfo,
+        corrections: Corrections = NO_CORRECTIONS,
+    ) -> None:
+        """A fresh model."""
+        super().__init__()
+        self.configs = (field, sampler, corrections)
+        self.info, self.bounds = info, info.bounds
+        if not info.frame.is_identity:
+            self.bounds = info.frame.users(info.bounds)
+        self.field = field.build(domain(info.bounds, info.unbounded))
+        self.renderer = VolumeRenderer(sampler.build(domain(info.bounds, info.unbounded)))
+        self.corrections = corrections.build(info.images, self.field.domain.length)
+
+    @property
+    def frame(self) -> Similarity:
+        """What takes the user's frame to that of the field's coordinates, and of rays."""
+        return self.info.frame
+
+    @property
+    def color_space(self) -> ColorSpace:
+        """Of the colours."""
+        return self.info.color_space
+
+    @property
+    def background(self) -> Float[Tensor, "3"]:
+        """Colour behind everything, on the CPU."""
+        return torch.tensor(self.info.background)
+
+    def size(self) -> Size:
+        """Trainable and stored values, those of the sampler's grid included."""
+        grid = sum(tensor.numel() for tensor in self.renderer.sampler.state_dict().values())
+        field = self.field.size()
+        return Size(field.trainable, field.stored + grid)
+
+    def ask(self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]) -> RadianceSample:
+        """Density and colour of points.
+
+        Args:
+            x: in the user's frame; float64 far from its zero. The field itself is in `frame`.
+            directions: unit vectors.
+
+        Returns:
+            With densities per length of the user's.
+        """
+        found: RadianceSample = self.field(self.frame.normalised(x).float(), directions)
+        return replace(found, density=found.density * self.frame.scale)
+
+    @torch.no_grad()
+    def density(self, x: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
+        """Density of points of the user's frame, per its length; 0 where nothing is sampled."""
+        place = self.frame.normalised(x).float()
+        flat = place.reshape(-1, 3)
+        near = self.renderer.sampler.is_near_occupied(flat)
+        found = torch.zeros_like(flat[:, 0])
+        if bool(near.any()):
+            found[near] = self.field.density(flat[near]) * self.frame.scale
+        return found.view(place.shape[:-1])
+
+    def is_occupied(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, " n"]:
+        """Whether there may be something at points of the user's frame, or next to them."""
+        return self.renderer.sampler.is_near_occupied(self.frame.normalised(x).float())
+
+    @property
+    def cell(self) -> float:
+        """Shortest edge of the cells that `is_occupied` tells apart, in the box; user's units."""
+        sampler = self.renderer.sampler
+        if sampler.cells is None:
+            return math.inf
+        edges = self.info.bounds[1] - self.info.bounds[0]
+        whole = float(edges.min() / edges.max()) * sampler.domain.span
+        return whole / sampler.cells / self.frame.scale
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether there is something outside the box."""
+        return self.info.unbounded
+
+    def render(
+        self,
+        camera: Camera,
+        background: Float[Tensor, "3"] | None = None,
+        image: int | None = None,
+    ) -> RenderOutput:
+        """What a camera sees.
+
+        Args:
+            camera: in the user's frame.
+            background: behind everything; None for the model's own sky, or else colour.
+            image: training image whose exposure the colours have; None for the mean of all.
+
+        Returns:
+            Color [h, w, 3], opacity, depth [h, w] in the user's units: on the CPU, wherever the
+            model is.
+        """
+        seen = self.render_rays(self.rays(camera), background, image)
+        return replace(seen, depth=seen.depth / self.frame.scale)
+
+    def rays(self, camera: Camera) -> Rays:
+        """The rays of a camera, [height, width], in the field's coordinates, on its device."""
+        return Cameras.stack([camera], frame=self.frame).to(self.device).view(0)
+
+    @torch.no_grad()
+    def render_rays(
+        self,
+        rays: Rays,
+        background: Float[Tensor, "3"] | None = None,
+        image: int | None = None,
+    ) -> RenderOutput:
+        """What rays of `frame`, of any shape and device, see; depth is in its lengths too."""
+        rays = rays.to(self.device)
+        seen = self.renderer.picture(self.field, rays)
+        flat = seen.reshape(rays.near.numel())
+        behind = background
+        if behind is None and self.corrections.sky is None:
+            behind = self.background
+        color = self.corrections.over(
+            flat,
+            rays.directions.reshape(-1, 3),
+            None if behind is None else behind.to(self.device),
+            None if image is None else torch.full_like(rays.camera.reshape(-1), image),
+        )
+        found = RenderOutput(color.reshape(*rays.shape, 3), seen.opacity, seen.depth)
+        return found.cpu()
+
+    def describe(self) -> dict[str, Any]:
+        """The metadata of the model file."""
+        field, sampler, corrections = self.configs
+        return {
+            "kind": self.kind,
+            "model": "radiance",
+            "field": to_tree(field, TaggedRadiance),
+            "sampler": to_tree(sampler, TaggedSampler),
+            "bounds": self.info.bounds.tolist(),
+            "unbounded": self.info.unbounded,
+            "color_space": self.info.color_space,
+            "background": list(self.info.background),
+            "frame": {"center": list(self.frame.center), "scale": self.frame.scale},
+            "images": self.info.images,
+            "corrections": to_tree(corrections),
+        }
+
+
+Three = tuple[float, float, float]
+
+
+def radiance_of(meta: dict[str, Any]) -> RadianceModel:
+    """The model that a file's metadata describes, its values not yet read."""
+    color_space: ColorSpace = from_tree(
+        Literal["srgb", "linear"], meta["color_space"], "color_space"
+    )
+    low, high = from_tree(tuple[Three, Three], meta["bounds"], "bounds")
+    check_corners(low, high)
+    info = SceneInfo(
+        torch.tensor([low, high]),
+        from_tree(bool, meta["unbounded"], "unbounded"),
+        color_space,
+        from_tree(Three, meta["background"], "background"),
+        _frame(meta),
+        from_tree(int, meta.get("images", 0), "images"),
+    )
+    if not 0 <= info.images <= MOST_IMAGES:
+        raise InputError(f"0 to {MOST_IMAGES} images", str(info.images), "train it again")
+    if not all(map(math.isfinite, info.background)):
+        raise InputError("a finite background", f"{info.background}", "train it again")
+    return RadianceModel(
+        from_tree(TaggedRadiance, meta["field"]),
+        from_tree(TaggedSampler, meta["sampler"], "sampler"),
+        info,
+        from_tree(Corrections, meta.get("corrections", {}), "corrections"),
+    )
+
+
+def _frame(meta: Mapping[str, Any]) -> Similarity:
+    """The frame of a model; before there were frames, files knew an origin, or nothing."""
+    tree = meta.get("frame", {"center": meta.get("origin", [0.0, 0.0, 0.0]), "scale": 1.0})
+    found: Similarity = from_tree(Similarity, tree, "frame")
+    if not all(map(math.isfinite, (*found.center, found.scale))) or found.scale <= 0:
+        raise InputError("a finite frame with a scale above 0", f"{found}", "train it again")
+    return found

@@ -1,0 +1,125 @@
+"""A field that is a signal: an image, a sound; and what its file says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from polyfield.config import TAGGED, from_tree, to_tree
+from polyfield.encodings.domain import Box
+from polyfield.errors import InputError
+from polyfield.fields import SignalFieldConfig
+from polyfield.fields.base import SignalField, Size
+from polyfield.renderers.model import Model, check_corners
+
+TaggedSignal = Annotated[SignalFieldConfig, TAGGED]
+
+ROWS = 1 << 16
+"""Points of a signal evaluated at once."""
+LARGEST, CHANNELS = 1 << 31, 1024
+"""Most samples along an axis of a signal, and values of each."""
+
+
+@dataclass(frozen=True)
+class SignalInfo:
+    """What the data decides about a model of a signal."""
+
+    kind: str
+    """The kind of data."""
+    shape: tuple[int, ...]
+    """Samples along each axis, in the order of the coordinates: width and height, say."""
+    extent: tuple[float, ...]
+    """Upper corner of the coordinates, the user's units; the lower one is the origin."""
+    channels: int
+    """Values a sample."""
+    about: Mapping[str, Any]
+    """What else its reader keeps for its writer: colour space, sample rate ..."""
+    scale: float = 1.0
+    """What the field's values are multiplied by to be the signal's."""
+
+
+class SignalModel(Model):
+    """A field that is a signal: an image, a sound."""
+
+    field: SignalField
+
+    def __init__(self, field: SignalFieldConfig, info: SignalInfo) -> None:
+        """A fresh model of a signal of this size."""
+        super().__init__()
+        self.config, self.info, self.kind = field, info, info.kind
+        self.bounds = torch.tensor([[0.0] * len(info.extent), list(info.extent)])
+        self.field = field.build(Box(self.bounds), info.channels)
+
+    def size(self) -> Size:
+        """Trainable and stored values."""
+        return self.field.size()
+
+    def ask(self, x: Float[Tensor, "n d"], directions: Float[Tensor, "n 3"]) -> object:
+        """Values, [n, channels]."""
+        return self.field(x)
+
+    @torch.no_grad()
+    def render(self, *shape: int) -> Float[Tensor, "... c"]:
+        """The signal with this many samples along each axis, its own if none; on the CPU.
+
+        It is asked at the centres of the samples. The last coordinate comes first: an image of
+        `render(width, height)` is [height, width, channels], a sound of `render(samples)` is
+        [samples, channels].
+        """
+        shape = shape or self.info.shape
+        axes = [
+            (torch.arange(n, device=self.device) + 0.5) * (extent / n)
+            for n, extent in zip(shape, self.info.extent, strict=True)
+        ]
+        rows = max(1, ROWS // math.prod(shape[:-1]))
+        order = [*reversed(range(len(shape))), len(shape)]
+        parts = [
+            self.field.on_grid([*axes[:-1], part]).permute(order).cpu()
+            for part in axes[-1].split(rows)
+        ]
+        found = torch.cat(parts)
+        return found if self.info.scale == 1 else found * self.info.scale
+
+    def describe(self) -> dict[str, Any]:
+        """The metadata of the model file."""
+        return {
+            "kind": self.kind,
+            "model": "signal",
+            "field": to_tree(self.config, TaggedSignal),
+            "shape": list(self.info.shape),
+            "extent": list(self.info.extent),
+            "channels": self.info.channels,
+            "about": dict(self.info.about),
+            "scale": self.info.scale,
+        }
+
+
+def signal_of(meta: dict[str, Any]) -> SignalModel:
+    """The model that a file's metadata describes, its values not yet read."""
+    if "shape" not in meta:
+        # Files of the first edition knew images alone.
+        size = [meta["width"], meta["height"]]
+        about = {"color_space": meta["color_space"]}
+        meta = {**meta, "kind": "image", "shape": size, "extent": size, "about": about}
+    info = SignalInfo(
+        from_tree(str, meta["kind"], "kind"),
+        from_tree(tuple[int, ...], meta["shape"], "shape"),
+        from_tree(tuple[float, ...], meta["extent"], "extent"),
+        from_tree(int, meta["channels"], "channels"),
+        from_tree(Mapping[str, Any], meta["about"], "about"),
+        from_tree(float, meta.get("scale", 1.0), "scale"),
+    )
+    check_corners([0.0] * len(info.extent), info.extent)
+    if len(info.shape) != len(info.extent) or not all(1 <= n <= LARGEST for n in info.shape):
+        raise InputError("samples along each axis", str(info.shape)[:60], "train it again")
+    if not (math.isfinite(info.scale) and info.scale > 0):
+        raise InputError("a finite scale above 0", f"{info.scale:g}", "train it again")
+    if not 1 <= info.channels <= CHANNELS:
+        raise InputError(f"1 to {CHANNELS} channels", str(info.channels), "train it again")
+    return SignalModel(from_tree(TaggedSignal, meta["field"]), info)
