@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
-from dataclasses import field, make_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import field, fields, make_dataclass
 from typing import Any, TypeVar
 
 import tyro
@@ -114,6 +114,36 @@ def value_of(flag: str, arguments: Sequence[str], default: str | None = None) ->
         elif ahead and ahead[0] != "--" and not flag_checks.is_flag(ahead[0]):
             found = flag_checks.expanded(ahead[0])
     return found
+
+
+def refuse_foreign(
+    arguments: Sequence[str], flag: str, own: type, every: Mapping[str, type]
+) -> None:
+    """Raise for a flag that another choice of `flag` has.
+
+    Args:
+        arguments: The words after the verb.
+        flag: What chooses, "--method".
+        own: The class that was chosen; its fields are flags.
+        every: All that can be chosen, by name.
+
+    Raises:
+        InputError: it would change nothing here.
+    """
+    known = {f.name for f in fields(own)}
+    for word in arguments:
+        name = word.removeprefix("--").partition("=")[0].removeprefix("no-").replace("-", "_")
+        others = [
+            other
+            for other, kind in every.items()
+            if word.startswith("--") and name in {f.name for f in fields(kind)}
+        ]
+        if others and name not in known:
+            raise InputError(
+                f"{flag} {' or '.join(others)} for {word.partition('=')[0]}",
+                next(n for n, kind in every.items() if kind is own),
+                f"drop it, or change {flag}",
+            )
 
 
 def _fixed(tree: Any) -> Any:

@@ -182,7 +182,7 @@ def main(arguments: Sequence[str]) -> None:
     fields: list[Any] = [("own", DistillFlags, dataclasses.field(default_factory=DistillFlags))]
     fields.append(("how", method, dataclasses.field(default_factory=method)))
     command: Any = make_dataclass("Flags", fields, namespace={"__doc__": DistillFlags.__doc__})
-    _foreign(words, method)
+    config_cli.refuse_foreign(words, "--method", method, METHODS)
     given = config_cli.parse(command, words, "distill")
     own: DistillFlags = given.own
     if own.out is None:
@@ -251,28 +251,6 @@ def _method(words: Sequence[str]) -> type:
         if not word.startswith("-") and run.is_there:
             return type(kind_named(run.config()["kind"]).method_of(to))
     return type(kind_named("scene").method_of(to))
-
-
-def _foreign(words: Sequence[str], method: type) -> None:
-    """Raise for a flag that another method has.
-
-    Raises:
-        InputError: it would change nothing here.
-    """
-    own = {f.name for f in dataclasses.fields(method)}
-    for word in words:
-        name = word.removeprefix("--").partition("=")[0].removeprefix("no-").replace("-", "_")
-        others = [
-            other
-            for other, kind in METHODS.items()
-            if word.startswith("--") and name in {f.name for f in dataclasses.fields(kind)}
-        ]
-        if others and name not in own:
-            raise InputError(
-                f"--method {' or '.join(others)} for {word.partition('=')[0]}",
-                next(n for n, kind in METHODS.items() if kind is method),
-                "drop it, or change --method",
-            )
 
 
 def _refuse(given: DistillFlags, names: Sequence[str], wanted: str) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from polyfield.apps.compare import compare as compare
     from polyfield.apps.distill import distill as distill
     from polyfield.apps.evaluate import evaluate as evaluate
+    from polyfield.apps.export import export as export
     from polyfield.apps.fit import fit as fit
     from polyfield.apps.fit import fit_image as fit_image
     from polyfield.apps.fit import fit_scene as fit_scene
@@ -40,6 +41,7 @@ _HOMES = {
     "compare": "polyfield.apps.compare",
     "distill": "polyfield.apps.distill",
     "evaluate": "polyfield.apps.evaluate",
+    "export": "polyfield.apps.export",
     "fit": "polyfield.apps.fit",
     "fit_image": "polyfield.apps.fit",
     "fit_scene": "polyfield.apps.fit",
@@ -57,6 +59,7 @@ __all__ = [  # noqa: F822  # found by __getattr__
     "compare",
     "distill",
     "evaluate",
+    "export",
     "fit",
     "fit_image",
     "fit_scene",

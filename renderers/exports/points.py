@@ -22,8 +22,8 @@ from polyfield.scenes.cameras import Camera
 from polyfield.scenes.color import from_float, srgb_from_linear
 from polyfield.scenes.visibility import pixels_of
 
-SIDE = 400
-"""Pixels along the longer side of a view at most."""
+SIDE, LARGER = 400, 2.0
+"""Pixels along the longer side of a view, and how much larger than its images it is at most."""
 OPAQUE = 0.8
 """Opacity of a pixel below which its depth is a mean of nothing and something."""
 AGREE = 0.02
@@ -78,7 +78,7 @@ class Points:
         return f"{len(found.points)} points"
 
 
-def displayed(colors: Float32[np.ndarray, "n 3"], space: ColorSpace) -> np.ndarray:
+def displayed(colors: Float32[np.ndarray, "*n 3"], space: ColorSpace) -> np.ndarray:
     """Colours as programs take them: sRGB, 8 bits."""
     if space == "linear":
         colors = srgb_from_linear(torch.from_numpy(colors).clamp(min=0)).numpy()
@@ -86,7 +86,7 @@ def displayed(colors: Float32[np.ndarray, "n 3"], space: ColorSpace) -> np.ndarr
 
 
 def chosen(source: Source, most: int, name: str) -> list[Camera]:
-    """Some of the run's cameras, evenly spread, reduced.
+    """Some of the run's cameras, evenly spread, at the size they are drawn.
 
     Raises:
         InputError: there are none.
@@ -101,7 +101,7 @@ def chosen(source: Source, most: int, name: str) -> list[Camera]:
     numbers = np.unique(np.linspace(0, len(cameras) - 1, min(most, len(cameras))).round())
     found = []
     for camera in (cameras[int(i)] for i in numbers):
-        scale = min(1.0, SIDE / max(camera.width, camera.height))
+        scale = min(LARGER, SIDE / max(camera.width, camera.height))
         size = round(camera.width * scale), round(camera.height * scale)
         found.append(camera.resized(*(max(n, 1) for n in size)))
     return found

@@ -94,7 +94,7 @@ def surface(
     total, told = 0, 0.0
     for number, corner in enumerate(places):
         shape = [min(BLOCK, count + 1 - at) + 1 for count, at in zip(counts, corner, strict=True)]
-        values = _block(model, low, cell, corner, shape, counts)
+        values = _block(model, box, cell, corner, shape)
         if values is not None and values.min() < level < values.max():
             points, triangles, _, _ = measure.marching_cubes(
                 values, level, allow_degenerate=False, gradient_direction="ascent"
@@ -118,22 +118,21 @@ def surface(
 
 def _block(
     model: Radiant,
-    low: Float64[Tensor, "3"],
+    box: Float64[Tensor, "2 3"],
     cell: float,
     corner: Sequence[int],
     shape: Sequence[int],
-    counts: Sequence[int],
 ) -> np.ndarray | None:
     """Density at the corners of a block's cells, 0 outside the box; None if nothing is occupied."""
     axes = [torch.arange(n, dtype=torch.float64) + at for n, at in zip(shape, corner, strict=True)]
     stride = max(1, min(BLOCK // 4, int(model.cell / cell))) if model.cell < math.inf else BLOCK
     coarse = torch.cartesian_prod(*(torch.cat([axis[::stride], axis[-1:]]) for axis in axes))
-    if not bool(model.is_occupied((low + cell * coarse).to(model.device)).any()):
+    if not bool(model.is_occupied((box[0] + cell * coarse).to(model.device)).any()):
         return None
-    number = torch.cartesian_prod(*axes)
-    x = low + cell * number
+    x = box[0] + cell * torch.cartesian_prod(*axes)
     parts = [model.density(part.to(model.device)).float().cpu() for part in x.split(ROWS)]
-    inside = ((number >= 0) & (number <= torch.tensor(counts))).all(1)
+    slack = 1e-6 * cell
+    inside = ((x >= box[0] - slack) & (x <= box[1] + slack)).all(1)
     return np.asarray((torch.cat(parts) * inside).view(*shape).numpy())
 
 

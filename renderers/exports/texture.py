@@ -127,7 +127,7 @@ def _weights(
             (two[:, 0] - one[:, 0]) * (y - one[:, 1]) - (x - one[:, 0]) * (two[:, 1] - one[:, 1])
         ) / area
     clamped = np.maximum(weights, 0)
-    clamped /= clamped.sum(1, keepdims=True)
+    clamped /= np.maximum(clamped.sum(1, keepdims=True), 1e-12)
     nearest = (clamped[:, :, None] * triangles).sum(1)
     return clamped, np.linalg.norm(nearest - places, axis=1)
 

@@ -48,6 +48,7 @@ class Volume:
         size = " x ".join(map(str, shape))
         return f"{size} voxels of {cell:.4g}, density up to {density.max():.4g}"
 
+    @torch.no_grad()
     def _sampled(
         self, model: Radiant, low: Float64[Tensor, "3"], cell: float, shape: list[int], tell: Tell
     ) -> tuple[Float32[np.ndarray, "x y z"], Float32[np.ndarray, "x y z 3"] | None]:

@@ -140,8 +140,8 @@ def _camera(root: Path, name: str, given: _Intrinsics) -> Camera:
 def _box(file: Path) -> Float64[np.ndarray, "2 3"] | None:
     """The box that bbox.txt gives; None where there is no such file.
 
-    With a seventh number, the size of the first voxels, its corners are the middles of the outermost
-    ones, as NSVF's released code lays them: half a voxel more belongs to the scene.
+    With a seventh number, the size of the first voxels, its corners are the middles of the
+    outermost ones, as NSVF's released code lays them: half a voxel more belongs to the scene.
 
     Raises:
         InputError: not six numbers, corners in the wrong order, or a size that is none.
