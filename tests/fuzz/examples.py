@@ -121,7 +121,11 @@ def _uses(kind: str, seeds: Seeds) -> st.SearchStrategy[tuple[str, ...]]:
     out = {"scene": "o", "image": "o.png", "sound": "o.wav"}[kind]
     small = ("--frames", "1", "--size", "4x4") if kind == "scene" else ()
     every = ("--threads", "1", "--device", "cpu")
+    taken = ("export", "run", "--to")
     return st.sampled_from((
+        (*taken, "mesh", "--resolution", "12", "--out", "o.ply", *every),
+        (*taken, "volume", "--resolution", "8", "--out", "o.nrrd", *every),
+        (*taken, "points", "--views", "2", "--count", "50", "--out", "o.ply", *every),
         ("info", "run"),
         ("info", "run", "--json"),
         ("info", "run/model.safetensors"),
@@ -254,6 +258,10 @@ def lines(draw: st.DrawFn, seeds: Seeds) -> Case:
         ),
         "distill": ("distill", "run", "--to", "hash", "--out", "o", *ONE),
         "info": ("info", "run"),
+        "export": (
+            *("export", "run", "--to", "mesh", "--out", "o.ply"),
+            *("--resolution", "12", "--threads", "1"),
+        ),
     }[verb.partition(" ")[0]]
     if base[0] == "render" and kind == "scene":
         base = (*base, "--frames", "1", "--size", "4x4")

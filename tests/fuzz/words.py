@@ -29,12 +29,14 @@ VALUES = (
     "9223372036854775807", "9223372036854775808", "18446744073709551616", "1e-45", "mse", "huber",
     "linear", "smoothstep", "sigmoid",
     "color", "depth", "opacity", "pvd", "pvd-al", "kilonerf", "values", "scene", "image", "sound",
+    "mesh", "points", "splats", "volume", "images", "o.glb", "o.ply", "o.obj", "o.raw", "o.splat",
 )  # fmt: skip
 HEAVY = frozenset({"--seconds", "--presets", "--baseline", "--matrix"})
 """Flags whose good values cost minutes; they get bad ones alone."""
 BAD = ("-1", "nan", "x", "", "0", "9" * 5000, "inf", "--out")
 FEW = {
     "--steps": ("0", "-1", "1", "2", "x", "", "1.5", "1e3", "nan", "9" * 30, "9" * 5000),
+    "--resolution": ("0", "-1", "1", "8", "12", "x", "", "1.5", "1e3", "nan", "9" * 30, "9" * 5000),
     "--seeds": ("0", "-1", "1", "2", "x", "", "1.5", "nan", "1001", "9" * 30, "9" * 5000),
 }
 """Of flags that say how much to do, what they may say."""

@@ -81,6 +81,7 @@ def main() -> None:
     os.dup2(null, 0)
     os.dup2(null, 1)
     # Before the limit, so that what they map is not the first command's.
+    import polyfield.apps.export  # noqa: F401
     import polyfield.apps.fit  # noqa: F401
     import polyfield.apps.render  # noqa: F401
 
