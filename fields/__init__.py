@@ -3,6 +3,7 @@
 World points (and directions) -> a signal or radiance. The unions below are the lists of them all.
 """
 
+from polyfield.fields.baked import Baked
 from polyfield.fields.base import RadianceField, RadianceSample, SignalField
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.deep_radiance import DeepRadiance
@@ -18,7 +19,8 @@ from polyfield.fields.voxels import Voxels
 
 SignalFieldConfig = Coordinate | Functional | Modulated
 RadianceFieldConfig = (
-    DeepRadiance
+    Baked
+    | DeepRadiance
     | FactoredRadiance
     | KernelRadiance
     | KiloBank
@@ -30,6 +32,7 @@ RadianceFieldConfig = (
 FieldConfig = SignalFieldConfig | RadianceFieldConfig
 
 __all__ = [
+    "Baked",
     "Coordinate",
     "DeepRadiance",
     "FactoredRadiance",

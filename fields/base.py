@@ -6,11 +6,11 @@ A signal (values at points) and radiance (density, and colour by direction).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from polyfield.devices import uniform
@@ -121,6 +121,18 @@ class RadianceField(Field):
         self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]
     ) -> RadianceSample:
         """Density and colour at world points x seen along unit directions."""
+
+    def bake(
+        self,
+        teacher: RadianceField,
+        is_occupied: Callable[[Float[Tensor, "n 3"]], Bool[Tensor, " n"]],
+    ) -> Float[Tensor, "B B B"] | None:
+        """Take over what a teacher says, if this field can without training.
+
+        Returns:
+            Densities of cells, for a sampler; None where nothing was taken over.
+        """
+        return None
 
     def draw_points(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 3"]:
         """Points to learn the field from: uniform in the unit cube of the domain."""

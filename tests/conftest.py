@@ -36,6 +36,7 @@ UNCHECKED = {
     "encodings.kernels.hash_grid",
     "encodings.kernels.nearest",
     "encodings.kernels.rbf",
+    "encodings.kernels.sparse_grid",
     "encodings.kernels.spherical_harmonics",
     "fields.kernels.bank",
     "fields.kernels.mlp",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from torch.nn import functional
+
 from polyfield.fields import RadianceFieldConfig
 from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.radiance_model import RadianceModel, SamplerConfig
@@ -65,6 +67,11 @@ def radiance_student(
         extract_occupancy(ours, teacher.field.density, theirs, inherits)
     if inherits:
         inherit(student.field, teacher.field)
+    cells = student.field.bake(teacher.field, ours.is_occupied)
+    if cells is not None and ours.cells is not None:
+        # What the field stores is where it is sampled, no more and no less.
+        size = (ours.cells,) * 3
+        ours.adopt(functional.interpolate(cells[None, None], size)[0, 0])
     return student
 
 

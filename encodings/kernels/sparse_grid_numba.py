@@ -1,0 +1,119 @@
+"""The CPU kernels of `sparse_grid`.
+
+The forward pass runs over chunks of points. For the gradient points are sorted by block: a task
+takes whole blocks, and a block's rows are its own, so that there are no races, no atomics, and each
+entry is summed in the order of the points, however many threads there are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import prange
+from torch import Tensor
+
+from polyfield.backends import dispatch
+from polyfield.backends.jit import njit
+
+CHUNK = 512
+"""Points of a task."""
+
+
+@njit(forceinline=True)
+def _coordinate(value, total):
+    """Cell and position in it along an axis."""
+    u = min(max(value, np.float32(0)), np.float32(1)) * np.float32(total)
+    whole = min(np.floor(u), np.float32(total - 1))
+    number = np.int64(whole) if whole == whole else np.int64(0)
+    return number, u - whole
+
+
+@njit(forceinline=True)
+def _row(x, point, blocks, cells, slot):
+    """Of a point: slot of its block, first row of its cell, position in it."""
+    total = blocks * cells
+    i, a = _coordinate(x[3 * point], total)
+    j, b = _coordinate(x[3 * point + 1], total)
+    k, c = _coordinate(x[3 * point + 2], total)
+    bi, bj, bk = i // cells, j // cells, k // cells
+    where = np.int64(slot[(bi * blocks + bj) * blocks + bk])
+    side = cells + 1
+    row = where * side * side * side
+    row += ((i - bi * cells) * side + (j - bj * cells)) * side + (k - bk * cells)
+    return where, row, a, b, c
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _forward(x, table, slot, blocks, cells, channels, y):
+    n = x.size // 3
+    side = cells + 1
+    for chunk in prange((n + CHUNK - 1) // CHUNK):
+        for point in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
+            where, row, a, b, c = _row(x, point, blocks, cells, slot)
+            out = point * channels
+            for channel in range(channels):
+                y[out + channel] = (a + b + c) * np.float32(0)  # NaN stays
+            if where < 0:
+                continue
+            for corner in range(8):
+                u, v, w = corner >> 2 & 1, corner >> 1 & 1, corner & 1
+                weight = (a if u else np.float32(1) - a) * (b if v else np.float32(1) - b)
+                weight *= c if w else np.float32(1) - c
+                at = (row + (u * side + v) * side + w) * channels
+                for channel in range(channels):
+                    p = min(max(table[at + channel], np.float32(0)), np.float32(1))
+                    y[out + channel] += weight * (np.rint(p * np.float32(255)) / np.float32(255))
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _scatter(grad, x, slot, blocks, cells, channels, order, starts, dtable):
+    side = cells + 1
+    for task in prange(starts.size - 1):
+        for place in range(starts[task], starts[task + 1]):
+            point = order[place]
+            where, row, a, b, c = _row(x, point, blocks, cells, slot)
+            if where < 0:
+                continue
+            for corner in range(8):
+                u, v, w = corner >> 2 & 1, corner >> 1 & 1, corner & 1
+                weight = (a if u else np.float32(1) - a) * (b if v else np.float32(1) - b)
+                weight *= c if w else np.float32(1) - c
+                at = (row + (u * side + v) * side + w) * channels
+                for channel in range(channels):
+                    dtable[at + channel] += weight * grad[point * channels + channel]
+
+
+@njit(cache=True, nogil=True)
+def _slots(x, slot, blocks, cells, found):
+    for point in range(found.size):
+        found[point] = _row(x, point, blocks, cells, slot)[0]
+
+
+def forward(x: Tensor, table: Tensor, slot: Tensor, cells: int, channels: int) -> Tensor:
+    """See `sparse_grid.sparse_grid`."""
+    y = dispatch.new(x.shape[0], channels)
+    if y.numel():
+        dispatch.call(
+            _forward, dispatch.flat(x), dispatch.flat(table), slot.reshape(-1).numpy(),
+            slot.shape[0], cells, channels, dispatch.flat(y),
+        )  # fmt: skip
+    return y
+
+
+def backward(
+    grad: Tensor, x: Tensor, table: Tensor, slot: Tensor, cells: int, channels: int
+) -> Tensor:
+    """Gradient of sum(grad * sparse_grid(x)) in the table."""
+    dtable = dispatch.new(*table.shape).zero_()
+    if not x.shape[0]:
+        return dtable
+    flat, where = dispatch.flat(x), slot.reshape(-1).numpy()
+    found = np.empty(len(x), np.int64)
+    dispatch.call(_slots, flat, where, slot.shape[0], cells, found)
+    order = np.argsort(found, kind="stable")
+    edges = np.flatnonzero(np.diff(found[order])) + 1
+    starts = np.concatenate([[0], edges, [len(order)]]).astype(np.int64)
+    dispatch.call(
+        _scatter, dispatch.flat(grad), flat, where, slot.shape[0], cells, channels, order, starts,
+        dispatch.flat(dtable),
+    )  # fmt: skip
+    return dtable

@@ -1,0 +1,198 @@
+"""A field as textures of bytes: what a web page can draw, and what is trained is what is drawn.
+
+Blocks of a grid, at their vertices the log-density and spherical harmonics of colour, all of it
+rounded to bytes while training. Where no block is stored there is nothing. Symbols: q a rounded
+value in [0, 1]; log-density per box length = LOG[0] + q (LOG[1] - LOG[0]); rgb = sigmoid(sum_k c_k
+SH_k(direction)), c = SPAN (2 q - 1). Source: the layout is that of SNeRG (Hedman et al. 2021) with
+PlenOctrees' colours (Yu et al. 2021); rounding while training as in MERF (Reiser et al. 2023).
+
+Without a teacher, a grid that isn't too large stores all of its blocks; `bake` keeps those in which
+another field has something, and sets their vertices to what it says there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from jaxtyping import Bool, Float, Int32
+from torch import Tensor, nn
+
+from polyfield.encodings.domain import Domain
+from polyfield.encodings.kernels.sparse_grid import sparse_grid
+from polyfield.encodings.kernels.spherical_harmonics import spherical_harmonics
+from polyfield.errors import InputError
+from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.ranges import Range, check
+
+LOG = (-6.0, 12.0)
+"""Log-densities per box length that can be stored."""
+SPAN = 8.0
+"""Coefficients of colour are within so much of 0."""
+MOST = 1 << 27
+"""Values of a grid that is stored whole."""
+LOOKS = 12
+"""Directions in which a teacher is asked at each vertex."""
+ROWS = 1 << 16
+"""Points a teacher is asked at once."""
+DARKEST = 0.004
+"""Colours of a teacher are taken to be at least so far from 0 and 1, where logits end."""
+
+
+@dataclass(frozen=True)
+class Baked:
+    """Blocks of bytes: density and spherical harmonics."""
+
+    blocks: Annotated[int, Range(1, 256)] = 16
+    """B, along an axis."""
+    cells: Annotated[int, Range(1, 32)] = 4
+    """N, along the edge of a block."""
+    bands: Annotated[int, Range(1, 3)] = 2
+    """Bands of the harmonics: 1 has no direction, 2 is linear in it."""
+
+    def build(self, domain: Domain) -> BakedField:
+        """A field over a domain."""
+        check(self)
+        return BakedField(domain, self)
+
+
+class BakedField(RadianceField):
+    """Trilinear bytes in stored blocks."""
+
+    slot: Int32[Tensor, "B B B"]
+
+    def __init__(self, domain: Domain, config: Baked) -> None:
+        super().__init__()
+        self.domain, self.config = domain, config
+        self.channels = 1 + 3 * config.bands**2
+        count = config.blocks**3
+        whole = count * self.block_size <= MOST
+        slot = torch.arange(count, dtype=torch.int32) if whole else torch.full((count,), -1).int()
+        self.register_buffer("slot", slot.view((config.blocks,) * 3))
+        self.table = nn.Parameter(torch.full((count * self.block_size if whole else 0,), 0.5))
+        if whole:
+            with torch.no_grad():  # thin fog, grey
+                rows = self.table.view(-1, self.channels)
+                rows[:, 0] = (math.log(0.1) - LOG[0]) / (LOG[1] - LOG[0])
+
+    @property
+    def block_size(self) -> int:
+        """Values of a block."""
+        return (self.config.cells + 1) ** 3 * self.channels
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
+        table, slot = state_dict.get(f"{prefix}table"), state_dict.get(f"{prefix}slot")
+        if table is not None and slot is not None:
+            stored = int((slot >= 0).sum())
+            if table.shape != (stored * self.block_size,) or int(slot.max()) >= stored:
+                raise ValueError(f"{len(table)} values for {stored} blocks")
+            self.table = nn.Parameter(torch.empty_like(table, device=self.table.device))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """The table."""
+        return {"table": [self.table]}
+
+    def _values(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor]:
+        """Rounded values [*n, C], and where there are any [*n, 1]."""
+        v = self.domain(x).reshape(-1, 3)
+        found = sparse_grid(v, self.table, self.slot, self.config.cells, self.channels)
+        return found.view(*x.shape[:-1], self.channels), self.is_stored(x)
+
+    def is_stored(self, x: Float[Tensor, "*n 3"]) -> Bool[Tensor, "*n"]:
+        """Whether points lie in a stored block."""
+        b = self.config.blocks
+        number = (self.domain(x).nan_to_num(0) * b).long().clamp(0, b - 1)
+        return self.slot[number[..., 0], number[..., 1], number[..., 2]] >= 0
+
+    def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:
+        """Log-density per box length, minus infinity where nothing is stored; no feature."""
+        values, stored = self._values(x)
+        return self._log(values[..., 0], stored), None
+
+    @staticmethod
+    def _log(value: Tensor, stored: Tensor) -> Tensor:
+        log = LOG[0] + value * (LOG[1] - LOG[0])
+        return torch.where(stored | log.isnan(), log, -math.inf)
+
+    def forward(
+        self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]
+    ) -> RadianceSample:
+        """Density and colour at points x seen along unit directions."""
+        values, stored = self._values(x)
+        log = self._log(values[..., 0], stored)
+        bands = self.config.bands
+        harmonics = spherical_harmonics(directions.reshape(-1, 3), bands)
+        c = (values[..., 1:].reshape(-1, 3, bands**2) * 2 - 1) * SPAN
+        rgb = torch.sigmoid((c * harmonics[:, None]).sum(-1)).view(x.shape)
+        return RadianceSample(log.exp() / self.domain.length, rgb, log)
+
+    def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
+        """What is stored, interpolated."""
+        return (self._values(x)[0],)
+
+    @torch.no_grad()
+    def bake(
+        self,
+        teacher: RadianceField,
+        is_occupied: Callable[[Float[Tensor, "n 3"]], Bool[Tensor, " n"]],
+    ) -> Float[Tensor, "B B B"] | None:
+        """Store the blocks in which a teacher has something, with what it says at their vertices.
+
+        Args:
+            teacher: in the same frame.
+            is_occupied: where there may be something.
+
+        Returns:
+            A density for each block: large where it is stored.
+
+        Raises:
+            InputError: there is nothing anywhere.
+        """
+        device = self.slot.device
+        b, n = self.config.blocks, self.config.cells
+        axis = (torch.arange(2 * b, device=device) + 0.5) / (2 * b)
+        middles = torch.cartesian_prod(axis, axis, axis)
+        full = torch.cat(
+            [is_occupied(self.domain.inverse(part)) for part in middles.split(ROWS)]
+        ).view(b, 2, b, 2, b, 2)
+        alive = full.any(1).any(2).any(3)
+        places = alive.nonzero()
+        if not len(places):
+            raise InputError("a teacher with something in it", "an empty one", "train it longer")
+        self.slot.fill_(-1)
+        self.slot[alive] = torch.arange(len(places), dtype=torch.int32, device=device)
+        corner = torch.arange(n + 1, device=device)
+        local = torch.cartesian_prod(corner, corner, corner)
+        vertices = (places[:, None] * n + local).reshape(-1, 3).float() / (b * n)
+        rows = torch.cat([self._asked(teacher, part) for part in vertices.split(ROWS)])
+        self.table = nn.Parameter(rows.reshape(-1))
+        return alive.float() * 1e6
+
+    def _asked(self, teacher: RadianceField, v: Float[Tensor, "n 3"]) -> Float[Tensor, "n c"]:
+        """Stored values of vertices: least squares over directions for the colours."""
+        x = self.domain.inverse(v)
+        looks = _directions(LOOKS).to(x)
+        logits, log = [], torch.zeros(0)
+        for look in looks:
+            sample = teacher(x, look.expand_as(x).contiguous())
+            log = sample.log_density
+            logits.append(sample.rgb.clamp(DARKEST, 1 - DARKEST).logit())
+        harmonics = spherical_harmonics(looks, self.config.bands)
+        inverse = torch.linalg.pinv(harmonics)
+        # c[n, 3, k] = sum over directions of pinv[k, d] logits[d, n, 3]
+        c = torch.einsum("kd,dnc->nck", inverse, torch.stack(logits))
+        density = (log.clamp(*LOG) - LOG[0]) / (LOG[1] - LOG[0])
+        color = (c.reshape(len(x), -1) / SPAN + 1) / 2
+        return torch.cat([density[:, None], color.clamp(0, 1)], 1)
+
+
+def _directions(count: int) -> Float[Tensor, "d 3"]:
+    """Unit vectors spread evenly: a spiral of golden angles."""
+    z = 1 - (2 * torch.arange(count, dtype=torch.float64) + 1) / count
+    angle = math.pi * (3 - math.sqrt(5)) * torch.arange(count)
+    flat = (1 - z * z).sqrt()
+    return torch.stack([flat * angle.cos(), flat * angle.sin(), z], 1).float()
