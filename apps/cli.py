@@ -29,7 +29,10 @@ VERBS = {
     "distill": ("polyfield.apps.distill", "turn a run into another architecture"),
     "evaluate": ("polyfield.apps.evaluate", "measure a run on what it never saw"),
     "render": ("polyfield.apps.render", "draw a run: along a camera path, at another size"),
-    "export": ("polyfield.apps.export", "write a run as a mesh, points, splats, a volume, images"),
+    "export": (
+        "polyfield.apps.export",
+        "write a run as a page, mesh, points, splats, volume, images",
+    ),
     "process": ("polyfield.apps.process", "find the poses of photographs or of a video"),
     "check": ("polyfield.apps.check", "look a capture over: what is wrong, and the mend"),
     "info": ("polyfield.apps.info", "say what a run is, or what this machine has"),

@@ -25,7 +25,7 @@ from polyfield.encodings.domain import Domain
 from polyfield.encodings.kernels.sparse_grid import sparse_grid
 from polyfield.encodings.kernels.spherical_harmonics import spherical_harmonics
 from polyfield.errors import InputError
-from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.fields.base import RadianceField, RadianceSample, StoredBytes
 from polyfield.ranges import Range, check
 
 LOG = (-6.0, 12.0)
@@ -129,6 +129,13 @@ class BakedField(RadianceField):
         c = (values[..., 1:].reshape(-1, 3, bands**2) * 2 - 1) * SPAN
         rgb = torch.sigmoid((c * harmonics[:, None]).sum(-1)).view(x.shape)
         return RadianceSample(log.exp() / self.domain.length, rgb, log)
+
+    def stored_bytes(self) -> StoredBytes:
+        """The very numbers that it answers from."""
+        side = self.config.cells + 1
+        values = (self.table.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+        shape = (-1, side, side, side, self.channels)
+        return StoredBytes(self.slot.cpu(), values.view(shape), LOG, SPAN)
 
     def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """What is stored, interpolated."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int32, UInt8
 from torch import Tensor, nn
 
 from polyfield.devices import uniform
@@ -52,6 +52,20 @@ class RadianceSample:
     """As of `geometry`: per `domain.length`."""
     feature: Float[Tensor, "*n k"] | None = None
     """As of `geometry`."""
+
+
+@dataclass(frozen=True)
+class StoredBytes:
+    """A field as blocks of bytes at the vertices of a grid, as textures have them."""
+
+    slot: Int32[Tensor, "B B B"]
+    """Number of each block, -1 where nothing is stored."""
+    values: UInt8[Tensor, "blocks s s s c"]
+    """Log-density, then harmonics of red, green and blue; x is the slowest axis."""
+    logs: tuple[float, float]
+    """Log-density per box length of 0 and of 255."""
+    span: float
+    """Harmonics of 0 and 255 are -span and span."""
 
 
 class Field(nn.Module, ABC):
@@ -132,6 +146,10 @@ class RadianceField(Field):
         Returns:
             Densities of cells, for a sampler; None where nothing was taken over.
         """
+        return None
+
+    def stored_bytes(self) -> StoredBytes | None:
+        """What a page draws; None of a field that has to be baked first."""
         return None
 
     def draw_points(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 3"]:

@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn import functional
 
 from polyfield.config import TAGGED, from_tree, to_tree
 from polyfield.encodings.domain import domain
 from polyfield.errors import InputError
 from polyfield.fields import RadianceFieldConfig
+from polyfield.fields.baked import Baked
 from polyfield.fields.base import RadianceField, RadianceSample, Size
 from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.model import Model, check_corners
@@ -36,6 +38,8 @@ TaggedSampler = Annotated[SamplerConfig, TAGGED]
 
 NO_CORRECTIONS = Corrections()
 """Nothing is learned beside the field."""
+STEPS, MOST_CELLS, MOST_SAMPLES = 512, 256, 1 << 14
+"""Of a baked model: steps where the sampler has none, cells of its grid, samples on a ray."""
 MOST_IMAGES = 1 << 24
 """Of a model file."""
 
@@ -191,6 +195,31 @@ class RadianceModel(Model):
         )
         found = RenderOutput(color.reshape(*rays.shape, 3), seen.opacity, seen.depth)
         return found.cpu()
+
+    @torch.no_grad()
+    def baked(self, config: Baked) -> RadianceModel:
+        """What is in the box as a model of bytes, that a page draws; itself if it is one.
+
+        What lies outside the box of a scene without end, and corrections, are left out.
+
+        Raises:
+            InputError: there is nothing in the box.
+        """
+        if self.field.stored_bytes() is not None:
+            return self
+        theirs = self.renderer.sampler
+        known = theirs.handover()
+        # The diagonal of a contracted space is twice as long.
+        steps = STEPS if known is None else known.steps // (2 if theirs.domain.contracted else 1)
+        cells = min(config.blocks, MOST_CELLS)
+        grid = OccupancyGrid(resolution=cells, steps=max(steps, 1), limit=MOST_SAMPLES)
+        made = RadianceModel(config, grid, replace(self.info, unbounded=False, images=0))
+        made = made.to(self.device).eval()
+        found = made.field.bake(self.field, theirs.is_occupied)
+        assert found is not None
+        found = functional.interpolate(found[None, None], (cells,) * 3)[0, 0]
+        made.renderer.sampler.adopt(found)
+        return made
 
     def describe(self) -> dict[str, Any]:
         """The metadata of the model file."""

@@ -5,6 +5,7 @@ They know nothing of a field but its density.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,11 @@ class Sampler(nn.Module, ABC):
 
         For rendering in rounds.
         """
+
+    @property
+    def stride(self) -> float:
+        """Length of an even step along every ray, world units; infinite where there is none."""
+        return math.inf
 
     def occupied_points(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]] | None:
         """World points and the density seen there, if the sampler keeps such; else None."""

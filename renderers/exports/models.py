@@ -10,12 +10,13 @@ from polyfield.renderers.exports.points import Points
 from polyfield.renderers.exports.splats import Splats
 from polyfield.renderers.exports.views import Images
 from polyfield.renderers.exports.volume import Volume
+from polyfield.renderers.exports.web import Web
 from polyfield.renderers.exports.writing import check_place
 
-ModelExport = Mesh | Points | Splats | Volume | Images
+ModelExport = Mesh | Web | Points | Splats | Volume | Images
 
 EXPORTS: dict[str, type[ModelExport]] = {
-    export.name: export for export in (Mesh, Points, Splats, Volume, Images)
+    export.name: export for export in (Mesh, Web, Points, Splats, Volume, Images)
 }
 
 

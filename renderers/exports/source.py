@@ -12,7 +12,10 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.fields.base import RadianceSample
+from polyfield.fields.baked import Baked
+from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.renderers.radiance_model import SceneInfo
+from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.base import ColorSpace
 from polyfield.scenes.cameras import Camera
@@ -61,6 +64,18 @@ class Radiant(Protocol):
 
 
 @runtime_checkable
+class Bakeable(Protocol):
+    """Can be turned into bytes that a page draws."""
+
+    info: SceneInfo
+    field: RadianceField
+    renderer: VolumeRenderer
+
+    def baked(self, config: Baked) -> Bakeable:
+        """What is in its box, as bytes; itself if it is of bytes."""
+
+
+@runtime_checkable
 class Drawn(Protocol):
     """Is values on a grid of any size: an image."""
 
@@ -90,6 +105,16 @@ class Source:
             InputError: it has none.
         """
         if not isinstance(self.model, Radiant):
+            raise _unable("density and colour in space", name)
+        return self.model
+
+    def bakeable(self, name: str) -> Bakeable:
+        """The model, asked to be baked.
+
+        Raises:
+            InputError: it can't be.
+        """
+        if not isinstance(self.model, Bakeable):
             raise _unable("density and colour in space", name)
         return self.model
 

@@ -1,0 +1,88 @@
+#version 300 es
+precision highp float;
+precision highp sampler3D;
+precision highp int;
+
+// A ray through blocks of bytes: the same samples as the field takes in Python.
+uniform sampler3D density;    // R8: log-density
+uniform sampler3D first;      // RGBA8: harmonics of red
+uniform sampler3D second;     // of green
+uniform sampler3D third;      // of blue
+uniform sampler3D place;      // RGBA8, per block: where it lies in the atlas; how far to the next
+
+uniform vec3 low, high;       // the box
+uniform vec3 eye;
+uniform mat3 axes;            // camera to world: right, up, back
+uniform vec4 lens;            // 1 / focal lengths, principal point (pixels from the upper left)
+uniform vec2 size;            // of the picture, pixels
+uniform vec2 jitter;          // of a pixel's middle, pixels
+uniform vec2 logs;            // log-density: lowest, range
+uniform float span;           // harmonics are within so much of 0
+uniform float stride;         // step of the march
+uniform float extent;         // longest edge of the box
+uniform float blocks, cells;
+uniform vec3 atlas;           // texels
+uniform vec3 background;
+uniform bool linear;
+uniform bool directed;        // whether colours depend on the direction
+
+out vec4 pixel;
+
+vec3 sigmoid(vec3 x) { return 1.0 / (1.0 + exp(-x)); }
+
+vec3 srgb(vec3 c) {
+  c = max(c, 0.0);
+  return mix(12.92 * c, 1.055 * pow(c, vec3(1.0 / 2.4)) - 0.055, step(0.0031308, c));
+}
+
+void main() {
+  vec2 at = vec2(gl_FragCoord.x, size.y - gl_FragCoord.y) + jitter;
+  vec2 plane = (at - lens.zw) * lens.xy;
+  vec3 ray = normalize(axes * vec3(plane.x, -plane.y, -1.0));
+  vec3 safe = mix(ray, vec3(1e-12), lessThan(abs(ray), vec3(1e-12)));
+  vec3 one = (low - eye) / safe, two = (high - eye) / safe;
+  vec3 near3 = min(one, two), far3 = max(one, two);
+  float enter = max(0.0, max(near3.x, max(near3.y, near3.z)));
+  float leave = min(far3.x, min(far3.y, far3.z));
+
+  vec4 harmonics = vec4(0.28209479177387814,
+                        -0.4886025119029199 * ray.y,
+                        0.4886025119029199 * ray.z,
+                        -0.4886025119029199 * ray.x);
+  if (!directed) harmonics.yzw = vec3(0.0);
+  vec3 edges = high - low;
+  vec3 color = vec3(0.0);
+  float light = 1.0, k = 0.0;
+  for (int i = 0; i < 8192; i++) {
+    float t = enter + k * stride + 0.5 * stride;
+    if (t >= leave) break;
+    vec3 v = clamp((eye + t * ray - low) / edges, 0.0, 1.0);
+    vec3 block = clamp(floor(v * blocks), 0.0, blocks - 1.0);
+    vec4 where = texelFetch(place, ivec3(block), 0) * 255.0;
+    float away = floor(where.a + 0.5);
+    if (away > 0.5) {
+      // Nothing lies in the blocks around this one that are nearer: on to where the ray leaves them.
+      vec3 side = mix(block - (away - 1.0), block + away, step(0.0, ray));
+      vec3 until = (low + side / blocks * edges - eye) / safe;
+      float out3 = min(until.x, min(until.y, until.z));
+      k = max(k + 1.0, floor((out3 - enter) / stride - 0.5));
+      continue;
+    }
+    vec3 local = min(v * blocks - block, 1.0) * cells;
+    vec3 texel = (floor(where.rgb + 0.5) * (cells + 1.0) + local + 0.5) / atlas;
+    float log = logs.x + logs.y * texture(density, texel).r;
+    float alpha = 1.0 - exp(-exp(log) / extent * stride);
+    if (alpha > 1e-4) {
+      vec4 r = (texture(first, texel) * 2.0 - 1.0) * span;
+      vec4 g = (texture(second, texel) * 2.0 - 1.0) * span;
+      vec4 b = (texture(third, texel) * 2.0 - 1.0) * span;
+      vec3 rgb = sigmoid(vec3(dot(r, harmonics), dot(g, harmonics), dot(b, harmonics)));
+      color += light * alpha * rgb;
+    }
+    light *= 1.0 - alpha;
+    if (light < 1e-3) break;
+    k += 1.0;
+  }
+  color += light * background;
+  pixel = vec4(linear ? srgb(color) : color, 1.0);
+}

@@ -1,0 +1,373 @@
+'use strict';
+(() => {
+  const element = (id) => document.getElementById(id);
+  const canvas = element('view');
+
+  /** One sentence in place of a picture. */
+  function fail(sentence) {
+    element('message').textContent = sentence;
+    element('message').hidden = false;
+    element('bar').hidden = true;
+    canvas.hidden = true;
+    window.polyfield.error = sentence;
+    throw new Error(sentence);
+  }
+  window.polyfield = { ready: false, error: null };
+
+  // Small vectors.
+  const add = (a, b) => a.map((v, i) => v + b[i]);
+  const sub = (a, b) => a.map((v, i) => v - b[i]);
+  const times = (a, s) => a.map((v) => v * s);
+  const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+  const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
+                           a[0] * b[1] - a[1] * b[0]];
+  const unit = (a) => times(a, 1 / Math.max(Math.hypot(...a), 1e-30));
+  /** A vector turned about an axis of length 1. */
+  const turned = (v, axis, angle) => {
+    const c = Math.cos(angle), s = Math.sin(angle);
+    return add(add(times(v, c), times(cross(axis, v), s)), times(axis, dot(axis, v) * (1 - c)));
+  };
+
+  /** The bytes of the scene, inflated; one array a texture. */
+  async function unpacked(header) {
+    let bytes;
+    try {
+      const text = atob(element('data').textContent.trim());
+      const packed = Uint8Array.from(text, (c) => c.charCodeAt(0));
+      const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
+      bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+    } catch (error) {
+      fail('The data of this page is damaged: export or download it again.');
+    }
+    const parts = {};
+    let at = 0;
+    for (const [name, length] of header.parts) {
+      parts[name] = bytes.subarray(at, at + length);
+      at += length;
+    }
+    if (at !== bytes.length) fail('The data of this page is not whole: export or download it again.');
+    element('data').textContent = '';
+    return parts;
+  }
+
+  function texture(gl, number, bytes, [x, y, z], channels, filter) {
+    const formats = { 1: [gl.R8, gl.RED], 4: [gl.RGBA8, gl.RGBA] }[channels];
+    gl.activeTexture(gl.TEXTURE0 + number);
+    gl.bindTexture(gl.TEXTURE_3D, gl.createTexture());
+    for (const side of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T, gl.TEXTURE_WRAP_R]) {
+      gl.texParameteri(gl.TEXTURE_3D, side, gl.CLAMP_TO_EDGE);
+    }
+    gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MIN_FILTER, filter);
+    gl.texParameteri(gl.TEXTURE_3D, gl.TEXTURE_MAG_FILTER, filter);
+    gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
+    gl.texImage3D(gl.TEXTURE_3D, 0, formats[0], x, y, z, 0, formats[1], gl.UNSIGNED_BYTE, bytes);
+  }
+
+  function program(gl, fragment) {
+    const made = gl.createProgram();
+    const corner = '#version 300 es\nvoid main() { gl_Position = vec4(' +
+      'vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }';
+    for (const [kind, text] of [[gl.VERTEX_SHADER, corner], [gl.FRAGMENT_SHADER, fragment]]) {
+      const shader = gl.createShader(kind);
+      gl.shaderSource(shader, text.trim());
+      gl.compileShader(shader);
+      gl.attachShader(made, shader);
+    }
+    gl.linkProgram(made);
+    if (!gl.getProgramParameter(made, gl.LINK_STATUS)) {
+      fail('This browser could not prepare the drawing: update it, or try another one.');
+    }
+    const count = gl.getProgramParameter(made, gl.ACTIVE_UNIFORMS), where = {};
+    for (let i = 0; i < count; i++) {
+      const { name } = gl.getActiveUniform(made, i);
+      where[name] = gl.getUniformLocation(made, name);
+    }
+    return { made, where };
+  }
+
+  /** A picture that later ones are averaged into. */
+  function frameOf(gl, width, height, float) {
+    const target = gl.createTexture(), frame = gl.createFramebuffer();
+    gl.activeTexture(gl.TEXTURE0 + 7);
+    gl.bindTexture(gl.TEXTURE_2D, target);
+    gl.texStorage2D(gl.TEXTURE_2D, 1, float ? gl.RGBA16F : gl.RGBA8, width, height);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
+    gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, target, 0);
+    return { target, frame, width, height };
+  }
+
+  const SHOW = `#version 300 es
+precision highp float;
+uniform sampler2D picture;
+uniform vec2 size;
+out vec4 pixel;
+void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }`;
+
+  async function start() {
+    let header;
+    try {
+      header = JSON.parse(element('header').textContent);
+    } catch (error) {
+      fail('The header of this page is damaged: export or download it again.');
+    }
+    if (header.format !== 1) fail('This page was made by another version of polyfield.');
+    const gl = canvas.getContext('webgl2', { antialias: false, alpha: false });
+    if (!gl) fail('This page draws with WebGL 2, which this browser does not have or has switched off.');
+    const most = gl.getParameter(gl.MAX_3D_TEXTURE_SIZE);
+    if (Math.max(...header.atlas) > most) {
+      fail(`This scene needs textures of ${Math.max(...header.atlas)} texels; ` +
+           `this graphics card has ${most} at most. Export it with a smaller --resolution.`);
+    }
+    const parts = await unpacked(header);
+    const { blocks } = header;
+    texture(gl, 0, parts.density, header.atlas, 1, gl.LINEAR);
+    ['first', 'second', 'third'].forEach((name, i) => {
+      texture(gl, 1 + i, parts[name], header.atlas, 4, gl.LINEAR);
+    });
+    texture(gl, 4, parts.place, [blocks, blocks, blocks], 4, gl.NEAREST);
+    if (gl.getError() !== gl.NO_ERROR) {
+      fail('This graphics card has too little memory for this scene.');
+    }
+    const march = program(gl, element('march').textContent);
+    const show = program(gl, SHOW);
+    const float = Boolean(gl.getExtension('EXT_color_buffer_float') ||
+                          gl.getExtension('EXT_color_buffer_half_float'));
+    gl.bindVertexArray(gl.createVertexArray());
+    gl.useProgram(march.made);
+    ['density', 'first', 'second', 'third', 'place'].forEach((name, i) => {
+      gl.uniform1i(march.where[name], i);
+    });
+    gl.uniform3fv(march.where.low, header.low);
+    gl.uniform3fv(march.where.high, header.high);
+    gl.uniform2fv(march.where.logs, header.logs);
+    gl.uniform1f(march.where.span, header.span);
+    gl.uniform1f(march.where.stride, header.stride);
+    gl.uniform1f(march.where.extent, header.extent);
+    gl.uniform1f(march.where.blocks, blocks);
+    gl.uniform1f(march.where.cells, header.cells);
+    gl.uniform3fv(march.where.atlas, header.atlas);
+    gl.uniform3fv(march.where.background, header.background);
+    gl.uniform1i(march.where.linear, header.linear ? 1 : 0);
+    gl.uniform1i(march.where.directed, header.directed ? 1 : 0);
+
+    /** Draw into the bound frame. The camera is in the frame of the box. */
+    function draw(camera, width, height, jitter) {
+      gl.useProgram(march.made);
+      gl.viewport(0, 0, width, height);
+      gl.uniform3fv(march.where.eye, camera.eye);
+      gl.uniformMatrix3fv(march.where.axes, false, camera.axes.flat());
+      gl.uniform4fv(march.where.lens, camera.lens);
+      gl.uniform2f(march.where.size, width, height);
+      gl.uniform2fv(march.where.jitter, jitter);
+      gl.drawArrays(gl.TRIANGLES, 0, 3);
+    }
+
+    // For tests: a camera-to-world matrix of the data's frame (16 numbers, rows first, OpenGL
+    // axes), a size and focal lengths; the bytes, rows downwards.
+    window.polyfield.render = (pose, width, height, fx, fy, cx, cy) => {
+      const frame = frameOf(gl, width, height, false);
+      const column = (j) => [pose[j], pose[4 + j], pose[8 + j]];
+      const eye = times(sub(column(3), header.center), header.scale);
+      draw({ eye, axes: [column(0), column(1), column(2)], lens: [1 / fx, 1 / fy, cx, cy] },
+           width, height, [0, 0]);
+      const bytes = new Uint8Array(4 * width * height), found = new Uint8Array(bytes.length);
+      gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, bytes);
+      for (let row = 0; row < height; row++) {
+        found.set(bytes.subarray(4 * width * (height - 1 - row), 4 * width * (height - row)),
+                  4 * width * row);
+      }
+      gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+      gl.deleteFramebuffer(frame.frame);
+      gl.deleteTexture(frame.target);
+      kept = 0;
+      return found;
+    };
+
+    // The camera: a target, a direction to the eye, a distance; up stays up.
+    const up = unit(header.up);
+    const home = { target: header.target, away: unit(sub(header.eye, header.target)),
+                   distance: Math.hypot(...sub(header.eye, header.target)) };
+    let view = structuredClone(home), kept = 0, moved = performance.now(), still = null;
+    const restored = location.hash.slice(1).split(',').map(Number);
+    if (restored.length === 7 && restored.every(Number.isFinite) && restored[6] > 0) {
+      view = { target: restored.slice(0, 3), away: unit(restored.slice(3, 6)),
+               distance: restored[6] };
+    }
+    function camera(width, height) {
+      const back = view.away, right = unit(cross(up, back)), above = cross(back, right);
+      const focal = 0.5 * Math.min(width, height) / Math.tan(0.5 * header.fov);
+      return { eye: add(view.target, times(back, view.distance)), axes: [right, above, back],
+               lens: [1 / focal, 1 / focal, width / 2, height / 2] };
+    }
+    function change() {
+      moved = performance.now();
+      kept = 0;
+      clearTimeout(still);
+      still = setTimeout(() => {
+        const numbers = [...view.target, ...view.away, view.distance];
+        history.replaceState(null, '', '#' + numbers.map((v) => v.toFixed(4)).join(','));
+      }, 400);
+    }
+    function orbit(dx, dy) {
+      view.away = turned(view.away, up, -dx * 0.006);
+      const right = unit(cross(up, view.away));
+      const next = turned(view.away, right, -dy * 0.006);
+      if (Math.abs(dot(next, up)) < 0.995) view.away = next;
+      change();
+    }
+    function pan(dx, dy) {
+      const { axes } = camera(1, 1), reach = view.distance * Math.tan(0.5 * header.fov) * 2;
+      const pixel = reach / Math.min(canvas.clientWidth, canvas.clientHeight);
+      view.target = add(view.target, add(times(axes[0], -dx * pixel), times(axes[1], dy * pixel)));
+      change();
+    }
+    function zoom(factor) {
+      view.distance = Math.min(Math.max(view.distance * factor, 0.02 * home.distance),
+                               20 * home.distance);
+      change();
+    }
+    function reset() {
+      view = structuredClone(home);
+      change();
+    }
+
+    // Mouse, pen and fingers.
+    const fingers = new Map();
+    canvas.addEventListener('pointerdown', (event) => {
+      canvas.setPointerCapture(event.pointerId);
+      canvas.focus();
+      fingers.set(event.pointerId, [event.clientX, event.clientY]);
+    });
+    for (const name of ['pointerup', 'pointercancel', 'lostpointercapture']) {
+      canvas.addEventListener(name, (event) => fingers.delete(event.pointerId));
+    }
+    canvas.addEventListener('pointermove', (event) => {
+      const before = fingers.get(event.pointerId);
+      if (!before) return;
+      const now = [event.clientX, event.clientY];
+      const [dx, dy] = sub(now, before);
+      if (fingers.size === 2) {
+        const [other] = [...fingers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
+        const wide = (at) => Math.max(Math.hypot(...sub(at, other)), 1);
+        zoom(wide(before) / wide(now));
+        pan(dx / 2, dy / 2);
+      } else if (event.buttons & 6 || event.shiftKey) {
+        pan(dx, dy);
+      } else {
+        orbit(dx, dy);
+      }
+      fingers.set(event.pointerId, now);
+    });
+    canvas.addEventListener('contextmenu', (event) => event.preventDefault());
+    canvas.addEventListener('wheel', (event) => {
+      event.preventDefault();
+      zoom(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 400))));
+    }, { passive: false });
+
+    // Keys.
+    const held = new Set();
+    window.addEventListener('keydown', (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const key = event.key.toLowerCase();
+      if (key === 'r') reset();
+      if (key === '?') element('keys').hidden = !element('keys').hidden;
+      if ('wasdqe'.includes(key)) held.add(key);
+    });
+    window.addEventListener('keyup', (event) => held.delete(event.key.toLowerCase()));
+    window.addEventListener('blur', () => held.clear());
+    function fly(seconds) {
+      if (!held.size) return;
+      const { axes } = camera(1, 1), reach = view.distance * 0.8 * seconds;
+      const along = { w: times(axes[2], -1), s: axes[2], a: times(axes[0], -1), d: axes[0],
+                      q: times(up, -1), e: up };
+      for (const key of held) view.target = add(view.target, times(along[key], reach));
+      change();
+    }
+    element('reset').onclick = reset;
+    element('help').onclick = () => { element('keys').hidden = !element('keys').hidden; };
+
+    // Small while it moves, whole when it rests, then finer and finer.
+    const MOVING = 1 / 30, REST = 160, FINEST = 32;
+    let scale = 1, picture = null, last = performance.now();
+    const one = new Uint8Array(4);
+    /** Halton's sequence: pixels are asked at other places each time. */
+    function halton(index, base) {
+      let f = 1, found = 0;
+      for (; index > 0; index = Math.floor(index / base)) {
+        f /= base;
+        found += f * (index % base);
+      }
+      return found - 0.5;
+    }
+    function loop(now) {
+      requestAnimationFrame(loop);
+      fly(Math.min((now - last) / 1000, 0.1));
+      last = now;
+      const ratio = window.devicePixelRatio || 1;
+      const width = Math.max(1, Math.round(canvas.clientWidth * ratio));
+      const height = Math.max(1, Math.round(canvas.clientHeight * ratio));
+      if (canvas.width !== width || canvas.height !== height) {
+        canvas.width = width;
+        canvas.height = height;
+        kept = 0;
+      }
+      if (kept >= FINEST) return;
+      const resting = now - moved > REST && !fingers.size && !held.size;
+      const part = resting ? 1 : scale;
+      const w = Math.max(1, Math.round(width * part)), h = Math.max(1, Math.round(height * part));
+      if (!picture || picture.width !== w || picture.height !== h) {
+        if (picture) {
+          gl.deleteFramebuffer(picture.frame);
+          gl.deleteTexture(picture.target);
+        }
+        picture = frameOf(gl, w, h, float);
+        kept = 0;
+      }
+      const began = performance.now();
+      gl.bindFramebuffer(gl.FRAMEBUFFER, picture.frame);
+      if (kept) {
+        gl.enable(gl.BLEND);
+        gl.blendColor(0, 0, 0, 1 / (kept + 1));
+        gl.blendFunc(gl.CONSTANT_ALPHA, gl.ONE_MINUS_CONSTANT_ALPHA);
+      }
+      draw(camera(w, h), w, h, kept && float ? [halton(kept, 2), halton(kept, 3)] : [0, 0]);
+      gl.disable(gl.BLEND);
+      gl.readPixels(0, 0, 1, 1, gl.RGBA, float ? gl.FLOAT : gl.UNSIGNED_BYTE,
+                    float ? new Float32Array(4) : one);  // waits until it is drawn
+      const seconds = (performance.now() - began) / 1000;
+      if (!resting) {
+        const better = scale * Math.sqrt(MOVING / Math.max(seconds, 1e-4));
+        scale = Math.min(1, Math.max(0.08, 0.6 * scale + 0.4 * better));
+      }
+      kept = resting && float ? kept + 1 : resting ? FINEST : 0;
+      gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+      gl.viewport(0, 0, width, height);
+      gl.useProgram(show.made);
+      gl.activeTexture(gl.TEXTURE0 + 7);
+      gl.bindTexture(gl.TEXTURE_2D, picture.target);
+      gl.uniform1i(show.where.picture, 7);
+      gl.uniform2f(show.where.size, width, height);
+      gl.drawArrays(gl.TRIANGLES, 0, 3);
+      window.polyfield.frames = (window.polyfield.frames || 0) + 1;
+      window.polyfield.scale = part;
+      if (!resting && kept === 0 && now - moved > REST) kept = 0;
+    }
+    canvas.addEventListener('webglcontextlost', () => {
+      element('message').textContent = 'The graphics card gave up: reload the page.';
+      element('message').hidden = false;
+    });
+    window.polyfield.ready = true;
+    requestAnimationFrame(loop);
+  }
+  start().catch((error) => {
+    if (!window.polyfield.error) {
+      element('message').textContent = `This page could not be drawn (${error.message}).`;
+      element('message').hidden = false;
+      window.polyfield.error = String(error);
+    }
+  });
+})();

@@ -1,0 +1,250 @@
+"""The page: what is in it, what a browser draws of it, and what it says when it can't."""
+
+import base64
+import importlib.util
+import json
+import os
+import re
+import shutil
+import zlib
+
+import numpy as np
+import pytest
+import torch
+
+from polyfield.encodings.hash_grid import HashGrid
+from polyfield.errors import InputError
+from polyfield.fields.baked import Baked
+from polyfield.fields.radiance import Radiance
+from polyfield.renderers.exports.source import Source
+from polyfield.renderers.exports.web import Web
+from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
+from polyfield.scenes.cameras import Camera
+from polyfield.scenes.demo.capture import look_at
+from polyfield.scenes.similarity import Similarity
+
+BOX = torch.tensor([[-1.0, -0.8, -1.0], [1.0, 1.0, 1.0]])
+FRAME = Similarity((30.0, -7.0, 500.0), 0.25)
+FLAGS = [
+    "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
+
+
+def quiet(line: str) -> None:
+    """Progress that nobody reads."""
+
+
+def model(unbounded=False, color_space="srgb"):
+    """Random grids: clouds of all colours, with more in the middle."""
+    torch.manual_seed(0)
+    grid = HashGrid(levels=3, log2_size=12, base_resolution=4, finest_resolution=16)
+    info = SceneInfo(BOX, unbounded, color_space, (0.2, 0.5, 0.9), FRAME)
+    made = RadianceModel(Radiance(grid, hidden=16), OccupancyGrid(resolution=32, steps=128), info)
+    with torch.no_grad():
+        for parameter in made.field.parameters():
+            parameter.mul_(3 if parameter.ndim == 1 or len(parameter) < 100 else 2e4)
+    made.renderer.sampler.refresh(made.field.density, 0)
+    axis = (torch.arange(32) + 0.5) / 32
+    place = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1)
+    ball = (place - 0.5).norm(dim=-1) < 0.35
+    made.renderer.sampler.adopt(ball.float() * 100)
+    return made.eval()
+
+
+def views(count=4, size=48):
+    found = []
+    for i in range(count):
+        pose = look_at(1.7 * i, 0.3 * i - 0.2, 3.2).double()
+        pose[:3, 3] = FRAME.users(pose[:3, 3])
+        found.append(
+            Camera(pose, size, size - 8, 1.3 * size, 1.25 * size, size / 2 + 1, size / 2 - 5)
+        )
+    return found
+
+
+def written(path, made=None, cameras=None, **options):
+    source = Source(made or model(), "a & b", {"train": views() if cameras is None else cameras})
+    said = Web(**{"resolution": 48, **options}).write(source, path, quiet)
+    return source, said
+
+
+def contents(path):
+    """The header of a page and its bytes by name."""
+    text = path.read_text()
+    header = json.loads(re.search(r'id="header">(.*?)</script>', text, re.DOTALL)[1])
+    data = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1]
+    whole, parts, at = zlib.decompress(base64.b64decode(data)), {}, 0
+    for name, length in header["parts"]:
+        parts[name] = np.frombuffer(whole, np.uint8, length, at)
+        at += length
+    assert at == len(whole)
+    return header, parts
+
+
+def test_the_page_is_one_file_that_asks_for_nothing(tmp_path):
+    _, said = written(tmp_path / "a.html")
+    text = (tmp_path / "a.html").read_text()
+    assert "a page of" in said and "<title>a &amp; b</title>" in text
+    assert not re.search(r"""(src|href)\s*=|https?://|url\(|import\s""", text)
+    assert "$" not in re.sub(r"\$\{|\$1", "", text.split('id="data"')[0])
+
+
+def test_textures_hold_the_bytes_of_the_field(tmp_path):
+    made = model().baked(Baked(8, 6, 2))
+    written(tmp_path / "a.html", made)
+    header, parts = contents(tmp_path / "a.html")
+    stored = made.field.stored_bytes()
+    x, y, z = header["atlas"]
+    density = parts["density"].reshape(z, y, x)
+    colors = [parts[name].reshape(z, y, x, 4) for name in ("first", "second", "third")]
+    place = parts["place"].reshape(8, 8, 8, 4)
+    seen = 0
+    for block in torch.cartesian_prod(*[torch.arange(8)] * 3).tolist():
+        i, j, k = block
+        slot, (bx, by, bz, away) = int(stored.slot[i, j, k]), place[k, j, i].astype(int)
+        assert (slot >= 0) == (away == 0)
+        if slot < 0:
+            here = (stored.slot >= 0).nonzero()
+            assert away == int((here - torch.tensor(block)).abs().amax(1).min())
+            continue
+        seen += 1
+        part = tuple(slice(7 * b, 7 * b + 7) for b in (bz, by, bx))
+        wanted = stored.values[slot].numpy().transpose(2, 1, 0, 3)
+        assert (density[part] == wanted[..., 0]).all()
+        for number, color in enumerate(colors):
+            assert (color[part] == wanted[..., 1 + 4 * number : 5 + 4 * number]).all()
+    assert seen == len(stored.values) > 20
+
+
+def test_colours_without_direction_and_scenes_without_end(tmp_path):
+    _, said = written(tmp_path / "a.html", model(unbounded=True), bands=1)
+    header, parts = contents(tmp_path / "a.html")
+    assert "outside the box" in said and not header["directed"]
+    assert (parts["first"].reshape(-1, 4)[:, 1:] == 128).all()
+
+
+def test_a_page_that_is_too_large_or_empty_is_one_line(tmp_path, monkeypatch):
+    from polyfield.renderers.exports import web
+
+    monkeypatch.setattr(web, "LARGEST", 1000)
+    with pytest.raises(InputError, match="a smaller --resolution"):
+        written(tmp_path / "a.html")
+    made = model()
+    made.renderer.sampler.adopt(torch.zeros(32, 32, 32))
+    with pytest.raises(InputError, match="something in it"):
+        written(tmp_path / "a.html", made)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium with WebGL in software."""
+    binary = shutil.which("chromium") or shutil.which("chromium-browser")
+    if binary is None or importlib.util.find_spec("playwright") is None:
+        reason = "needs Debian's chromium and Python's playwright"
+        if os.environ.get("POLYFIELD_BROWSER") == "required":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        found = play.chromium.launch(executable_path=binary, args=FLAGS)
+        yield found
+        found.close()
+
+
+def opened(browser, path, width=320, height=240):
+    """The page, drawn or with its sentence; nothing may be asked of the network."""
+    context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
+    page = context.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_function(
+        "window.polyfield && (polyfield.ready || polyfield.error)", timeout=90000
+    )
+    assert all(url.startswith(("file:", "blob:")) for url in asked), asked
+    return page
+
+
+def drawn(page, camera):
+    """What the page draws for a camera of the data's frame."""
+    numbers = [
+        camera.pose.flatten().tolist(),
+        camera.width,
+        camera.height,
+        camera.fl_x,
+        camera.fl_y,
+        camera.cx,
+        camera.cy,
+    ]
+    script = "(a) => Array.from(polyfield.render(...a))"
+    pixels = np.array(page.evaluate(script, numbers), np.uint8)
+    return pixels.reshape(camera.height, camera.width, 4)[..., :3] / 255
+
+
+@pytest.mark.parametrize("color_space", ["srgb", "linear"])
+@pytest.mark.parametrize("bands", [1, 2])
+def test_a_browser_draws_what_python_does(tmp_path, browser, color_space, bands):
+    from polyfield.scenes.color import srgb_from_linear
+
+    made = model(color_space=color_space).baked(Baked(8, 6, bands))
+    written(tmp_path / "a.html", made)
+    page = opened(browser, tmp_path / "a.html")
+    assert page.evaluate("polyfield.error") is None
+    scores = []
+    for camera in views():
+        wanted = made.render(camera).color
+        wanted = srgb_from_linear(wanted.clamp(min=0)) if color_space == "linear" else wanted
+        error = np.square(drawn(page, camera) - wanted.clamp(0, 1).numpy()).mean()
+        scores.append(-10 * np.log10(error))
+        assert np.ptp(wanted.numpy()) > 0.3  # there is something to see
+    assert min(scores) > 45, scores
+    page.context.close()
+
+
+def test_it_turns_stays_in_the_address_and_resets(tmp_path, browser):
+    written(tmp_path / "a.html")
+    page = opened(browser, tmp_path / "a.html")
+    page.wait_for_function("polyfield.frames > 0", timeout=60000)
+    assert page.evaluate("location.hash") == ""
+    page.mouse.move(160, 120)
+    page.mouse.down()
+    page.mouse.move(220, 130, steps=4)
+    page.mouse.up()
+    page.wait_for_function("location.hash.length > 10", timeout=60000)
+    turned = page.evaluate("location.hash")
+    page.keyboard.press("w")
+    page.mouse.wheel(0, 120)
+    page.wait_for_function("(h) => location.hash !== h", arg=turned, timeout=60000)
+    page.click("#help")
+    assert page.is_visible("#keys")
+    before = page.evaluate("location.hash")
+    page.click("#reset")
+    page.wait_for_function("(h) => location.hash !== h", arg=before, timeout=60000)
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ('id="data">e', 'id="data">x', "damaged"),
+        ('"format": 1', '"format": 2', "another version"),
+        ('{"format"', '{{"format"', "damaged"),
+        ("getContext('webgl2'", "getContext('webgl9'", "WebGL 2"),
+        ("gl.getParameter(gl.MAX_3D_TEXTURE_SIZE)", "8", "--resolution"),
+        ('["density", ', '["density", 1', "not whole"),
+    ],
+)
+def test_what_can_not_be_drawn_is_one_sentence(tmp_path, browser, old, new, word):
+    written(tmp_path / "a.html")
+    path = tmp_path / "b.html"
+    text = (tmp_path / "a.html").read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    page = opened(browser, path)
+    assert word in page.inner_text("#message") and page.is_visible("#message")
+    page.context.close()
