@@ -30,6 +30,8 @@ from polyfield.ranges import Range, check
 
 LOG = (-6.0, 12.0)
 """Log-densities per box length that can be stored."""
+NOTHING = -30.0
+"""That of places where nothing is stored: finite, as losses want it."""
 SPAN = 8.0
 """Coefficients of colour are within so much of 0."""
 MOST = 1 << 27
@@ -109,14 +111,14 @@ class BakedField(RadianceField):
         return self.slot[number[..., 0], number[..., 1], number[..., 2]] >= 0
 
     def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:
-        """Log-density per box length, minus infinity where nothing is stored; no feature."""
+        """Log-density per box length, `NOTHING` where nothing is stored; no feature."""
         values, stored = self._values(x)
         return self._log(values[..., 0], stored), None
 
     @staticmethod
     def _log(value: Tensor, stored: Tensor) -> Tensor:
         log = LOG[0] + value * (LOG[1] - LOG[0])
-        return torch.where(stored | log.isnan(), log, -math.inf)
+        return torch.where(stored | log.isnan(), log, NOTHING)
 
     def forward(
         self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]

@@ -18,7 +18,7 @@ from polyfield.renderers.sky import Sky
 from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.rays import Rays
 
-RATES = {"sky": 1e-2, "appearance": 5e-3, "poses": 1e-3}
+RATES = {"sky": 1e-2, "appearance": 5e-3, "poses": 5e-4}
 """Adam's rates of these groups where a fit's own don't name them."""
 
 

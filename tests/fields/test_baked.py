@@ -54,7 +54,7 @@ def test_it_says_what_its_teacher_says(domain: Domain) -> None:
     assert torch.equal(stored, x[:, 2] > 0)
     with torch.no_grad():
         ours, theirs = field(x, directions), teacher(x, directions)
-    assert (ours.density[~stored] == 0).all() and (field.density(x)[~stored] == 0).all()
+    assert (ours.density[~stored] < 1e-12).all() and (field.density(x)[~stored] < 1e-12).all()
     error = (ours.log_density - theirs.log_density)[stored].abs()
     assert float(error.mean()) < 0.06 and float(error.max()) < 0.4
     assert float((ours.rgb - theirs.rgb)[stored].abs().mean()) < 0.02
@@ -93,4 +93,4 @@ def test_a_teacher_with_nothing_in_it_is_one_line() -> None:
 def test_large_grids_begin_with_nothing() -> None:
     field = Baked(blocks=128, cells=8).build(Box(BOX))
     assert len(field.table) == 0
-    assert (field.density(torch.rand(5, 3)) == 0).all()
+    assert (field.density(torch.rand(5, 3)) < 1e-12).all()
