@@ -24,7 +24,7 @@ from polyfield.fields.radiance import Radiance
 from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
 from polyfield.renderers.samplers import Uniform
 from polyfield.renderers.signal_model import SignalModel
-from polyfield.scenes.formats import posed
+from polyfield.scenes.formats import pixels
 from polyfield.scenes.holdout import kept_pixels
 from polyfield.scenes.lenses.opencv import OpenCV
 from polyfield.scenes.lenses.opencv_fisheye import OpenCVFisheye
@@ -183,9 +183,10 @@ def test_a_step_seldom_waits() -> None:
 
 def test_pixels_that_a_gpu_has_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = small.CAPTURE.scene("train").to(THERE)
-    monkeypatch.setattr(posed, "fits", lambda tensor, device: False)
+    monkeypatch.setattr(pixels, "fits", lambda tensor, device: False)
     scene = small.CAPTURE.scene("train").to(THERE)
-    assert scene._pixels.device == CPU and whole._pixels.device == THERE
+    devices = [scene_._rows.between(0, 1).device for scene_ in (scene, whole)]
+    assert devices == [CPU, THERE]
     found = [s.sample(50, torch.Generator().manual_seed(0)) for s in (whole, scene)]
     assert all(rays.origins.device == rgba.device == THERE for rays, rgba in found)
     assert torch.equal(found[0][1].cpu(), found[1][1].cpu())
