@@ -15,8 +15,9 @@ MOVING_RATE = 12.0
 """Pictures a second that moving pictures are made small enough for."""
 MOVING_SIDES = (96, 400)
 """Fewest and most pixels of the longer side of a moving picture."""
-SMALL_SECONDS = 0.25
-"""The first picture of a browser that stands still may take about so long."""
+SMALL_SECONDS = 0.4
+"""The first picture of a browser that stands still takes about so long, if its longer side is then
+from a quarter to a half of the best one's."""
 FIRST_RATE = 100_000.0
 """Pixels a second before any were drawn."""
 QUALITY = {1: 50, 2: 80, 3: 90}
@@ -59,8 +60,8 @@ class Asked:
     look: Look
     side: int
     """Pixels of the longer side of the best picture, at most."""
-    since: float
-    """When; seconds of a monotonic clock."""
+    still: float
+    """From when on it stands still, unless it asks for more; seconds of a monotonic clock."""
 
 
 class Screen:
@@ -77,7 +78,6 @@ class Screen:
         self.served = 0.0
         """When it last got a picture."""
         self._has: tuple[int, Level] = (0, Level.NOTHING)
-        self._frozen = False
 
     def move(self, eye: Eye, now: float) -> None:
         """A new camera; one that no picture can be drawn for is passed over. Any thread may call.
@@ -85,18 +85,18 @@ class Screen:
         The same camera again, as browsers send when they are resized, asks for nothing new.
         """
         if eye.is_sound and eye != self.asked.eye:
-            self.asked = replace(self.asked, number=self.asked.number + 1, eye=eye, since=now)
+            number, still = self.asked.number + 1, now + STILL_SECONDS
+            self.asked = replace(self.asked, number=number, eye=eye, still=still)
 
     def change(self, now: float, look: Look | None = None, side: int | None = None) -> None:
         """Something else is to be shown from where it is; the picture there is stays until then."""
         asked = self.asked
-        # As if it had stood still for long: there is no movement to wait for the end of.
         self.asked = replace(
             asked,
             number=asked.number + 1,
             look=look or asked.look,
             side=side or asked.side,
-            since=now - STILL_SECONDS,
+            still=now,
         )
 
     def outdate(self) -> None:
@@ -113,7 +113,7 @@ class Screen:
         has = level if number == asked.number else Level.NOTHING
         if has is Level.NOTHING:
             return Level.MOVING
-        if has is Level.FULL or now - asked.since < STILL_SECONDS:
+        if has is Level.FULL or now < asked.still:
             return Level.NOTHING
         return Level(has + 1)
 
@@ -140,7 +140,8 @@ def size_of(asked: Asked, level: Level, speed: Speed, seconds: float) -> tuple[i
     side = _side(speed.rate * seconds, ratio)
     side = min(max(side, MOVING_SIDES[0]), MOVING_SIDES[1])
     if level is Level.SMALL:
-        side = max(side, min(best // 2, _side(speed.rate * SMALL_SECONDS, ratio)))
+        affordable = _side(speed.rate * SMALL_SECONDS, ratio)
+        side = max(side, min(max(affordable, best // 4), best // 2))
     side = best if level is Level.FULL else min(side, best)
     return max(1, round(width * side / longer)), max(1, round(height * side / longer))
 

@@ -8,8 +8,9 @@ import getpass
 import io
 import os
 import socket
+import warnings
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +24,7 @@ FIRST_PORT = 8080
 """The first one tried where none is asked for."""
 
 
+@runtime_checkable
 class Window(Protocol):
     """What is sent to one browser."""
 
@@ -47,13 +49,14 @@ class BrowserWindow:
 
     def show(self, image: np.ndarray, quality: int) -> None:
         """At once, not with the next bundle of messages."""
-        self.client.scene.set_background_image(image, format="jpeg", jpeg_quality=quality)
-        self.client.flush()
+        with sending():
+            self.client.scene.set_background_image(image, format="jpeg", jpeg_quality=quality)
+            self.client.flush()
 
     def move(self, wxyz: Quaternion, position: Three, fov: float, target: Three) -> None:
         """All at once; the way up stays as it was as far as it can."""
         camera = self.client.camera
-        with self.client.atomic():
+        with sending(), self.client.atomic():
             camera.wxyz = np.array(wxyz)
             camera.position = np.array(position)
             camera.look_at = np.array(target)
@@ -62,11 +65,21 @@ class BrowserWindow:
 
     def tell(self, text: str) -> None:
         """At the upper left."""
-        self.client.add_notification("polyfield", text, auto_close_seconds=8.0)
+        with sending():
+            self.client.add_notification("polyfield", text, auto_close_seconds=8.0)
 
     def send(self, name: str, content: bytes) -> None:
         """As a download."""
-        self.client.send_file_download(name, content)
+        with sending():
+            self.client.send_file_download(name, content)
+
+
+@contextlib.contextmanager
+def sending() -> Iterator[None]:
+    """A browser may go at any time: that it never gets what is sent is no news."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Queued a .* on a closed connection", UserWarning)
+        yield
 
 
 def eye_of(camera: Any) -> Eye:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
 import numpy as np
+from PIL import Image
 
 from polyfield.apps.viewer.curve import Curve
 from polyfield.apps.viewer.engine import Engine
@@ -20,7 +20,7 @@ from polyfield.apps.viewer.moves import go_to, target_of
 from polyfield.apps.viewer.panels import Control, RunPanel, show_panel
 from polyfield.apps.viewer.path_panel import PathPanel
 from polyfield.apps.viewer.screen import MOVING_RATE, Level
-from polyfield.apps.viewer.server import BrowserWindow, Server, eye_of
+from polyfield.apps.viewer.server import BrowserWindow, Server, eye_of, sending
 from polyfield.renderers.stages.base import Stage
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.images import write_image
@@ -153,7 +153,7 @@ class Viewer:
             screen.move(eye_of(camera), time.monotonic())
 
         client.camera.on_update(store)
-        with self._tab:
+        with sending(), self._tab:
             show_panel(client.gui, self.engine.stage, screen, self.inbox)
         self._said = 0.0
 
@@ -174,7 +174,7 @@ class Viewer:
             except OSError as error:
                 seat.window.tell(str(error))
         packed = io.BytesIO()
-        iio.imwrite(packed, image, extension=".png")
+        Image.fromarray(image).save(packed, "PNG")
         seat.window.send("snapshot.png", packed.getvalue())
 
 
