@@ -9,13 +9,19 @@ from pathlib import Path
 from polyfield.errors import InputError
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.interpolate import interpolate
-from polyfield.scenes.path_formats import CameraPath, Source, read_camera_path, write_camera_path
+from polyfield.scenes.path_formats import (
+    CameraPath,
+    Source,
+    WrittenPath,
+    read_camera_path,
+    write_camera_path,
+)
 from polyfield.scenes.path_formats.nerfstudio import NerfstudioPath
 from polyfield.scenes.path_formats.source import field_of_view
 from polyfield.scenes.path_formats.transforms import TransformsPath
 from polyfield.scenes.viewpoints import MAX_FRAMES, moved, with_field_of_view
 
-FORMS = {"polyfield": TransformsPath(), "nerfstudio": NerfstudioPath()}
+FORMS: dict[str, WrittenPath] = {"polyfield": TransformsPath(), "nerfstudio": NerfstudioPath()}
 """What a path can be written as."""
 MOST_KEYS = 12
 """Key frames that are made of a path that has none of its own."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import getpass
 import io
+import logging
 import os
 import socket
 import warnings
@@ -17,6 +18,7 @@ import numpy as np
 from polyfield import extras
 from polyfield.apps.viewer.frames import Eye, Quaternion, Three
 from polyfield.errors import InputError
+from polyfield.quiet import quiet_log
 
 HOST = "127.0.0.1"
 """This machine alone: whoever reaches the port can see the run and write into its folder."""
@@ -107,6 +109,9 @@ class Server:
         viser = extras.load("viser", "viser 1.1 or newer", "the viewer", "viewer")
         if port is not None:
             _check_free(port)
+        self._held = contextlib.ExitStack()
+        # Somebody who connects and says nothing, or something else, is no news.
+        self._held.enter_context(quiet_log("websockets.server", logging.CRITICAL))
         with _silent():
             self.viser: Any = viser.ViserServer(HOST, port or FIRST_PORT, label, verbose=False)
         self.port: int = self.viser.get_port()
@@ -132,6 +137,7 @@ class Server:
         """Stop; all windows lose their connection."""
         with _silent():
             self.viser.stop()
+        self._held.close()
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import itertools
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ class Viewer:
                 wxyz=eye.wxyz, position=eye.position, cast_shadow=False, receive_shadow=False,
                 variant="filled",
             )  # fmt: skip
-            handle.on_click(self.inbox.later(lambda event, view=view: self._go(event, view)))
+            handle.on_click(self.inbox.later(partial(self._go, view)))
         if count:
             with self._tab:
                 shown = self._server.viser.gui.add_checkbox("Training views", True)
@@ -139,7 +140,7 @@ class Viewer:
     def _show_views(self, visible: bool) -> None:
         self._views.visible = visible
 
-    def _go(self, event: Any, camera: Camera) -> None:
+    def _go(self, camera: Camera, event: Any) -> None:
         seat = self.engine.seats.get(event.client_id)
         if seat is not None:
             go_to(seat.window, self.engine.frame, camera)
@@ -163,10 +164,10 @@ class Viewer:
     def _snapshot(self, event: Any) -> None:
         """What a browser sees, at its best size, into the run's folder, else into the browser."""
         seat = self.engine.seats.get(event.client_id)
-        if seat is None or seat.screen.asked.eye is None:
+        if seat is None or (eye := seat.screen.asked.eye) is None:
             return
         asked = seat.screen.asked
-        image = self.engine.whole(asked.eye, asked.look, asked.side)
+        image = self.engine.whole(eye, asked.look, asked.side)
         if self._place.folder is not None:
             try:
                 seat.window.tell(f"written: {_write_snapshot(self._place.folder, image)}")
