@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ class Engine:
         """The browsers, by viser's numbers."""
         self.last: tuple[Level, tuple[int, int], float] = (Level.NOTHING, (0, 0), 0.0)
         """Level, size and seconds of the last picture that was sent."""
+        self.most_seconds = math.inf
+        """That the best pictures may take; they are smaller where they would take longer."""
         self.sent = 0
         """Pictures sent so far."""
         self._side, self._moving_seconds, self._clock = side, moving_seconds, clock
@@ -97,7 +100,7 @@ class Engine:
         drawing = seat.drawing
         if drawing is None or drawing.job.level is not level or drawing.job.is_stale:
             asked = seat.screen.asked
-            size = size_of(asked, level, self.speed, self._moving_seconds)
+            size = size_of(asked, level, self.speed, self._moving_seconds, self.most_seconds)
             drawing = Drawing(
                 self.stage, self.frame, Job(seat.screen, asked, level, size), self.speed
             )

@@ -124,7 +124,9 @@ class Screen:
             self._has = (number, level)
 
 
-def size_of(asked: Asked, level: Level, speed: Speed, seconds: float) -> tuple[int, int]:
+def size_of(
+    asked: Asked, level: Level, speed: Speed, seconds: float, most: float = math.inf
+) -> tuple[int, int]:
     """Width and height of a picture, pixels.
 
     Args:
@@ -132,11 +134,14 @@ def size_of(asked: Asked, level: Level, speed: Speed, seconds: float) -> tuple[i
         level: Of the picture.
         speed: Of drawing.
         seconds: That a moving picture may take.
+        most: Seconds that the best one may take.
     """
     assert asked.eye is not None
     width, height = asked.eye.width, asked.eye.height
     longer, ratio = max(width, height), min(width, height) / max(width, height)
     best = min(asked.side, longer)
+    if most < math.inf:
+        best = min(best, max(_side(speed.rate * most, ratio), MOVING_SIDES[1]))
     side = _side(speed.rate * seconds, ratio)
     side = min(max(side, MOVING_SIDES[0]), MOVING_SIDES[1])
     if level is Level.SMALL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ from polyfield.training.watchers.console import Reporter
 
 MOVING_SHARE = 0.5
 """Of the time, for pictures of browsers that move, and their first one when they stand still."""
+MOST_SECONDS = 2.0
+"""Of a picture while training: a stop waits no longer than that. Paused, they are of full size."""
 WAIT = 0.01
 """Seconds between two looks at what browsers ask, where there is nothing to draw."""
 
@@ -75,6 +78,7 @@ class TrainingViewer:
         if viewer is None or not self._control.paused or not viewer.engine.seats:
             return False
         try:
+            self._full_size(viewer)
             viewer.say("**paused**")
             if not viewer.tick():
                 time.sleep(WAIT)
@@ -101,10 +105,17 @@ class TrainingViewer:
             return
         self._control.paused = False
         viewer.engine.changed(again=True)
+        self._full_size(viewer)
         while True:
             viewer.say(text)
             if not viewer.tick():
                 time.sleep(WAIT)
+
+    def _full_size(self, viewer: Viewer) -> None:
+        """Training waits, or is over: there is time for the best pictures."""
+        if viewer.engine.most_seconds < math.inf:
+            viewer.engine.most_seconds = math.inf
+            viewer.engine.changed(again=True)
 
     def _begin(self) -> None:
         """Show the model, whose run has its folder by now."""
@@ -120,6 +131,7 @@ class TrainingViewer:
     def _draw(self, progress: Progress, viewer: Viewer) -> None:
         viewer.listen()
         engine, began = viewer.engine, time.monotonic()
+        engine.most_seconds = MOST_SECONDS
         engine.changed(again=began >= self._due[1])
         metric = self._curve.metric
         score = metric.text(progress.numbers.get(metric.name))

@@ -82,6 +82,7 @@ def test_sizes(rate: float, canvas: tuple[int, int]) -> None:
     moving = max(sizes[Level.MOVING])
     assert min(MOVING_SIDES[0], max(canvas)) <= moving <= MOVING_SIDES[1]
     assert moving <= max(sizes[Level.SMALL]) <= max(sizes[Level.FULL])
+    assert size_of(asked, Level.FULL, speed, 1 / 12, 2.0) <= sizes[Level.FULL]
     for width, height in sizes.values():  # the aspect is the browser's
         assert abs(width * canvas[1] / canvas[0] - height) <= 1 + canvas[1] / canvas[0]
 
