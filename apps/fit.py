@@ -101,30 +101,11 @@ def fit(
     run = None if out is None else Run(Path(out).expanduser())
     if view is False:
         return cast(Model, train(found, spec, run, reporter or Reporter(quiet=True), options))
-    port = None if view is True else view
-    return _fit_in_view(found, spec, run, reporter or Reporter(), options, port)
-
-
-def _fit_in_view(
-    task: Task[Any, Any],
-    spec: RunSpec,
-    run: Run | None,
-    reporter: Reporter,
-    options: RunOptions,
-    port: int | None,
-) -> Model:
-    """Fit with browsers that look on; the trained model stays there until Ctrl-C."""
     # Only here: a fit that nobody looks at needs nothing of the viewer.
-    from polyfield.apps.view import watched
+    from polyfield.apps.view import fit_in_view
 
-    with watched(task, run, reporter, port) as viewer:
-        model = cast(Model, train(task, spec, run, reporter, options, viewer.watchers))
-        try:
-            reporter.say("the browser shows the trained model; Ctrl-C ends")
-            viewer.stay(model, "trained")
-        except KeyboardInterrupt:
-            reporter.say("closed")
-    return model
+    port = None if view is True else view
+    return fit_in_view(found, spec, run, reporter or Reporter(), options, port)
 
 
 def fit_scene(

@@ -21,6 +21,8 @@ from polyfield.apps.viewer.viewer import MAX_SIDE, Place, Viewer
 from polyfield.devices import resolve
 from polyfield.machine import use_threads
 from polyfield.ranges import Range
+from polyfield.renderers.model import Model
+from polyfield.training.fit import RunOptions, RunSpec, fit
 from polyfield.training.run import Run, load_as
 from polyfield.training.task import Task
 from polyfield.training.watchers.console import Reporter
@@ -88,17 +90,37 @@ def opened(port: int | None, reporter: Reporter, name: str) -> Iterator[Server]:
         server.close()
 
 
-@contextmanager
-def watched(
-    task: Task[Any, Any], run: Run | None, reporter: Reporter, port: int | None
-) -> Iterator[TrainingViewer]:
-    """A viewer on a run that is training.
+def fit_in_view(
+    task: Task[Any, Any],
+    spec: RunSpec,
+    run: Run | None,
+    reporter: Reporter,
+    options: RunOptions,
+    port: int | None,
+) -> Model:
+    """Fit with browsers that look on; the trained model stays there until Ctrl-C.
+
+    Args:
+        task: With a budget.
+        spec: Data, seed and so on.
+        run: Where to; None keeps nothing.
+        reporter: Told the address, too.
+        options: Fresh, resuming or anew.
+        port: As `view`.
 
     Raises:
-        InputError: as `Server`.
+        InputError: as `fit`, and the port can't be used.
+        KeyboardInterrupt: Ctrl-C before the end, after saving.
     """
     with opened(port, reporter, "training" if run is None else run.path.name) as server:
-        yield TrainingViewer(server, task, run, reporter)
+        viewer = TrainingViewer(server, task, run, reporter)
+        model: Model = fit(task, spec, run, reporter, options, viewer.watchers)
+        try:
+            reporter.say("the browser shows the trained model; Ctrl-C ends")
+            viewer.stay(model, "trained")
+        except KeyboardInterrupt:
+            reporter.say("closed")
+    return model
 
 
 @dataclass(frozen=True)
