@@ -29,6 +29,7 @@ VERBS = {
     "distill": ("polyfield.apps.distill", "turn a run into another architecture"),
     "evaluate": ("polyfield.apps.evaluate", "measure a run on what it never saw"),
     "render": ("polyfield.apps.render", "draw a run: along a camera path, at another size"),
+    "view": ("polyfield.apps.view", "show a run in the browser"),
     "export": (
         "polyfield.apps.export",
         "write a run as a page, mesh, points, splats, volume, images",

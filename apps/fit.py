@@ -59,6 +59,7 @@ def fit(
     threads: int | None = None,
     device: str = "auto",
     options: RunOptions = FRESH,
+    view: bool | int = False,
     reporter: Reporter | None = None,
 ) -> Model:
     """Fit a field to data.
@@ -77,6 +78,8 @@ def fit(
         threads: CPU threads; None for PyTorch's own choice.
         device: auto for a GPU where there is one; cpu, cuda or cuda:N.
         options: Resume, overwrite, time between checkpoints.
+        view: Show training in the browser, and the model after it until Ctrl-C: True, or the port
+            to listen on. No number depends on it.
         reporter: What is printed; None prints warnings alone.
 
     Returns:
@@ -96,7 +99,13 @@ def fit(
     threads, place = use_threads(threads), resolve(device)
     spec = RunSpec(data, preset, seed, threads, place)
     run = None if out is None else Run(Path(out).expanduser())
-    return cast(Model, train(found, spec, run, reporter or Reporter(quiet=True), options))
+    if view is False:
+        return cast(Model, train(found, spec, run, reporter or Reporter(quiet=True), options))
+    # Only here: a fit that nobody looks at needs nothing of the viewer.
+    from polyfield.apps.view import fit_in_view
+
+    port = None if view is True else view
+    return fit_in_view(found, spec, run, reporter or Reporter(), options, port)
 
 
 def fit_scene(
@@ -212,6 +221,11 @@ class FitFlags:
         float, tyro.conf.arg(metavar="SECONDS"), Range(0, 1e8, above=True)
     ] = 30.0
     """Wall time between two checkpoints."""
+    view: bool = False
+    """Show training in the browser, and the model after it until Ctrl-C; no number depends on it.
+    """
+    port: Annotated[int | None, Range(1, 65535)] = None
+    """Where --view listens, for this machine alone; default the next free one from 8080 on."""
     quiet: bool = False
     """Print nothing but warnings and errors."""
 
@@ -223,6 +237,8 @@ def main(kind: str, arguments: Sequence[str]) -> None:
     base = configured(kind_named(kind), preset, Path(file) if file else None)
     flags, task = read_task(FitFlags, base, arguments, f"fit {kind}")
     own: FitFlags = flags.own
+    if own.port is not None and not own.view:
+        raise InputError("--view with --port", str(own.port), "add --view, or drop --port")
     out = own.out or default_out(flags.data, preset)
     with Reporter(own.quiet) as reporter:
         fit(
@@ -237,6 +253,7 @@ def main(kind: str, arguments: Sequence[str]) -> None:
             threads=own.threads,
             device=own.device,
             options=RunOptions(own.resume, own.overwrite, own.checkpoint_every),
+            view=own.port or own.view,
             reporter=reporter,
         )
 

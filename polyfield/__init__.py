@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from polyfield.apps.fit import fit_scene as fit_scene
     from polyfield.apps.process import process as process
     from polyfield.apps.render import render as render
+    from polyfield.apps.view import view as view
     from polyfield.errors import InputError as InputError
     from polyfield.scenes.cameras import Camera as Camera
     from polyfield.training.fit import RunOptions as RunOptions
@@ -48,6 +49,7 @@ _HOMES = {
     "load": "polyfield.training.run",
     "process": "polyfield.apps.process",
     "render": "polyfield.apps.render",
+    "view": "polyfield.apps.view",
 }
 
 __all__ = [  # noqa: F822  # found by __getattr__
@@ -66,6 +68,7 @@ __all__ = [  # noqa: F822  # found by __getattr__
     "load",
     "process",
     "render",
+    "view",
 ]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.samplers import Sampler
+from polyfield.renderers.tiles import joined, tiles
 from polyfield.renderers.volume import RenderOutput, composite, points
 from polyfield.scenes.rays import Rays
 
@@ -45,12 +45,7 @@ class VolumeRenderer(nn.Module):
         In rounds, leaving out rays that have become opaque; the fewer remain, the further each
         goes.
         """
-        flat = rays.flatten()
-        parts = [
-            self._rounds(field, flat[slice(at, at + BATCH)]) for at in range(0, len(flat), BATCH)
-        ]
-        whole = RenderOutput(*(torch.cat(c) for c in zip(*map(_tuple, parts), strict=True)))
-        return whole.reshape(*rays.shape)
+        return joined(tiles(lambda part: self._rounds(field, part), rays, BATCH), rays.shape)
 
     def _rounds(self, field: RadianceField, rays: Rays) -> RenderOutput:
         color, depth = torch.zeros_like(rays.origins), torch.zeros_like(rays.near)
@@ -74,7 +69,3 @@ class VolumeRenderer(nn.Module):
             alive = alive[more]
         opacity = 1 - light
         return RenderOutput(color, opacity, depth / opacity.clamp(min=1e-6))
-
-
-def _tuple(pixels: RenderOutput) -> tuple[Tensor, Float[Tensor, "n"], Float[Tensor, "n"]]:
-    return pixels.color, pixels.opacity, pixels.depth

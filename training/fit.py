@@ -33,7 +33,7 @@ from polyfield.training.run import (
 )
 from polyfield.training.scores import is_broken
 from polyfield.training.take_over import take_over
-from polyfield.training.task import DataT, Learner, Measured, ModelT, Watcher
+from polyfield.training.task import DataT, Holding, Learner, Measured, ModelT, Watcher
 from polyfield.training.watchers.console import Reporter
 from polyfield.training.watchers.curve import History
 from polyfield.training.watchers.log import Log
@@ -267,6 +267,7 @@ class Session:
         due = time.monotonic() + self._every
         rewinds = loop.progress.rewinds
         log = Log(run, loop.progress.step, reporter.warn)
+        holding = [watcher for watcher in watchers if isinstance(watcher, Holding)]
 
         with deferred() as stop:
 
@@ -284,6 +285,8 @@ class Session:
                 reporter.step(progress, history.metric)
                 for watcher in watchers:
                     watcher.watch(progress)
+                while not stop.is_asked and any(watcher.holds() for watcher in holding):
+                    pass
                 stop.check()
                 if time.monotonic() >= due:
                     self._save(history)

@@ -25,6 +25,11 @@ class Stop:
         """Note a signal; `check` acts on it."""
         self._signal = number
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether `check` would raise."""
+        return self._signal is not None
+
     def check(self) -> None:
         """Raise what the signal noted stands for, if there is one.
 

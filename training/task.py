@@ -16,8 +16,10 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 from torch import Tensor, nn
 
 from polyfield.config import from_tree, to_tree
+from polyfield.errors import InputError
 from polyfield.fields.base import Field
 from polyfield.renderers.model import Model
+from polyfield.renderers.stages.base import Stage
 from polyfield.training.figures import Pair
 from polyfield.training.loop import FitConfig, Objective, Progress
 from polyfield.training.run import Run
@@ -125,6 +127,14 @@ class Watcher(Protocol):
 
     def watch(self, progress: Progress) -> None:
         """Look at where training is."""
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A watcher that can have training wait between two steps."""
+
+    def holds(self) -> bool:
+        """Whether training waits. Asked again until it doesn't, or the user stops all."""
 
 
 DataT = TypeVar("DataT", bound=Data)
@@ -267,6 +277,19 @@ class Task(Learner[DataT, ModelT]):
 
         Where there is no data, the teacher is the truth.
         """
+
+    def stage(self, model: ModelT, run: Run | None) -> Stage:
+        """A model as the browser viewer shows it; it may go on learning meanwhile.
+
+        Args:
+            model: Of this kind.
+            run: Its folder, which says what the data was seen from; None where there is none.
+
+        Raises:
+            InputError: this kind has no view.
+        """
+        hint = "`polyfield render` draws it into a file"
+        raise InputError("a run of a kind that can be viewed", self.kind, hint)
 
     @classmethod
     @abstractmethod

@@ -29,6 +29,7 @@ from polyfield.errors import InputError
 from polyfield.ranges import Range
 from polyfield.renderers.films import film_of
 from polyfield.renderers.signal_model import SignalInfo, SignalModel, TaggedSignal
+from polyfield.renderers.stages.sheet import SignalSheet
 from polyfield.scenes import open_image
 from polyfield.scenes.background import viewing_background
 from polyfield.scenes.base import ColorSpace, ReadOptions
@@ -254,6 +255,10 @@ class Image(Task[ImageData, SignalModel]):
         )
 
     # Drawing.
+
+    def stage(self, model: SignalModel, run: Run | None) -> SignalSheet:
+        """The image, asked for every pixel of the screen."""
+        return SignalSheet(model, _space(model) == "linear")
 
     @classmethod
     def drawing(cls) -> type:

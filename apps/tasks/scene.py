@@ -37,6 +37,7 @@ from polyfield.renderers.radiance_model import (
     TaggedSampler,
 )
 from polyfield.renderers.sky import Sky
+from polyfield.renderers.stages.space import Space
 from polyfield.scenes.background import (
     estimate_background,
     training_background,
@@ -352,6 +353,12 @@ class Scene(Task[SceneData, RadianceModel]):
         return lambda: psnr(model.render_rays(rays).color.clamp(0, 1), color)
 
     # Drawing.
+
+    def stage(self, model: RadianceModel, run: Run | None) -> Space:
+        """Colour, depth, opacity and normals in space, before the training cameras."""
+        file = None if run is None else run.file("cameras.json")
+        known = read_cameras(file) if file is not None and file.is_file() else {}
+        return Space(model, known.get("train", ()))
 
     @classmethod
     def drawing(cls) -> type:

@@ -22,6 +22,7 @@ from polyfield.apps.tasks.signals import (
     timed,
     whole,
 )
+from polyfield.apps.tasks.sound_sheet import DECADES, SoundSheet
 from polyfield.config import from_tree, to_tree
 from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.hash_grid import HashGrid
@@ -53,8 +54,6 @@ from polyfield.training.watchers.console import Reporter
 
 EXACT = 1 << 21
 """Samples whose times float32 still tells apart by an eighth of a sample."""
-DECADES = 6.0
-"""What a spectrogram shows below its loudest value."""
 
 
 @dataclass(frozen=True)
@@ -291,6 +290,10 @@ class Sound(Task[SoundData, SignalModel]):
         return signal_probe(model, target, lambda found, wanted: snr(found * scale, wanted))
 
     # Drawing.
+
+    def stage(self, model: SignalModel, run: Run | None) -> SoundSheet:
+        """Waveform and spectrogram, and a player."""
+        return SoundSheet(model, _stored(model).rate)
 
     @classmethod
     def drawing(cls) -> type:

@@ -16,6 +16,7 @@ cameras/camera_paths.py and scripts/render.py read it, scripts/exporter.py write
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +125,8 @@ class NerfstudioPath:
         if any(view.get("render_time") for view in views):
             warnings += (f"the times of {path.name} are passed over: a scene stands still",)
         warnings += unknown_keys(self.keys, (content, *views), path)
-        return CameraPath(cameras, rate(content, path), warnings)
+        keys = _read_keys(content, place, (width, height))
+        return CameraPath(cameras, rate(content, path), warnings, keys)
 
     def written(self, found: CameraPath, source: Source) -> tuple[dict[str, Any], tuple[str, ...]]:
         """A path as ns-render takes it, and what of it can't be said so.
@@ -144,18 +146,19 @@ class NerfstudioPath:
             }
             for camera in found.cameras
         ]
+        seconds = len(views) / fps
         content = {
             "camera_type": "perspective",
             "render_height": first.height,
             "render_width": first.width,
             "camera_path": views,
             "fps": fps,
-            "seconds": len(views) / fps,
+            "seconds": seconds,
             "smoothness_value": 0.5,
             "is_cycle": False,
-            "keyframes": [],
+            "keyframes": [_key(camera, place) for camera in found.keys],
             "default_fov": field_of_view(first),
-            "default_transition_sec": 2.0,
+            "default_transition_sec": seconds / (len(found.keys) - 1) if found.keys[1:] else 2.0,
             "crop": None,
         }
         return content, place.warnings + lens_warnings(found.cameras, source.path)
@@ -193,6 +196,38 @@ class NerfstudioCameras:
                 )
             )  # fmt: skip
         return CameraPath(cameras, None, place.warnings + unknown_keys(self.keys, views, path))
+
+
+def _key(camera: Camera, place: Placed) -> dict[str, Any]:
+    """A key frame as nerfstudio's viewer writes it, which shows an angle of its own as such."""
+    return {
+        "matrix": place.to_model(camera.pose).flatten().tolist(),
+        "fov": field_of_view(camera),
+        "aspect": camera.width / camera.height,
+        "override_transition_enabled": False,
+        "override_transition_sec": None,
+    }
+
+
+def _read_keys(content: dict[str, Any], place: Placed, size: tuple[int, int]) -> tuple[Camera, ...]:
+    """The key frames of its editor; none where they are of another form than `_key` writes.
+
+    The path doesn't need them, and older versions had another.
+    """
+    entries = content.get("keyframes")
+    width, height = size
+    found = []
+    with contextlib.suppress(InputError):
+        for entry in entries if isinstance(entries, list) else []:
+            entry = entry if isinstance(entry, dict) else {}
+            pose = place.to_data(read_pose(entry.get("matrix"), "matrix", "a key frame"))
+            angle = math.radians(as_number(entry.get("fov"), "a fov in degrees"))
+            if not 0 < angle < math.pi:
+                return ()
+            focal = height / 2 / math.tan(angle / 2)
+            found.append(Camera(pose, width, height, focal, focal, width / 2, height / 2))
+        return tuple(found)
+    return ()
 
 
 def _side(content: dict[str, Any], key: str, path: Path) -> int:

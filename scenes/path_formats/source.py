@@ -48,6 +48,8 @@ class CameraPath:
     """Frames per second where the path has them."""
     warnings: tuple[str, ...] = ()
     """One line each, for the user to see."""
+    keys: tuple[Camera, ...] = ()
+    """Views that an editor has drawn the path through, where it says so."""
 
 
 @dataclass(frozen=True)

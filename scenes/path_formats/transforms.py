@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from polyfield.errors import InputError
 from polyfield.scenes.camera_json import LENS_KEYS, camera_object, read_camera
 from polyfield.scenes.lens_keys import OTHER_LENS
 from polyfield.scenes.path_formats.source import (
@@ -38,7 +40,8 @@ class TransformsPath:
             " aabb aabb_scale scale offset up from_mitsuba enable_depth_loading integer_depth_scale"
             " applied_transform applied_scale ply_file_path orientation_override auto_scale_poses"
             " train_filenames val_filenames test_filenames white_transparent black_transparent"
-            " rotation time name images n_extra_learnable_dims enable_ray_loading fix_premult"
+            " rotation time name images keyframes n_extra_learnable_dims enable_ray_loading"
+            " fix_premult"
         ),
     )
 
@@ -59,12 +62,22 @@ class TransformsPath:
             read_camera(frame, shared, f"frame {i} of {path}", source.lens)
             for i, frame in enumerate(frames)
         ]
+        keys: list[Any] = []
+        # They are for editors: whatever else stands there, the path is what its frames say.
+        with contextlib.suppress(InputError):
+            if "keyframes" in content:
+                entries = list_of_objects(content, "keyframes", path)
+                keys = [read_camera(e, {}, f"a key frame of {path}", source.lens) for e in entries]
         return CameraPath(
-            cameras, rate(content, path), unknown_keys(self.keys, (content, *frames), path)
+            cameras,
+            rate(content, path),
+            unknown_keys(self.keys, (content, *frames), path),
+            tuple(keys),
         )
 
     def written(self, found: CameraPath, source: Source) -> tuple[dict[str, Any], tuple[str, ...]]:
         """A path in the data's own frame, lenses and all; there is nothing that it can't say."""
         rate_of_path = {} if found.fps is None else {"fps": found.fps}
         frames = [camera_object(camera) for camera in found.cameras]
-        return {**rate_of_path, "frames": frames}, ()
+        keys = [camera_object(camera) for camera in found.keys]
+        return {**rate_of_path, **({"keyframes": keys} if keys else {}), "frames": frames}, ()

@@ -139,5 +139,6 @@ def _flags(worker: Worker) -> dict[str, tuple[str, ...]]:
     for verb in verbs:
         page = worker.run(Case("help", (*verb, "--help"))).stdout.decode()
         flags = set(re.findall(r"(?:^|[│|]|\s\s)\s*(--\w[\w.-]+)", page, flags=re.MULTILINE))
-        found[" ".join(verb)] = tuple(sorted(flags))
+        # What is shown in a browser ends with Ctrl-C alone.
+        found[" ".join(verb)] = tuple(sorted(flags - {"--view", "--no-view"}))
     return found
