@@ -98,12 +98,12 @@ class Engine:
         seat, now = self.seats[number], self._clock()
         level = seat.screen.wants(now)
         drawing = seat.drawing
-        if drawing is None or drawing.job.level is not level or drawing.job.is_stale:
+        # Whoever asks for something else wants a moving picture first, so that a better one is left
+        # here. A moving one isn't, or who never stands still would never see any: it is small.
+        if drawing is None or drawing.job.level is not level:
             asked = seat.screen.asked
             size = size_of(asked, level, self.speed, self._moving_seconds, self.most_seconds)
-            drawing = Drawing(
-                self.stage, self.frame, Job(seat.screen, asked, level, size), self.speed
-            )
+            drawing = Drawing(self.stage, self.frame, Job(asked, level, size), self.speed)
             seat.drawing, self._began[number] = drawing, now
         image = drawing.go_on()
         if image is not None:
@@ -120,7 +120,7 @@ class Engine:
         screen = Screen(look, side, self._clock())
         screen.move(eye, self._clock())
         size = size_of(screen.asked, Level.FULL, self.speed, 0.0)
-        job = Job(screen, screen.asked, Level.FULL, size)
+        job = Job(screen.asked, Level.FULL, size)
         drawing = Drawing(self.stage, self.frame, job, self.speed)
         while (image := drawing.go_on()) is None:
             pass

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from polyfield.apps.viewer.frames import Frame
-from polyfield.apps.viewer.screen import Asked, Level, Screen, Speed
+from polyfield.apps.viewer.screen import Asked, Level, Speed
 from polyfield.renderers.stages.base import Stage
 
 PART_SECONDS = 0.03
@@ -23,8 +23,6 @@ PARTS = (1 << 12, 1 << 18)
 class Job:
     """A picture that is being drawn."""
 
-    screen: Screen
-    """Whose it is."""
     asked: Asked
     """What it is of."""
     level: Level
@@ -32,15 +30,6 @@ class Job:
     """Width and height, pixels."""
     parts: list[Tensor] = field(default_factory=list)
     """What there is of it."""
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether something else is asked for by now.
-
-        A moving picture is small and drawn to its end: else one who never stands still would never
-        see any.
-        """
-        return self.level is not Level.MOVING and self.asked.number != self.screen.asked.number
 
 
 class Drawing:

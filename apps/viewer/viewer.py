@@ -16,6 +16,7 @@ from PIL import Image
 
 from polyfield.apps.viewer.curve import Curve
 from polyfield.apps.viewer.engine import Engine
+from polyfield.apps.viewer.frames import Eye
 from polyfield.apps.viewer.inbox import Inbox
 from polyfield.apps.viewer.moves import go_to, target_of
 from polyfield.apps.viewer.panels import Control, RunPanel, show_panel
@@ -34,6 +35,8 @@ MOST_VIEWS = 100
 SAY_SECONDS = 0.5
 """Time between two updates of the panel."""
 VIEW_COLOR = (40, 40, 40)
+VIEW_SCALE = 0.25
+"""Of frusta, lengths of the browser's frame."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class Viewer:
         self._said = 0.0
         viser = server.viser
         viser.scene.set_up_direction(stage.up)
-        self._begin_at(stage.start)
+        self._begin_at(stage.start, stage)
         tabs = viser.gui.add_tab_group()
         self._tab = tabs.add_tab("Show")
         with tabs.add_tab("Run"):
@@ -110,11 +113,15 @@ class Viewer:
                 text += f"\n\n{width}x{height} in {seconds:.2f} s, {rate:.2f} M pixels/s"
             self.run.say(text)
 
-    def _begin_at(self, camera: Camera) -> None:
+    def _begin_at(self, camera: Camera, stage: Stage) -> None:
         """Where new browsers look from."""
         eye, first = self.engine.frame.eye(camera), self._server.viser.initial_camera
         first.position, first.look_at = eye.position, target_of(eye)
         first.fov = min(max(eye.fov, math.radians(5)), math.radians(120))
+        # What is drawn over the picture and nearer than a frustum is long isn't drawn: who stands
+        # where a training camera did sees past its frustum.
+        eyes = [self.engine.frame.eye(moved(view, view.pose)) for view in stage.views]
+        first.near = 1.3 * max(map(_length, eyes), default=VIEW_SCALE)
 
     def _add_views(self) -> None:
         """Frusta of training views, which take the browser of a click to them."""
@@ -127,9 +134,9 @@ class Viewer:
             seen = moved(view, view.pose)
             eye = self.engine.frame.eye(seen)
             handle = scene.add_camera_frustum(
-                f"/views/{i}", eye.fov, seen.width / seen.height, scale=0.25, color=VIEW_COLOR,
-                wxyz=eye.wxyz, position=eye.position, cast_shadow=False, receive_shadow=False,
-                variant="filled",
+                f"/views/{i}", eye.fov, seen.width / seen.height, scale=VIEW_SCALE,
+                color=VIEW_COLOR, wxyz=eye.wxyz, position=eye.position, cast_shadow=False,
+                receive_shadow=False, variant="filled",
             )  # fmt: skip
             handle.on_click(self.inbox.later(partial(self._go, view)))
         if count:
@@ -177,6 +184,12 @@ class Viewer:
         packed = io.BytesIO()
         Image.fromarray(image).save(packed, "PNG")
         seat.window.send("snapshot.png", packed.getvalue())
+
+
+def _length(eye: Eye) -> float:
+    """How far the frustum of a camera reaches: viser draws them all of one volume."""
+    half = math.tan(eye.fov / 2)
+    return VIEW_SCALE / (half * half * eye.width / eye.height / 3) ** (1 / 3)
 
 
 def _write_snapshot(folder: Path, image: np.ndarray) -> Path:

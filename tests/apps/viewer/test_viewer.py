@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import viser.transforms
 
 from polyfield.apps.viewer.curve import Curve
+from polyfield.apps.viewer.frames import DIAGONAL
 from polyfield.apps.viewer.server import Server
 from polyfield.apps.viewer.viewer import Place, Viewer
 from polyfield.errors import InputError
@@ -45,8 +47,14 @@ def viewer(model: RadianceModel, small: ModuleType, tmp_path: Path) -> Iterator[
 
 
 def _at(browser: Any, viewer: Viewer, camera: Camera) -> None:
-    eye = viewer.engine.frame.eye(camera)
-    browser.look(eye.wxyz, eye.position, eye.fov, camera.width, camera.height)
+    """Look from there, by viser's own rotations: the picture must come out all the same."""
+    turn = camera.pose[:3, :3].double().numpy() @ np.diag([1.0, -1.0, -1.0])
+    wxyz = viser.transforms.SO3.from_matrix(turn).wxyz
+    low, high = viewer.engine.stage.bounds.double()
+    scale = DIAGONAL / (high - low).norm()
+    position = ((camera.pose[:3, 3].double() - (low + high) / 2) * scale).tolist()
+    fov = 2 * math.atan(camera.height / 2 / camera.fl_y)
+    browser.look(wxyz.tolist(), position, fov, camera.width, camera.height)
 
 
 def test_the_picture_at_a_training_pose_is_what_render_draws(
