@@ -6,16 +6,17 @@ from pathlib import Path
 
 from polyfield.errors import InputError, shown
 from polyfield.renderers.exports.mesh import Mesh
+from polyfield.renderers.exports.onnx_graph import Onnx
 from polyfield.renderers.exports.points import Points
 from polyfield.renderers.exports.splats import Splats
 from polyfield.renderers.exports.views import Images
 from polyfield.renderers.exports.volume import Volume
 from polyfield.renderers.exports.writing import check_place
 
-ModelExport = Mesh | Points | Splats | Volume | Images
+ModelExport = Mesh | Points | Splats | Volume | Images | Onnx
 
 EXPORTS: dict[str, type[ModelExport]] = {
-    export.name: export for export in (Mesh, Points, Splats, Volume, Images)
+    export.name: export for export in (Mesh, Points, Splats, Volume, Images, Onnx)
 }
 
 
