@@ -30,6 +30,7 @@ VERBS = {
     "evaluate": ("polyfield.apps.evaluate", "measure a run on what it never saw"),
     "render": ("polyfield.apps.render", "draw a run: along a camera path, at another size"),
     "export": ("polyfield.apps.export", "write a run as a mesh, points, splats, a volume, images"),
+    "import": ("polyfield.apps.import_model", "turn another program's model into a run"),
     "process": ("polyfield.apps.process", "find the poses of photographs or of a video"),
     "check": ("polyfield.apps.check", "look a capture over: what is wrong, and the mend"),
     "info": ("polyfield.apps.info", "say what a run is, or what this machine has"),

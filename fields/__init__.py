@@ -12,6 +12,7 @@ from polyfield.fields.kernel_radiance import KernelRadiance
 from polyfield.fields.kilo import KiloBank
 from polyfield.fields.modulated import Modulated
 from polyfield.fields.modulated_radiance import ModulatedRadiance
+from polyfield.fields.ngp_radiance import NgpRadiance
 from polyfield.fields.plain_nerf import PlainNerf
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.voxels import Voxels
@@ -23,6 +24,7 @@ RadianceFieldConfig = (
     | KernelRadiance
     | KiloBank
     | ModulatedRadiance
+    | NgpRadiance
     | PlainNerf
     | Radiance
     | Voxels
@@ -39,6 +41,7 @@ __all__ = [
     "KiloBank",
     "Modulated",
     "ModulatedRadiance",
+    "NgpRadiance",
     "PlainNerf",
     "Radiance",
     "RadianceField",

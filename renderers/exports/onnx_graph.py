@@ -97,6 +97,8 @@ def _traced(module: nn.Module, graph: Graph) -> Any:
                 output_names=list(graph.outputs),
                 dynamic_shapes=tuple({0: rows} for _ in inputs),
                 custom_translation_table=_translations(),
+                # Runtimes do it themselves; onnxscript's fusing of clips loses constants (0.7).
+                optimize=False,
                 verbose=False,
             )
     except torch.onnx.errors.OnnxExporterError as error:

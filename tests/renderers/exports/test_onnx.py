@@ -117,7 +117,7 @@ def test_an_image_is_the_same_in_onnx(tmp_path, name):
         x = torch.rand(count, 2, generator=torch.Generator().manual_seed(1)) * model.bounds[1]
         (found,) = session.run(None, {"coordinates": x.numpy()})
         with torch.no_grad():
-            assert np.abs(found - model.ask(x, x).numpy()).max() <= CLOSE
+            assert np.abs(found - model.field(x).numpy()).max() <= CLOSE
     meta = {p.key: p.value for p in onnx.load(tmp_path / "a.onnx").metadata_props}
     assert meta["kind"] == "image" and meta["color_space"] == "srgb"
     assert json.loads(meta["bounds"]) == [[0, 0], [640, 480]]
