@@ -33,8 +33,9 @@ class Imported:
 class Importer(Protocol):
     """Reads the files of one program."""
 
-    name: str
-    """The program."""
+    @property
+    def name(self) -> str:
+        """The program."""
 
     def found_at(self, start: bytes) -> bool:
         """Whether a file that begins with these bytes is one of its."""

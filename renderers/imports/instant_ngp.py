@@ -10,9 +10,9 @@ without its alpha; crops (`render_aabb`) empty the cells whose middles lie outsi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ def _scene(tree: Tree, size: tuple[int, int] | None) -> Imported:
         field.position,
         3,
     )
-    field = NgpRadiance(**{**field.__dict__, "position": parts.grid})
+    field = replace(field, position=parts.grid)
     bounds = torch.from_numpy(frame.users_box(box))
     similarity = Similarity.of_box(bounds)
     sampler = OccupancyGrid(
@@ -141,7 +141,7 @@ def _image(tree: Tree, size: tuple[int, int] | None) -> Imported:
         raise InputError(f"--size from 1 to {MOST}", f"{size[0]} x {size[1]}", "change it")
     snapshot, network = tree.part("snapshot"), tree.part("network")
     _check_network(network, ("None",))
-    grid = _grid(tree.part("encoding"), max(size) // 2)
+    grid = _grid(tree.part("encoding"), max(size) / 2)
     hidden, layers = _size(network)
     values = vector(
         snapshot.data("params_binary"), snapshot.text("params_type", "__half"), "params"
@@ -178,7 +178,7 @@ def _check_plain(tree: Tree, nerf: Tree, dataset: Tree) -> None:
     direction = tree.part("dir_encoding")
     kind = direction.text("otype")
     if kind == "Composite":
-        first = next(iter(direction.items("nested")), {})
+        first: Any = next(iter(direction.items("nested")), {})
         direction = Tree(first if isinstance(first, dict) else {}, f"{direction.place}.nested")
         kind = direction.text("otype")
     if kind != "SphericalHarmonics" or direction.whole("degree", 1, 8, 4) != 4:
@@ -192,7 +192,7 @@ def _field(tree: Tree, cubes: float, cycled: bool) -> NgpRadiance:
         _check_network(network, ("None",))
     (hidden, layers), (color_hidden, color_layers) = _size(density), _size(color)
     return NgpRadiance(
-        _grid(tree.part("encoding"), FINEST * cubes),
+        _grid(tree.part("encoding"), FINEST, cubes),
         4,
         hidden,
         layers,
@@ -213,8 +213,13 @@ def _widths(field: NgpRadiance) -> list[list[int]]:
     ]
 
 
-def _grid(encoding: Tree, finest: float) -> GrowthGrid:
+def _grid(encoding: Tree, finest: float, cubes: float = 1.0) -> GrowthGrid:
     """The grid, with its factor in float32.
+
+    Args:
+        encoding: its configuration.
+        finest: cells along a unit cube at the finest level, where that doesn't say.
+        cubes: along the box.
 
     Raises:
         InputError: another encoding, or one whose features need padding.
@@ -231,7 +236,9 @@ def _grid(encoding: Tree, finest: float) -> GrowthGrid:
     base = encoding.whole("base_resolution", 1, 1 << 20, 16)
     growth = encoding.number("per_level_scale", 0.0)
     if growth <= 0:
-        finest = encoding.number("desired_resolution", finest)
+        finest = encoding.number("desired_resolution", finest) * cubes
+        if finest < base:
+            raise InputError(f"a finest level of {base} cells or more", f"{finest:g}", ONLY)
         ratio = np.log(np.float32(finest) / np.float32(base))
         growth = float(np.exp(ratio / np.float32(levels - 1))) if levels > 1 else 1.0
     if not 1 <= growth <= 1024:

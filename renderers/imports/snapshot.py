@@ -89,7 +89,12 @@ class Tree:
     def _of(self, key: str, kind: type) -> Any:
         value = self.values.get(key)
         if type(value) is not kind:
-            names = {dict: "a map", str: "a word", bytes: "binary data", list: "a list"}
+            names: dict[type, str] = {
+                dict: "a map",
+                str: "a word",
+                bytes: "binary data",
+                list: "a list",
+            }
             raise self._wrong(key, names[kind], value)
         return value
 

@@ -48,7 +48,7 @@ def test_it_is_drawn_exported_and_distilled(run, tmp_path):
     threads = ["--threads", "1", "--quiet"]
     out = tmp_path / "frames"
     words = ["render", str(run), "--path", "orbit", "--frames", "2", "--out", str(out), *threads]
-    assert cli.run([*words, "--downscale", "2"]) == 0
+    assert cli.run([*words, "--size", "16x12"]) == 0
     assert len(list(out.glob("*.png"))) == 2
     words = ["export", str(run), "--to", "mesh", "--resolution", "32", "--level", "1", *threads]
     assert cli.run([*words, "--out", str(tmp_path / "a.ply")]) == 0
@@ -57,7 +57,7 @@ def test_it_is_drawn_exported_and_distilled(run, tmp_path):
     found = np.load(tmp_path / "a.npz")["density"]
     assert found.max() > 0 and found[0].max() == 0
     words = ["distill", str(run), "--to", "voxels", "--steps", "2", *threads]
-    assert cli.run([*words, "--out", str(tmp_path / "student"), "--looks", "0"]) == 0
+    assert cli.run([*words, "--out", str(tmp_path / "student")]) == 0
     assert (tmp_path / "student" / "metrics.json").is_file()
 
 
