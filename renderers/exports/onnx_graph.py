@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.util
+import io
 import json
 import logging
 import warnings
@@ -105,13 +106,20 @@ def _traced(module: nn.Module, graph: Graph) -> Any:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        raise InputError(
-            "a field that ONNX has operations for, for --to onnx",
-            f"{next(iter(graph.about['field']))} ({' '.join(str(cause).split())[:80]})",
-            "distil it into another, for instance `hash`",
-        ) from None
+        raise _unable(graph, " ".join(str(cause).split())[:80]) from None
     assert program is not None
-    return program.model_proto
+    model = program.model_proto
+    if not all(port.type.tensor_type.shape.dim[0].dim_param for port in model.graph.input):
+        raise _unable(graph, "its operations depend on the number of points")
+    return model
+
+
+def _unable(graph: Graph, why: str) -> InputError:
+    return InputError(
+        "a field that ONNX has operations for, for --to onnx",
+        f"{next(iter(graph.about['field']))} ({why})",
+        "distil it into another, for instance `hash`",
+    )
 
 
 def _translations() -> dict[Callable[..., Any], Callable[..., Any]]:
@@ -127,7 +135,9 @@ def _translations() -> dict[Callable[..., Any], Callable[..., Any]]:
 @contextlib.contextmanager
 def _calm() -> Iterator[None]:
     """Without what torch's exporter warns of about itself, and reports at length when it can't."""
-    with warnings.catch_warnings(), quiet_log("torch.onnx", logging.ERROR), quiet_stderr():
+    # Where `sys.stderr` is not the process's own, as in notebooks, it is to be quiet too.
+    quiet = contextlib.redirect_stderr(io.StringIO())
+    with warnings.catch_warnings(), quiet_log("torch.onnx", logging.ERROR), quiet_stderr(), quiet:
         for message in BENIGN:
             warnings.filterwarnings("ignore", message=message)
         yield
@@ -155,7 +165,9 @@ def _compared(content: bytes, module: nn.Module, graph: Graph) -> str:
         return "not compared: onnxruntime is not installed"
     runtime = extras.load("onnxruntime", "onnxruntime", "--to onnx", "onnx")
     inputs = graph.example(CHECKED, torch.Generator().manual_seed(1))
-    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3  # errors: what it can't fold beforehand it warns of
+    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     given = {name: value.numpy() for name, value in zip(graph.inputs, inputs, strict=True)}
     found = session.run(list(graph.outputs), given)
     with torch.no_grad():
