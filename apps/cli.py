@@ -32,8 +32,9 @@ VERBS = {
     "view": ("polyfield.apps.view", "show a run in the browser"),
     "export": (
         "polyfield.apps.export",
-        "write a run as a page, mesh, points, splats, volume, images",
+        "write a run as a page, mesh, points, splats, volume, images, onnx",
     ),
+    "import": ("polyfield.apps.import_model", "turn another program's model into a run"),
     "process": ("polyfield.apps.process", "find the poses of photographs or of a video"),
     "check": ("polyfield.apps.check", "look a capture over: what is wrong, and the mend"),
     "info": ("polyfield.apps.info", "say what a run is, or what this machine has"),

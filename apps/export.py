@@ -37,7 +37,7 @@ def export(
 
     Args:
         run: Its folder, or a model.safetensors alone.
-        to: mesh, web, points, splats, volume or images; or one of these with its options, such as
+        to: mesh, web, points, splats, volume, images or onnx; or one of these with options, such as
             Mesh(resolution=512).
         out: The file; its ending says the form. A folder for images.
         overwrite: Replace what is at `out`.
@@ -78,7 +78,7 @@ def source_of(run: str | os.PathLike[str], device: str = "auto") -> Source:
 
 @dataclass(frozen=True)
 class ExportFlags:
-    """Write a run as a page, a mesh, points, splats, a volume or images, in the data's frame."""
+    """Write a run as a page, a mesh, points, splats, a volume, images or ONNX, in its own frame."""
 
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Folder of the run, or a model.safetensors."""

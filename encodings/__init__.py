@@ -9,6 +9,7 @@ from polyfield.encodings.composite import Composite
 from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.factored import CP, TriPlane, VectorMatrix
 from polyfield.encodings.frequency import Frequency
+from polyfield.encodings.growth_grid import GrowthGrid
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
 from polyfield.encodings.plain import PlainEncodingConfig
@@ -28,6 +29,7 @@ __all__ = [
     "Encoding",
     "EncodingConfig",
     "Frequency",
+    "GrowthGrid",
     "HashGrid",
     "Identity",
     "RandomFourier",

@@ -4,6 +4,7 @@ from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.factored import CP, TriPlane, VectorMatrix
 from polyfield.encodings.frequency import Frequency
+from polyfield.encodings.growth_grid import GrowthGrid
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.identity import Identity
 from polyfield.encodings.random_fourier import RandomFourier
@@ -16,6 +17,7 @@ PlainEncodingConfig = (
     | CP
     | DenseGrid
     | Frequency
+    | GrowthGrid
     | HashGrid
     | Identity
     | RandomFourier

@@ -13,6 +13,7 @@ from polyfield.fields.kernel_radiance import KernelRadiance
 from polyfield.fields.kilo import KiloBank
 from polyfield.fields.modulated import Modulated
 from polyfield.fields.modulated_radiance import ModulatedRadiance
+from polyfield.fields.ngp_radiance import NgpRadiance
 from polyfield.fields.plain_nerf import PlainNerf
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.voxels import Voxels
@@ -25,6 +26,7 @@ RadianceFieldConfig = (
     | KernelRadiance
     | KiloBank
     | ModulatedRadiance
+    | NgpRadiance
     | PlainNerf
     | Radiance
     | Voxels
@@ -42,6 +44,7 @@ __all__ = [
     "KiloBank",
     "Modulated",
     "ModulatedRadiance",
+    "NgpRadiance",
     "PlainNerf",
     "Radiance",
     "RadianceField",

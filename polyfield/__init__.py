@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from polyfield.apps.fit import fit as fit
     from polyfield.apps.fit import fit_image as fit_image
     from polyfield.apps.fit import fit_scene as fit_scene
+    from polyfield.apps.import_model import import_model as import_model
     from polyfield.apps.process import process as process
     from polyfield.apps.render import render as render
     from polyfield.apps.view import view as view
@@ -46,6 +47,7 @@ _HOMES = {
     "fit": "polyfield.apps.fit",
     "fit_image": "polyfield.apps.fit",
     "fit_scene": "polyfield.apps.fit",
+    "import_model": "polyfield.apps.import_model",
     "load": "polyfield.training.run",
     "process": "polyfield.apps.process",
     "render": "polyfield.apps.render",
@@ -65,6 +67,7 @@ __all__ = [  # noqa: F822  # found by __getattr__
     "fit",
     "fit_image",
     "fit_scene",
+    "import_model",
     "load",
     "process",
     "render",

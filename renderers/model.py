@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from polyfield.errors import InputError
 from polyfield.fields.base import Field, Size
+from polyfield.renderers.graph import Graph
 
 
 class Model(nn.Module, ABC):
@@ -37,6 +38,10 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def ask(self, x: Float[Tensor, "n d"], directions: Float[Tensor, "n 3"]) -> object:
         """All that the field says of points; what sees no directions passes them over."""
+
+    @abstractmethod
+    def graph(self) -> Graph:
+        """What it says of points, as a function of tensors alone."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from polyfield.config import TAGGED, from_tree, to_tree
@@ -19,6 +19,7 @@ from polyfield.fields import RadianceFieldConfig
 from polyfield.fields.baked import Baked
 from polyfield.fields.base import RadianceField, RadianceSample, Size
 from polyfield.renderers.corrections import Corrections
+from polyfield.renderers.graph import Graph
 from polyfield.renderers.model import Model, check_corners
 from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
@@ -221,6 +222,32 @@ class RadianceModel(Model):
         made.renderer.sampler.adopt(found)
         return made
 
+    def graph(self) -> Graph:
+        """Points [n, 3], float64, and unit directions [n, 3] -> what `ask` says, and `occupied`.
+
+        Points are float64, for the user's zero may be far away: float32 would blur them before the
+        graph takes the middle of the scene from them. Where `occupied` [n] is false nothing is
+        sampled, and density counts as 0.
+        """
+
+        def example(n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+            low, high = self.bounds.double().cpu()
+            place = torch.rand(n, 3, generator=generator, dtype=torch.float64)
+            directions = torch.randn(n, 3, generator=generator)
+            return low + place * (high - low), functional.normalize(directions, dim=1)
+
+        about = {
+            "kind": self.kind,
+            "field": to_tree(self.configs[0], TaggedRadiance),
+            "bounds": self.bounds.tolist(),
+            "unbounded": self.info.unbounded,
+            "frame": {"center": list(self.frame.center), "scale": self.frame.scale},
+            "color_space": self.color_space,
+            "background": list(self.info.background),
+        }
+        inputs, outputs = ("points", "directions"), ("density", "rgb", "occupied")
+        return Graph(_Asked(self), example, inputs, outputs, about)
+
     def describe(self) -> dict[str, Any]:
         """The metadata of the model file."""
         field, sampler, corrections = self.configs
@@ -237,6 +264,26 @@ class RadianceModel(Model):
             "images": self.info.images,
             "corrections": to_tree(corrections),
         }
+
+
+class _Asked(nn.Module):
+    """The graph of a radiance model."""
+
+    def __init__(self, model: RadianceModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, points: Float[Tensor, "n 3"], directions: Float[Tensor, "n 3"]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Density per length of the user's, colour, and whether a sample is ever taken there."""
+        said = self.model.ask(points, directions)
+        place = self.model.frame.normalised(points).float()
+        occupied = self.model.renderer.sampler.is_occupied(place)
+        if not self.model.info.unbounded:
+            box = self.model.field.domain.bounds
+            occupied = occupied & ((place >= box[0]) & (place <= box[1])).all(1)
+        return said.density, said.rgb, occupied
 
 
 Three = tuple[float, float, float]

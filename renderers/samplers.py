@@ -79,11 +79,11 @@ class Sampler(nn.Module, ABC):
 
     def is_occupied(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether there may be something at world points: elsewhere no sample is taken."""
-        return torch.ones(len(x), dtype=torch.bool, device=x.device)
+        return torch.ones_like(x[:, 0], dtype=torch.bool)
 
     def is_near_occupied(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether there may be something at world points, or next to them."""
-        return torch.ones(len(x), dtype=torch.bool, device=x.device)
+        return torch.ones_like(x[:, 0], dtype=torch.bool)
 
     def handover(self) -> Handover | None:
         """What it knows, for another sampler; None if it keeps no grid of densities."""

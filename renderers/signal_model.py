@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from polyfield.config import TAGGED, from_tree, to_tree
 from polyfield.encodings.domain import Box
 from polyfield.errors import InputError
 from polyfield.fields import SignalFieldConfig
 from polyfield.fields.base import SignalField, Size
+from polyfield.renderers.graph import Graph
 from polyfield.renderers.model import Model, check_corners
 
 TaggedSignal = Annotated[SignalFieldConfig, TAGGED]
@@ -86,6 +87,21 @@ class SignalModel(Model):
         found = torch.cat(parts)
         return found if self.info.scale == 1 else found * self.info.scale
 
+    def graph(self) -> Graph:
+        """The signal at coordinates [n, d] of the user's: values [n, c]."""
+
+        def example(n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+            return (torch.rand(n, len(self.info.extent), generator=generator) * self.bounds[1],)
+
+        about = {
+            "kind": self.kind,
+            "field": to_tree(self.config, TaggedSignal),
+            "bounds": self.bounds.tolist(),
+            "shape": list(self.info.shape),
+            **self.info.about,
+        }
+        return Graph(_Values(self), example, ("coordinates",), ("values",), about)
+
     def describe(self) -> dict[str, Any]:
         """The metadata of the model file."""
         return {
@@ -98,6 +114,19 @@ class SignalModel(Model):
             "about": dict(self.info.about),
             "scale": self.info.scale,
         }
+
+
+class _Values(nn.Module):
+    """The graph of a signal."""
+
+    def __init__(self, model: SignalModel) -> None:
+        super().__init__()
+        self.field, self.scale = model.field, model.info.scale
+
+    def forward(self, x: Float[Tensor, "n d"]) -> tuple[Tensor]:
+        """Values as the signal has them."""
+        found = self.field(x)
+        return (found if self.scale == 1 else found * self.scale,)
 
 
 def signal_of(meta: dict[str, Any]) -> SignalModel:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from polyfield.backends import dispatch
@@ -65,18 +65,22 @@ def corner_indices(cell: Tensor, resolution: int, size: int, hashed: bool) -> Te
 
     Corner c adds bit j of c to axis j.
     """
-    dim = cell.shape[-1]
-    index = torch.zeros(*cell.shape[:-1], 2**dim, dtype=torch.int64, device=cell.device)
-    for corner in range(2**dim):
-        total = torch.zeros_like(cell[..., 0])
-        for axis in range(dim):
-            step = cell[..., axis] + (corner >> axis & 1)
-            if hashed:
-                total = total ^ (step * PRIMES[axis] & 0xFFFFFFFF)
-            else:
-                total = total + step * resolution**axis
-        index[..., corner] = total % size
-    return index
+    bits = corner_bits(cell.shape[-1], cell.device)
+    total = torch.zeros_like(cell[..., :1])
+    for axis in range(cell.shape[-1]):
+        step = cell[..., axis, None] + bits[:, axis]
+        if hashed:
+            total = total ^ (step * PRIMES[axis] & 0xFFFFFFFF)
+        else:
+            total = total + step * resolution**axis
+    return total % size
+
+
+def corner_bits(dim: int, device: torch.device) -> Int64[Tensor, "c d"]:
+    """What each of the 2^d corners adds to each axis: bit j of its number to axis j."""
+    corners = torch.arange(2**dim, device=device)
+    # No shifts, nor writes into parts of a tensor: ONNX has neither.
+    return torch.stack([(corners & 1 << axis != 0).long() for axis in range(dim)], -1)
 
 
 def reference(
@@ -89,8 +93,7 @@ def reference(
     """The op in plain torch: any dtype and device, differentiable any number of times."""
     x = x.clamp(0, 1)
     entries = table.view(-1, features)
-    corners = torch.arange(2**levels.dim, device=x.device)
-    bits = (corners[:, None] >> torch.arange(levels.dim, device=x.device)) & 1
+    bits = corner_bits(levels.dim, x.device).bool()
     outputs, start = [], 0
     for scale, resolution, size, hashed in zip(
         levels.scales, levels.resolutions, levels.sizes, levels.hashed, strict=True
@@ -100,7 +103,7 @@ def reference(
         part = position - cell
         if smooth:
             part = part * part * (3 - 2 * part)
-        weight = torch.where(bits.bool(), part[:, None, :], 1 - part[:, None, :]).prod(-1)
+        weight = torch.where(bits, part[:, None, :], 1 - part[:, None, :]).prod(-1)
         # NaN coordinates stay NaN through the weights; their index only has to be valid.
         whole = cell.nan_to_num(0).to(torch.int64)
         index = start + corner_indices(whole, resolution, size, hashed)

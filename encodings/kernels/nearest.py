@@ -23,10 +23,12 @@ def reference(
 ) -> Int64[Tensor, "n k"]:
     """The op in plain torch: every distance, any dtype and device."""
     found = [x.new_empty(0, k, dtype=torch.int64)]
-    for part in x.split(max(1, ROOM // len(centres))):
-        distance = torch.zeros(len(part), len(centres), dtype=x.dtype, device=x.device)
+    # A graph that is traced has no number of parts: it takes any number of rows.
+    parts = (x,) if torch.compiler.is_compiling() else x.split(max(1, ROOM // len(centres)))
+    for part in parts:
+        distance = torch.zeros_like(part[:, :1])
         for axis in range(x.shape[1]):
-            distance += (part[:, axis, None] - centres[:, axis]).square()
+            distance = distance + (part[:, axis, None] - centres[:, axis]).square()
         picked = []
         for _ in range(k):
             # The first of several smallest, which a sort or topk doesn't promise.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -75,7 +77,8 @@ class _Clip(torch.autograd.Function):
     def forward(ctx, x: Tensor, low: float, high: float) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(x)
         ctx.low, ctx.high = low, high
-        return x.clamp(low, high)
+        # Without a bound that is none: ONNX has no clamp at infinity.
+        return x.clamp(low, None if math.isinf(high) else high)
 
     @staticmethod
     def backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from polyfield.errors import InputError, shown
 from polyfield.renderers.exports.mesh import Mesh
+from polyfield.renderers.exports.onnx_graph import Onnx
 from polyfield.renderers.exports.points import Points
 from polyfield.renderers.exports.splats import Splats
 from polyfield.renderers.exports.views import Images
@@ -13,10 +14,10 @@ from polyfield.renderers.exports.volume import Volume
 from polyfield.renderers.exports.web import Web
 from polyfield.renderers.exports.writing import check_place
 
-ModelExport = Mesh | Web | Points | Splats | Volume | Images
+ModelExport = Mesh | Web | Points | Splats | Volume | Images | Onnx
 
 EXPORTS: dict[str, type[ModelExport]] = {
-    export.name: export for export in (Mesh, Web, Points, Splats, Volume, Images)
+    export.name: export for export in (Mesh, Web, Points, Splats, Volume, Images, Onnx)
 }
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from polyfield.errors import InputError
 from polyfield.fields.baked import Baked
 from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.renderers.graph import Graph
 from polyfield.renderers.radiance_model import SceneInfo
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.volume import RenderOutput
@@ -83,6 +84,14 @@ class Drawn(Protocol):
         """So many samples along each axis, its own number if none."""
 
 
+@runtime_checkable
+class Graphed(Protocol):
+    """Is one graph of operations on tensors, from points to what it says of them."""
+
+    def graph(self) -> Graph:
+        """The graph, with its names."""
+
+
 Tell = Callable[[str], None]
 """Shows a line of progress."""
 
@@ -126,6 +135,16 @@ class Source:
         """
         if isinstance(self.model, Radiant) or not isinstance(self.model, Drawn):
             raise _unable("values on a grid", name)
+        return self.model
+
+    def graphed(self, name: str) -> Graphed:
+        """The model, asked for its graph.
+
+        Raises:
+            InputError: it has none.
+        """
+        if not isinstance(self.model, Graphed):
+            raise _unable("a graph of operations", name)
         return self.model
 
     @property

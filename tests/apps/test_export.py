@@ -48,6 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("splats", "a.splat", ["--views", "6", "--count", "100"]),
         ("volume", "a.nrrd", ["--resolution", "16", "--colors"]),
         ("images", "a", ["--downscale", "4"]),
+        ("onnx", "a.onnx", []),
     ],
 )
 def test_a_run_is_exported(

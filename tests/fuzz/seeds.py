@@ -134,7 +134,7 @@ def _flags(worker: Worker) -> dict[str, tuple[str, ...]]:
     import re
 
     verbs = [("fit", k) for k in SMALL] + [("compare", k) for k in SMALL]
-    verbs += [("evaluate",), ("render",), ("distill",), ("info",), ("export",)]
+    verbs += [("evaluate",), ("render",), ("distill",), ("info",), ("export",), ("import",)]
     found = {}
     for verb in verbs:
         page = worker.run(Case("help", (*verb, "--help"))).stdout.decode()

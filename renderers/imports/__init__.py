@@ -1,0 +1,1 @@
+"""Other programs' trained models -> ours: models.py is the list, one file each."""

@@ -1,0 +1,33 @@
+"""THE list of programs whose models are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from polyfield.errors import InputError, shown
+from polyfield.files import read_start
+from polyfield.renderers.imports.imported import Imported, Importer
+from polyfield.renderers.imports.instant_ngp import InstantNgp
+
+IMPORTERS: tuple[Importer, ...] = (InstantNgp(),)
+
+START = 16
+"""Bytes by which a file is told."""
+
+
+def read_model(path: Path, size: tuple[int, int] | None = None) -> Imported:
+    """Read another program's model.
+
+    Args:
+        path: its file.
+        size: width and height of an image whose file doesn't say.
+
+    Raises:
+        InputError: no such file, no program of ours wrote it, or it is damaged.
+    """
+    start = read_start(path, START, "a trained model")
+    for importer in IMPORTERS:
+        if importer.found_at(start):
+            return importer.open(path, size)
+    names = ", ".join(importer.name for importer in IMPORTERS)
+    raise InputError(f"a model of {names}", f"{shown(path)}, which is none", "check the path")
