@@ -17,8 +17,9 @@ from polyfield.errors import InputError
 from polyfield.machine import use_threads
 from polyfield.ranges import check
 from polyfield.renderers.exports.models import EXPORTS, ModelExport, check_target, export_named
-from polyfield.renderers.exports.source import Source
+from polyfield.renderers.exports.source import Source, Tell
 from polyfield.scenes.camera_files import read_cameras
+from polyfield.training.distillation.baking import learn_to_look_alike
 from polyfield.training.run import Run, load
 from polyfield.training.watchers.console import Reporter
 
@@ -73,7 +74,12 @@ def source_of(run: str | os.PathLike[str], device: str = "auto") -> Source:
         return Source(model, folder.stem, {})
     file = Run(folder).file("cameras.json")
     cameras = read_cameras(file) if file.is_file() else {}
-    return Source(model, Path(os.path.abspath(folder)).name, cameras)
+    views = cameras.get("train") or next(iter(cameras.values()), [])
+
+    def learn(teacher: Any, student: Any, steps: int, tell: Tell) -> None:
+        learn_to_look_alike(teacher, student, list(views), steps, tell)
+
+    return Source(model, Path(os.path.abspath(folder)).name, cameras, learn)
 
 
 @dataclass(frozen=True)

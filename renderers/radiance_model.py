@@ -25,6 +25,7 @@ from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform
+from polyfield.renderers.seen_field import SeenField
 from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.base import ColorSpace
 from polyfield.scenes.cameras import Camera, Cameras
@@ -216,7 +217,8 @@ class RadianceModel(Model):
         grid = OccupancyGrid(resolution=cells, steps=max(steps, 1), limit=MOST_SAMPLES)
         made = RadianceModel(config, grid, replace(self.info, unbounded=False, images=0))
         made = made.to(self.device).eval()
-        found = made.field.bake(self.field, theirs.is_occupied)
+        seen = SeenField(self.field, theirs.is_near_occupied)
+        found = made.field.bake(seen, theirs.is_occupied)
         assert found is not None
         found = functional.interpolate(found[None, None], (cells,) * 3)[0, 0]
         made.renderer.sampler.adopt(found)

@@ -96,6 +96,10 @@ Tell = Callable[[str], None]
 """Shows a line of progress."""
 
 
+Learn = Callable[["Bakeable", "Bakeable", int, Tell], None]
+"""Trains the second model to look like the first for so many steps."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A trained model and what is known beside it."""
@@ -106,6 +110,8 @@ class Source:
     """For titles and file names."""
     cameras: Mapping[str, Sequence[Camera]]
     """Those of the run by split, the user's frame; none of a kind that has none."""
+    learn: Learn | None = None
+    """How a baked model learns to look like the one it was baked from; None for not at all."""
 
     def radiant(self, name: str) -> Radiant:
         """The model, asked for density and colour in space.

@@ -52,6 +52,8 @@ class Web:
     """Cells along an axis of the box, in blocks of six."""
     bands: Annotated[int, Range(1, 2)] = 2
     """1: colours don't depend on the direction, a third of the size; 2: they do, linearly."""
+    steps: Annotated[int, Range(0, 1 << 20)] = 600
+    """Training steps after baking, in which the page learns to look like the run; 0: none."""
 
     def write(self, source: Source, path: Path, tell: Tell) -> str:
         """Bake and write."""
@@ -59,6 +61,8 @@ class Web:
         config = Baked(max(round(self.resolution / CELLS), 1), CELLS, self.bands)
         tell("page: baking")
         made = model.baked(config)
+        if made is not model and self.steps and source.learn is not None and source.views:
+            source.learn(model, made, self.steps, tell)
         content = page(made, source)
         if len(content) > LARGEST:
             raise InputError(

@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("mesh", "a.glb", ["--resolution", "32"]),
         ("mesh", "a.obj", ["--resolution", "24", "--texture", "64", "--faces", "500"]),
-        ("web", "a.html", ["--resolution", "48"]),
+        ("web", "a.html", ["--resolution", "48", "--steps", "2"]),
         ("points", "a.ply", ["--views", "6"]),
         ("splats", "a.splat", ["--views", "6", "--count", "100"]),
         ("volume", "a.nrrd", ["--resolution", "16", "--colors"]),

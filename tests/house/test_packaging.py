@@ -59,7 +59,7 @@ from polyfield.apps.cli import run
 small = "--field.position.levels 2 --field.position.log2-size 6 --sampler.resolution 16"
 words = f"fit scene demo --downscale 20 --steps 20 --threads 1 --quiet {small}".split()
 assert run([*words, "--out", sys.argv[2] + "/run"]) == 0
-page = ["--to", "web", "--resolution", "24", "--out", sys.argv[2] + "/a.html"]
+page = ["--to", "web", "--steps", "0", "--resolution", "24", "--out", sys.argv[2] + "/a.html"]
 assert run(["export", sys.argv[2] + "/run", *page]) == 0
 """
 
