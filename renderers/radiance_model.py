@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -24,7 +24,8 @@ from polyfield.renderers.model import Model, check_corners
 from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
-from polyfield.renderers.samplers import Uniform
+from polyfield.renderers.samplers import Uniform, cell_of
+from polyfield.renderers.seen_cells import seen_cells
 from polyfield.renderers.seen_field import SeenField
 from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.base import ColorSpace
@@ -199,10 +200,11 @@ class RadianceModel(Model):
         return found.cpu()
 
     @torch.no_grad()
-    def baked(self, config: Baked) -> RadianceModel:
+    def baked(self, config: Baked, cameras: Sequence[Camera] = ()) -> RadianceModel:
         """What is in the box as a model of bytes, that a page draws; itself if it is one.
 
-        What lies outside the box of a scene without end, and corrections, are left out.
+        What lies outside the box of a scene without end, and corrections, are left out; what none
+        of the cameras sees too, where there are some.
 
         Raises:
             InputError: there is nothing in the box.
@@ -218,10 +220,19 @@ class RadianceModel(Model):
         made = RadianceModel(config, grid, replace(self.info, unbounded=False, images=0))
         made = made.to(self.device).eval()
         seen = SeenField(self.field, theirs.is_near_occupied)
-        found = made.field.bake(seen, theirs.is_occupied)
-        assert found is not None
-        found = functional.interpolate(found[None, None], (cells,) * 3)[0, 0]
-        made.renderer.sampler.adopt(found)
+        domain, b = made.field.domain, config.blocks
+        shown = torch.ones((b,) * 3, dtype=torch.bool, device=self.device)
+        if cameras:
+            found = seen_cells(self.field, theirs, cameras, self.frame, domain, b)
+            # Of thin fog alone no sample matters, and all of it does.
+            shown = found if bool(found.any()) else shown
+
+        def is_worth_it(x: Float[Tensor, "n 3"]) -> Bool[Tensor, " n"]:
+            return theirs.is_occupied(x) & shown[cell_of(x, domain, b)]
+
+        stored = made.field.bake(seen, is_worth_it)
+        assert stored is not None
+        made.renderer.sampler.adopt(functional.interpolate(stored[None, None], (cells,) * 3)[0, 0])
         return made
 
     def graph(self) -> Graph:

@@ -72,8 +72,8 @@ class Bakeable(Protocol):
     field: RadianceField
     renderer: VolumeRenderer
 
-    def baked(self, config: Baked) -> Bakeable:
-        """What is in its box, as bytes; itself if it is of bytes."""
+    def baked(self, config: Baked, cameras: Sequence[Camera] = ()) -> Bakeable:
+        """What is in its box that cameras see, as bytes; itself if it is of bytes."""
 
 
 @runtime_checkable

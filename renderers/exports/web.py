@@ -48,7 +48,7 @@ class Web:
 
     name: ClassVar[str] = "web"
     endings: ClassVar[tuple[str, ...]] = (".html",)
-    resolution: Annotated[int, Range(24, 768)] = 192
+    resolution: Annotated[int, Range(24, 768)] = 168
     """Cells along an axis of the box, in blocks of six."""
     bands: Annotated[int, Range(1, 2)] = 2
     """1: colours don't depend on the direction, a third of the size; 2: they do, linearly."""
@@ -60,7 +60,7 @@ class Web:
         model = source.bakeable(self.name)
         config = Baked(max(round(self.resolution / CELLS), 1), CELLS, self.bands)
         tell("page: baking")
-        made = model.baked(config)
+        made = model.baked(config, source.views)
         if made is not model and self.steps and source.learn is not None and source.views:
             source.learn(model, made, self.steps, tell)
         content = page(made, source)
