@@ -34,7 +34,7 @@ def weights(
     total = torch.cumsum(thickness, 0, dtype=torch.float64)
     before = total - thickness
     start = torch.cat([total.new_zeros(1), total])[offsets[:-1]]
-    transmittance = torch.exp(-(before - start[ray]).clamp(min=0)).to(density.dtype)
+    transmittance = torch.exp(start[ray] - before).to(density.dtype)
     return transmittance * -torch.expm1(-thickness), transmittance
 
 

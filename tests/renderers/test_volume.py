@@ -179,3 +179,12 @@ def test_pixels_take_a_background_of_their_own() -> None:
     behind = torch.rand(2, 2, 3)
     torch.testing.assert_close(pixels.over(behind), 0.25 + 0.5 * behind)
     assert pixels.reshape(4).color.shape == (4, 3)
+
+
+def test_a_density_of_0_after_a_ray_of_next_to_nothing_has_its_gradient():
+    from polyfield.renderers.kernels.composite import weights
+
+    density = torch.tensor([1.2e-38, 0.0, 1.0], requires_grad=True)
+    weight, _ = weights(density, torch.ones(3), torch.tensor([0, 1, 3]))
+    (slope,) = torch.autograd.grad(weight[2], density)
+    torch.testing.assert_close(slope, torch.tensor([0.0, math.exp(-1) - 1, math.exp(-1)]))
