@@ -25,13 +25,11 @@ from polyfield.encodings.domain import Domain
 from polyfield.encodings.kernels.sparse_grid import sparse_grid
 from polyfield.encodings.kernels.spherical_harmonics import spherical_harmonics
 from polyfield.errors import InputError
-from polyfield.fields.base import RadianceField, RadianceSample, StoredBytes
+from polyfield.fields.base import NOTHING, RadianceField, RadianceSample, StoredBytes
 from polyfield.ranges import Range, check
 
 LOG = (-6.0, 12.0)
 """Log-densities per box length that can be stored."""
-NOTHING = -30.0
-"""That of places where nothing is stored: finite, as losses want it."""
 SPAN = 8.0
 """Coefficients of colour are within so much of 0."""
 MOST = 1 << 27

@@ -40,6 +40,10 @@ class Network(nn.Module, ABC):
         """Outputs for features x; the last layer has no activation."""
 
 
+NOTHING = -30.0
+"""Log-density per box length of places with nothing in them: finite, as losses want it."""
+
+
 @dataclass
 class RadianceSample:
     """What a radiance field says of points seen from directions."""

@@ -13,7 +13,7 @@ from typing import Any
 from polyfield.allocation import within_memory
 from polyfield.errors import InputError, MissingBackend
 from polyfield.renderers.model import Model
-from polyfield.renderers.radiance_model import radiance_of
+from polyfield.renderers.radiance_meta import radiance_of
 from polyfield.renderers.signal_model import signal_of
 from polyfield.tensors import load_tensors, save_tensors
 

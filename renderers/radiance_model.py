@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from polyfield.config import TAGGED, from_tree, to_tree
+from polyfield.config import TAGGED, to_tree
 from polyfield.encodings.domain import domain
-from polyfield.errors import InputError
 from polyfield.fields import RadianceFieldConfig
 from polyfield.fields.baked import Baked
 from polyfield.fields.base import RadianceField, RadianceSample, Size
 from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.graph import Graph
-from polyfield.renderers.model import Model, check_corners
+from polyfield.renderers.model import Model
 from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
@@ -43,8 +42,6 @@ NO_CORRECTIONS = Corrections()
 """Nothing is learned beside the field."""
 STEPS, MOST_CELLS, MOST_SAMPLES = 512, 256, 1 << 14
 """Of a baked model: steps where the sampler has none, cells of its grid, samples on a ray."""
-MOST_IMAGES = 1 << 24
-"""Of a model file."""
 
 
 @dataclass(frozen=True)
@@ -297,42 +294,3 @@ class _Asked(nn.Module):
             box = self.model.field.domain.bounds
             occupied = occupied & ((place >= box[0]) & (place <= box[1])).all(1)
         return said.density, said.rgb, occupied
-
-
-Three = tuple[float, float, float]
-
-
-def radiance_of(meta: dict[str, Any]) -> RadianceModel:
-    """The model that a file's metadata describes, its values not yet read."""
-    color_space: ColorSpace = from_tree(
-        Literal["srgb", "linear"], meta["color_space"], "color_space"
-    )
-    low, high = from_tree(tuple[Three, Three], meta["bounds"], "bounds")
-    check_corners(low, high)
-    info = SceneInfo(
-        torch.tensor([low, high]),
-        from_tree(bool, meta["unbounded"], "unbounded"),
-        color_space,
-        from_tree(Three, meta["background"], "background"),
-        _frame(meta),
-        from_tree(int, meta.get("images", 0), "images"),
-    )
-    if not 0 <= info.images <= MOST_IMAGES:
-        raise InputError(f"0 to {MOST_IMAGES} images", str(info.images), "train it again")
-    if not all(map(math.isfinite, info.background)):
-        raise InputError("a finite background", f"{info.background}", "train it again")
-    return RadianceModel(
-        from_tree(TaggedRadiance, meta["field"]),
-        from_tree(TaggedSampler, meta["sampler"], "sampler"),
-        info,
-        from_tree(Corrections, meta.get("corrections", {}), "corrections"),
-    )
-
-
-def _frame(meta: Mapping[str, Any]) -> Similarity:
-    """The frame of a model; before there were frames, files knew an origin, or nothing."""
-    tree = meta.get("frame", {"center": meta.get("origin", [0.0, 0.0, 0.0]), "scale": 1.0})
-    found: Similarity = from_tree(Similarity, tree, "frame")
-    if not all(map(math.isfinite, (*found.center, found.scale))) or found.scale <= 0:
-        raise InputError("a finite frame with a scale above 0", f"{found}", "train it again")
-    return found

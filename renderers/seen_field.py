@@ -12,10 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from polyfield.fields.base import RadianceField, RadianceSample
-
-NOTHING = -30.0
-"""Log-density per box length of what is not there: finite, as losses want it."""
+from polyfield.fields.base import NOTHING, RadianceField, RadianceSample
 
 
 class SeenField(RadianceField):

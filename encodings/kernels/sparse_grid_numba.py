@@ -42,6 +42,15 @@ def _row(x, point, blocks, cells, slot):
     return where, row, a, b, c
 
 
+@njit(forceinline=True)
+def _corner(corner, a, b, c, side):
+    """Weight of one of a cell's corners, and how many rows it lies after the first."""
+    u, v, w = corner >> 2 & 1, corner >> 1 & 1, corner & 1
+    weight = (a if u else np.float32(1) - a) * (b if v else np.float32(1) - b)
+    weight *= c if w else np.float32(1) - c
+    return weight, (u * side + v) * side + w
+
+
 @njit(parallel=True, cache=True, nogil=True)
 def _forward(x, table, slot, blocks, cells, channels, y):
     n = x.size // 3
@@ -55,10 +64,8 @@ def _forward(x, table, slot, blocks, cells, channels, y):
             if where < 0:
                 continue
             for corner in range(8):
-                u, v, w = corner >> 2 & 1, corner >> 1 & 1, corner & 1
-                weight = (a if u else np.float32(1) - a) * (b if v else np.float32(1) - b)
-                weight *= c if w else np.float32(1) - c
-                at = (row + (u * side + v) * side + w) * channels
+                weight, step = _corner(corner, a, b, c, side)
+                at = (row + step) * channels
                 for channel in range(channels):
                     p = min(max(table[at + channel], np.float32(0)), np.float32(1))
                     y[out + channel] += weight * (np.rint(p * np.float32(255)) / np.float32(255))
@@ -74,10 +81,8 @@ def _scatter(grad, x, slot, blocks, cells, channels, order, starts, dtable):
             if where < 0:
                 continue
             for corner in range(8):
-                u, v, w = corner >> 2 & 1, corner >> 1 & 1, corner & 1
-                weight = (a if u else np.float32(1) - a) * (b if v else np.float32(1) - b)
-                weight *= c if w else np.float32(1) - c
-                at = (row + (u * side + v) * side + w) * channels
+                weight, step = _corner(corner, a, b, c, side)
+                at = (row + step) * channels
                 for channel in range(channels):
                     dtable[at + channel] += weight * grad[point * channels + channel]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -77,14 +76,6 @@ class Bakeable(Protocol):
 
 
 @runtime_checkable
-class Drawn(Protocol):
-    """Is values on a grid of any size: an image."""
-
-    def render(self, *shape: int) -> Float[Tensor, "... c"]:
-        """So many samples along each axis, its own number if none."""
-
-
-@runtime_checkable
 class Graphed(Protocol):
     """Is one graph of operations on tensors, from points to what it says of them."""
 
@@ -133,16 +124,6 @@ class Source:
             raise _unable("density and colour in space", name)
         return self.model
 
-    def drawn(self, name: str) -> Drawn:
-        """The model, asked for values on a grid.
-
-        Raises:
-            InputError: it has none.
-        """
-        if isinstance(self.model, Radiant) or not isinstance(self.model, Drawn):
-            raise _unable("values on a grid", name)
-        return self.model
-
     def graphed(self, name: str) -> Graphed:
         """The model, asked for its graph.
 
@@ -177,20 +158,3 @@ def _unable(words: str, name: str) -> InputError:
     return InputError(
         f"a run with {words} for --to {name}", "one without", "`polyfield info RUN` says what it is"
     )
-
-
-class ModelExporter(Protocol):
-    """Writes a model into a file or a folder."""
-
-    name: str
-    """What it is called on the command line."""
-    endings: tuple[str, ...]
-    """Of the files it writes; none for a folder."""
-
-    def write(self, source: Source, path: Path, tell: Tell) -> str:
-        """Write, whole or not at all; a line that says what.
-
-        Raises:
-            InputError: the model can't do what this needs.
-            WriteError: the system couldn't write it.
-        """

@@ -59,16 +59,16 @@ def capture_of(
     """
     train = parts.splits["train"]
     taken = [image.camera for image in train]
-    rough = own_frame(taken)
-    unbounded = is_unbounded(not look_inward(Cameras.stack(taken, frame=rough)))
+    rough = Cameras.stack(taken, frame=own_frame(taken))
+    unbounded = is_unbounded(not look_inward(rough))
 
-    def bounds_in(frame: Similarity) -> Float64[Tensor, "2 3"]:
-        cameras = Cameras.stack(taken, frame=frame)
-        points = None if parts.points is None else _in_frame(parts.points, frame)
+    def bounds_of(cameras: Cameras, points: Float[Tensor, "n 3"] | None) -> Float64[Tensor, "2 3"]:
         return scene_bounds(cameras, options, parts.box, points, unbounded)
 
-    frame = Similarity.of_box(rough.users(bounds_in(rough)))
-    bounds = bounds_in(frame).float()
+    box = bounds_of(rough, _in_frame(parts.points, rough.frame))
+    frame = Similarity.of_box(rough.frame.users(box))
+    points = _in_frame(parts.points, frame)
+    bounds = bounds_of(Cameras.stack(taken, frame=frame), points).float()
     views = {split: views_of(images, options, frame) for split, images in parts.splits.items()}
     cameras = views["train"].cameras
     warnings = [
@@ -85,13 +85,15 @@ def capture_of(
         frames_skipped=parts.missing,
         warnings=warnings,
         frame=frame,
-        points=None if parts.points is None else _in_frame(parts.points, frame),
+        points=points,
         memory=None if options.memory is None else parse_bytes(options.memory, "--memory"),
     )
 
 
-def _in_frame(points: np.ndarray, frame: Similarity) -> Float[Tensor, "n 3"]:
-    """Points that are finite, in a frame; float32."""
+def _in_frame(points: np.ndarray | None, frame: Similarity) -> Float[Tensor, "n 3"] | None:
+    """Points that are finite, in a frame; float32. None where none are known."""
+    if points is None:
+        return None
     finite = np.ascontiguousarray(points[np.isfinite(points).all(1)])
     return frame.normalised(torch.from_numpy(finite)).float()
 

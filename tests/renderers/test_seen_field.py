@@ -3,8 +3,9 @@
 import torch
 
 from polyfield.encodings.domain import Box
+from polyfield.fields.base import NOTHING
 from polyfield.fields.voxels import Voxels
-from polyfield.renderers.seen_field import NOTHING, SeenField
+from polyfield.renderers.seen_field import SeenField
 
 
 def test_nothing_is_where_nothing_is_sampled() -> None:

@@ -64,8 +64,8 @@ void main() {
       // Nothing lies in the blocks around this one that are nearer: on to where the ray leaves them.
       vec3 side = mix(block - (away - 1.0), block + away, step(0.0, ray));
       vec3 until = (low + side / blocks * edges - eye) / safe;
-      float out3 = min(until.x, min(until.y, until.z));
-      k = max(k + 1.0, floor((out3 - enter) / stride - 0.5));
+      float exit = min(until.x, min(until.y, until.z));
+      k = max(k + 1.0, floor((exit - enter) / stride - 0.5));
       continue;
     }
     vec3 local = min(v * blocks - block, 1.0) * cells;

@@ -354,7 +354,6 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
       gl.drawArrays(gl.TRIANGLES, 0, 3);
       window.polyfield.frames = (window.polyfield.frames || 0) + 1;
       window.polyfield.scale = part;
-      if (!resting && kept === 0 && now - moved > REST) kept = 0;
     }
     canvas.addEventListener('webglcontextlost', () => {
       element('message').textContent = 'The graphics card gave up: reload the page.';
