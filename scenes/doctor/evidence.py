@@ -39,9 +39,10 @@ SWEEP = np.exp(np.linspace(-1.0, 1.0, 81))
 """Focal lengths tried once the convention is known."""
 OFF, FAR_OFF = 0.03, 0.1
 """Relative error of a focal length that is told, and that is a fault."""
-BETTER, MUCH = 0.75, 0.4
-"""Cost of another focal length, and median error, of that of the one given, below which it is
-believed: poses that are inexact by themselves gain a little by a shorter one."""
+BETTER, MUCH, NOISE = 0.75, 0.4, 0.3
+"""Cost of another focal length, of that of the one given, below which it is believed if it also
+mends the poses: its median error is below that share of the given one's, or is the features' own
+(pixels). Poses that are inexact by themselves gain a little by another one, but stay inexact."""
 SMALLER, CHANCE = 0.95, 5.0
 """The same of another distortion, and by how many deviations errors must be smaller."""
 BENT = 0.5
@@ -171,7 +172,8 @@ def _focal(evidence: Evidence, poses: Poses) -> Row:
     if not 0 < at < len(costs) - 1:  # poses that are wrong by themselves are least so far away
         return Row("focal length", "not checked", f"{pixels:.4g} px; no other one fits clearly")
     told = f"{pixels:.4g} px; matches agree best with {pixels * scale:.4g} px, {scale:.3f} times"
-    is_better = there.cost < BETTER * own.cost and there.median < MUCH * own.median
+    mends = there.median < MUCH * own.median or there.median < NOISE
+    is_better = there.cost < BETTER * own.cost and mends
     if abs(scale - 1) < OFF or not is_better:
         return Row("focal length", "ok", f"{pixels:.4g} px (matches: {scale:.3f} times)")
     verdict = "fault" if abs(scale - 1) > FAR_OFF else "warning"
