@@ -2,8 +2,9 @@
 
 Blocks of a grid, at their vertices the log-density and spherical harmonics of colour, all of it
 rounded to bytes while training. Where no block is stored there is nothing. Symbols: q a rounded
-value in [0, 1]; log-density per box length = LOG[0] + q (LOG[1] - LOG[0]); rgb = sigmoid(sum_k c_k
-SH_k(direction)), c = SPAN (2 q - 1). Source: the layout is that of SNeRG (Hedman et al. 2021) with
+value in [0, 1]; m(x) the domain's stretch, 1 in the box; log-density per box length = LOG[0] +
+q (LOG[1] - LOG[0]) - log m(x), so that far away, where cells are large, no byte stands for fog; rgb
+= sigmoid(sum_k c_k SH_k(direction)), c = SPAN (2 q - 1). Source: the layout is that of SNeRG (Hedman et al. 2021) with
 PlenOctrees' colours (Yu et al. 2021); rounding while training as in MERF (Reiser et al. 2023).
 
 Without a teacher, a grid that isn't too large stores all of its blocks; `bake` keeps those in which
@@ -29,7 +30,7 @@ from polyfield.fields.base import NOTHING, RadianceField, RadianceSample, Stored
 from polyfield.ranges import Range, check
 
 LOG = (-6.0, 12.0)
-"""Log-densities per box length that can be stored."""
+"""Log-densities per box length, in the unit cube's own lengths, that can be stored."""
 SPAN = 8.0
 """Coefficients of colour are within so much of 0."""
 MOST = 1 << 27
@@ -111,11 +112,12 @@ class BakedField(RadianceField):
     def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:
         """Log-density per box length, `NOTHING` where nothing is stored; no feature."""
         values, stored = self._values(x)
-        return self._log(values[..., 0], stored), None
+        return self._log(x, values[..., 0], stored), None
 
-    @staticmethod
-    def _log(value: Tensor, stored: Tensor) -> Tensor:
+    def _log(self, x: Tensor, value: Tensor, stored: Tensor) -> Tensor:
         log = LOG[0] + value * (LOG[1] - LOG[0])
+        if self.domain.contracted:
+            log = log - self.domain.stretch(x).log()
         return torch.where(stored | log.isnan(), log, NOTHING)
 
     def forward(
@@ -123,7 +125,7 @@ class BakedField(RadianceField):
     ) -> RadianceSample:
         """Density and colour at points x seen along unit directions."""
         values, stored = self._values(x)
-        log = self._log(values[..., 0], stored)
+        log = self._log(x, values[..., 0], stored)
         bands = self.config.bands
         harmonics = spherical_harmonics(directions.reshape(-1, 3), bands)
         c = (values[..., 1:].reshape(-1, 3, bands**2) * 2 - 1) * SPAN
@@ -192,6 +194,8 @@ class BakedField(RadianceField):
         inverse = torch.linalg.pinv(harmonics)
         # c[n, 3, k] = sum over directions of pinv[k, d] logits[d, n, 3]
         c = torch.einsum("kd,dnc->nck", inverse, torch.stack(logits))
+        if self.domain.contracted:
+            log = log + self.domain.stretch(x).log()
         density = (log.clamp(*LOG) - LOG[0]) / (LOG[1] - LOG[0])
         color = (c.reshape(len(x), -1) / SPAN + 1) / 2
         return torch.cat([density[:, None], color.clamp(0, 1)], 1)

@@ -115,11 +115,6 @@ class OccupancySampler(Sampler):
         self.clear, self._near = clearance(self.occupied), None
 
     @property
-    def stride(self) -> float:
-        """Length of a step, world units; infinite where steps grow."""
-        return self.lattice.step if self.config.cone == 0 else math.inf
-
-    @property
     def lattice(self) -> Lattice:
         """The steps of the march, world units."""
         diagonal = math.sqrt(3) * self.domain.span

@@ -198,24 +198,28 @@ class RadianceModel(Model):
 
     @torch.no_grad()
     def baked(self, config: Baked, cameras: Sequence[Camera] = ()) -> RadianceModel:
-        """What is in the box as a model of bytes, that a page draws; itself if it is one.
+        """The field as a model of bytes, that a page draws; itself if it is one.
 
-        What lies outside the box of a scene without end, and corrections, are left out; what none
-        of the cameras sees too, where there are some.
+        What none of the cameras sees is left out, where there are some; so are corrections of
+        single images.
 
         Raises:
-            InputError: there is nothing in the box.
+            InputError: there is nothing to be seen.
         """
         if self.field.stored_bytes() is not None:
             return self
         theirs = self.renderer.sampler
         known = theirs.handover()
-        # The diagonal of a contracted space is twice as long.
-        steps = STEPS if known is None else known.steps // (2 if theirs.domain.contracted else 1)
+        steps = STEPS if known is None else known.steps
         cells = min(config.blocks, MOST_CELLS)
-        grid = OccupancyGrid(resolution=cells, steps=max(steps, 1), limit=MOST_SAMPLES)
-        made = RadianceModel(config, grid, replace(self.info, unbounded=False, images=0))
+        grid = OccupancyGrid(resolution=cells, steps=steps, limit=MOST_SAMPLES)
+        sky = self.corrections.sky
+        made = RadianceModel(
+            config, grid, replace(self.info, images=0), Corrections(sky=self.configs[2].sky)
+        )
         made = made.to(self.device).eval()
+        if sky is not None and made.corrections.sky is not None:
+            made.corrections.sky.load_state_dict(sky.state_dict())
         seen = SeenField(self.field, theirs.is_near_occupied)
         domain, b = made.field.domain, config.blocks
         shown = torch.ones((b,) * 3, dtype=torch.bool, device=self.device)

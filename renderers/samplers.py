@@ -20,7 +20,7 @@ from polyfield.encodings.domain import Domain
 from polyfield.errors import InputError
 from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
-from polyfield.renderers.kernels.march import entry
+from polyfield.renderers.kernels.march import Lattice, entry
 from polyfield.scenes.rays import Rays
 
 Density = Callable[[Float[Tensor, "n 3"]], Float[Tensor, "n"]]
@@ -69,9 +69,9 @@ class Sampler(nn.Module, ABC):
         """
 
     @property
-    def stride(self) -> float:
-        """Length of an even step along every ray, world units; infinite where there is none."""
-        return math.inf
+    def lattice(self) -> Lattice | None:
+        """The steps of the march, world units; None where they depend on the ray."""
+        return None
 
     def occupied_points(self) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n"]] | None:
         """World points and the density seen there, if the sampler keeps such; else None."""

@@ -44,7 +44,7 @@ def seen_cells(
         sampler: where it is asked.
         cameras: the user's frame.
         frame: that of the field.
-        domain: what is cut into cells; points outside of it don't count.
+        domain: what is cut into cells; points outside of a box don't count.
         cells: R, along an axis.
     """
     device = domain.bounds.device
@@ -62,6 +62,7 @@ def seen_cells(
             density = field.density(x)
             weight = composite.weights(density, intervals.length, intervals.offsets)[0]
             x = x[weight > LEAST]
-            inside = ((x >= domain.bounds[0]) & (x <= domain.bounds[1])).all(1)
-            found[cell_of(x[inside], domain, cells)] = True
+            if not domain.contracted:
+                x = x[((x >= domain.bounds[0]) & (x <= domain.bounds[1])).all(1)]
+            found[cell_of(x, domain, cells)] = True
     return found

@@ -13,6 +13,7 @@ from torch import Tensor
 from polyfield.errors import InputError
 from polyfield.fields.baked import Baked
 from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.renderers.corrections import Corrected
 from polyfield.renderers.graph import Graph
 from polyfield.renderers.radiance_model import SceneInfo
 from polyfield.renderers.renderer import VolumeRenderer
@@ -70,9 +71,10 @@ class Bakeable(Protocol):
     info: SceneInfo
     field: RadianceField
     renderer: VolumeRenderer
+    corrections: Corrected
 
     def baked(self, config: Baked, cameras: Sequence[Camera] = ()) -> Bakeable:
-        """What is in its box that cameras see, as bytes; itself if it is of bytes."""
+        """What cameras see of it, as bytes; itself if it is of bytes."""
 
 
 @runtime_checkable

@@ -29,7 +29,8 @@ from polyfield.memory import as_size
 from polyfield.ranges import Range
 from polyfield.renderers.exports.source import Bakeable, Source, Tell
 from polyfield.renderers.exports.writing import writing
-from polyfield.renderers.samplers import Sampler
+from polyfield.renderers.kernels.march import HORIZON
+from polyfield.renderers.radiance_model import SceneInfo
 
 CELLS = 6
 """Cells along the edge of a block."""
@@ -37,8 +38,10 @@ LARGEST = 64_000_000
 """Bytes of a page that some browsers no longer open."""
 FAR = 255
 """Distance in blocks that stands for any larger one."""
-FIELD_OF_VIEW = math.radians(40)
-"""Of the page's first view, along the shorter side."""
+FIELD_OF_VIEW, NARROWEST, WIDEST = (math.radians(degrees) for degrees in (40, 20, 75))
+"""Of the page's first view, along the shorter side: without cameras, and its limits with them."""
+SKY = 256
+"""Rows of the picture of what is behind everything."""
 FORMAT = 1
 
 
@@ -55,14 +58,21 @@ class Web:
     steps: Annotated[int, Range(0, 1 << 20)] = 600
     """Training steps after baking, in which the page learns to look like the run; 0: none."""
 
-    def write(self, source: Source, path: Path, tell: Tell) -> str:
-        """Bake and write."""
+    def bake(self, source: Source, tell: Tell) -> Bakeable:
+        """The model of bytes that the page draws."""
         model = source.bakeable(self.name)
-        config = Baked(max(round(self.resolution / CELLS), 1), CELLS, self.bands)
+        # The box is half as wide as contracted space.
+        across = 2 if model.info.unbounded else 1
+        config = Baked(max(round(across * self.resolution / CELLS), 1), CELLS, self.bands)
         tell("page: baking")
         made = model.baked(config, source.views)
         if made is not model and self.steps and source.learn is not None and source.views:
             source.learn(model, made, self.steps, tell)
+        return made
+
+    def write(self, source: Source, path: Path, tell: Tell) -> str:
+        """Bake and write."""
+        made = self.bake(source, tell)
         content = page(made, source)
         if len(content) > LARGEST:
             raise InputError(
@@ -73,15 +83,21 @@ class Web:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, lambda temporary: temporary.write_bytes(content))
-        beyond = "; what lies outside the box is left out" if model.info.unbounded else ""
-        return f"a page of {as_size(len(content))}{beyond}"
+        return f"a page of {as_size(len(content))}"
 
 
 def page(model: Bakeable, source: Source) -> bytes:
-    """The HTML of a baked model."""
+    """The HTML of a baked model.
+
+    Raises:
+        InputError: its sampler takes steps that depend on the ray.
+    """
     stored = model.field.stored_bytes()
     assert stored is not None, "baked"
     parts, atlas = _textures(stored)
+    sky = _sky(model)
+    if sky is not None:
+        parts["sky"] = sky.tobytes()
     header = {
         "format": FORMAT,
         "parts": [[name, len(content)] for name, content in parts.items()],
@@ -91,6 +107,7 @@ def page(model: Bakeable, source: Source) -> bytes:
         "logs": [stored.logs[0], stored.logs[1] - stored.logs[0]],
         "span": stored.span,
         "directed": stored.values.shape[-1] > 4,
+        "sky": None if sky is None else [sky.shape[1], sky.shape[0]],
         **_world(model, source),
     }
     data = base64.b64encode(zlib.compress(b"".join(parts.values()), 9)).decode()
@@ -152,35 +169,66 @@ def _distance(here: torch.Tensor) -> torch.Tensor:
     return found.clamp(max=FAR).to(torch.uint8)
 
 
+def _sky(model: Bakeable) -> np.ndarray | None:
+    """What is behind everything, [height, azimuth, 3], uint8; None where that is one colour."""
+    sky = model.corrections.sky
+    if sky is None:
+        return None
+    height = (torch.arange(SKY) + 0.5) / SKY * math.pi
+    azimuth = (torch.arange(2 * SKY) + 0.5) / SKY * math.pi - math.pi
+    height, azimuth = torch.meshgrid(height, azimuth, indexing="ij")
+    flat = height.sin()
+    looks = torch.stack([flat * azimuth.cos(), flat * azimuth.sin(), height.cos()], -1)
+    with torch.no_grad():
+        color = sky(looks.to(model.info.bounds.device)).clamp(0, 1)
+    return (color * 255).round().to(torch.uint8).cpu().numpy()
+
+
 def _world(model: Bakeable, source: Source) -> dict[str, Any]:
     """Box, march, background and the first view, in the model's frame."""
     info = model.info
     low, high = info.bounds.cpu().double()
-    up = source.up
-    middle, extent = (low + high) / 2, float((high - low).max())
-    eye = middle + extent * 1.4 * _aside(up)
-    if source.views:
-        camera = source.views[0]
-        seen = info.frame.normalised(camera.pose[:3, 3])
-        forward = -camera.pose[:3, 2].double()
-        # It turns about the point before the camera that is nearest to the middle of the box.
-        reach = float(((middle - seen) @ forward).clamp(min=0.1 * extent))
-        eye, middle = seen, seen + reach * forward
-    sampler: Sampler = model.renderer.sampler
+    extent = float((high - low).max())
+    lattice = model.renderer.sampler.lattice
+    if lattice is None:
+        raise InputError(
+            "a run whose steps are the same on every ray for --to web",
+            "one that cuts each ray into equal parts",
+            "train it with an occupancy grid: --sampler occupancy-grid",
+        )
     return {
         "low": low.tolist(),
         "high": high.tolist(),
         "extent": extent,
-        "stride": sampler.stride,
+        "stride": lattice.step,
+        "cone": lattice.cone,
+        "contracted": info.unbounded,
+        "horizon": HORIZON * extent,
         "center": list(info.frame.center),
         "scale": info.frame.scale,
         "background": list(info.background),
         "linear": info.color_space == "linear",
-        "up": up.tolist(),
-        "eye": eye.tolist(),
-        "target": middle.tolist(),
-        "fov": FIELD_OF_VIEW,
+        **_first_view(info, source),
     }
+
+
+def _first_view(info: SceneInfo, source: Source) -> dict[str, Any]:
+    """Where the page looks from: the training camera of middle height."""
+    up = source.up
+    low, high = info.bounds.cpu().double()
+    middle, extent = (low + high) / 2, float((high - low).max())
+    eye, angle = middle + extent * 1.4 * _aside(up), FIELD_OF_VIEW
+    if source.views:
+        by_height = sorted(source.views, key=lambda camera: float(camera.pose[:3, 3].double() @ up))
+        camera = by_height[len(by_height) // 2]
+        eye = info.frame.normalised(camera.pose[:3, 3]).double()
+        forward = -camera.pose[:3, 2].double()
+        # It turns about the point before the camera that is nearest to the middle of the box.
+        reach = float(((middle - eye) @ forward).clamp(min=0.1 * extent))
+        middle = eye + reach * forward
+        angle = 2 * math.atan(0.5 * min(camera.width / camera.fl_x, camera.height / camera.fl_y))
+        angle = min(max(angle, NARROWEST), WIDEST)
+    return {"up": up.tolist(), "eye": eye.tolist(), "target": middle.tolist(), "fov": angle}
 
 
 def _aside(up: torch.Tensor) -> torch.Tensor:

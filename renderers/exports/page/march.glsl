@@ -18,11 +18,16 @@ uniform vec2 size;            // of the picture, pixels
 uniform vec2 jitter;          // of a pixel's middle, pixels
 uniform vec2 logs;            // log-density: lowest, range
 uniform float span;           // harmonics are within so much of 0
-uniform float stride;         // step of the march
+uniform float stride;         // step of the march, in the box
+uniform float cone;           // its growth with distance
+uniform bool contracted;      // whether all of space is in the blocks, or the box alone
+uniform float horizon;        // where rays end that no box ends
 uniform float extent;         // longest edge of the box
 uniform float blocks, cells;
 uniform vec3 atlas;           // texels
 uniform vec3 background;
+uniform sampler2D sky;        // RGB8: what is behind everything, by azimuth and height
+uniform bool skied;           // whether there is one
 uniform bool linear;
 uniform bool directed;        // whether colours depend on the direction
 
@@ -35,6 +40,15 @@ vec3 srgb(vec3 c) {
   return mix(12.92 * c, 1.055 * pow(c, vec3(1.0 / 2.4)) - 0.055, step(0.0031308, c));
 }
 
+float longest(vec3 u) { return max(abs(u.x), max(abs(u.y), abs(u.z))); }
+
+vec3 behind(vec3 ray) {
+  if (!skied) return background;
+  vec2 at = vec2(atan(ray.y, ray.x) / 6.283185307179586 + 0.5,
+                 acos(clamp(ray.z, -1.0, 1.0)) / 3.141592653589793);
+  return textureLod(sky, at, 0.0).rgb;
+}
+
 void main() {
   vec2 at = vec2(gl_FragCoord.x, size.y - gl_FragCoord.y) + jitter;
   vec2 plane = (at - lens.zw) * lens.xy;
@@ -45,33 +59,76 @@ void main() {
   float enter = max(0.0, max(near3.x, max(near3.y, near3.z)));
   float leave = min(far3.x, min(far3.y, far3.z));
 
+  // In u the box is |u| <= 1; beyond it steps grow with the square of the longest coordinate, so
+  // that they are even in the contracted space.
+  vec3 edges = high - low;
+  vec3 from = (eye - low) / edges * 2.0 - 1.0, along = ray / edges * 2.0;
+  float swift = 1e9;            // bounds the speed along a ray in the unit cube, per even length
+  if (contracted) {
+    enter = 0.0;
+    leave = horizon;
+    swift = 0.25 * (longest(along) + 2.0 * longest(cross(from, along)));
+  }
+  bool even = !contracted && cone == 0.0;
+
   vec4 harmonics = vec4(0.28209479177387814,
                         -0.4886025119029199 * ray.y,
                         0.4886025119029199 * ray.z,
                         -0.4886025119029199 * ray.x);
   if (!directed) harmonics.yzw = vec3(0.0);
-  vec3 edges = high - low;
   vec3 color = vec3(0.0);
-  float light = 1.0, k = 0.0;
+  float light = 1.0, k = 0.0, start = enter;
   for (int i = 0; i < 8192; i++) {
-    float t = enter + k * stride + 0.5 * stride;
+    float stretch = 1.0, height = max(stride, cone * start);
+    if (even) start = enter + k * stride;
+    if (contracted) {
+      float n = max(longest(from + start * along), 1.0);
+      height *= n * n;
+    }
+    float t = start + 0.5 * height;
     if (t >= leave) break;
-    vec3 v = clamp((eye + t * ray - low) / edges, 0.0, 1.0);
+    vec3 u = from + t * along;
+    vec3 v;
+    float n = 1.0;
+    if (contracted) {
+      n = max(longest(u), 1.0);
+      stretch = n * n;
+      v = (u * ((2.0 - 1.0 / n) / n) + 2.0) * 0.25;
+    } else {
+      v = clamp((u + 1.0) * 0.5, 0.0, 1.0);
+    }
     vec3 block = clamp(floor(v * blocks), 0.0, blocks - 1.0);
     vec4 where = texelFetch(place, ivec3(block), 0) * 255.0;
     float away = floor(where.a + 0.5);
     if (away > 0.5) {
       // Nothing lies in the blocks around this one that are nearer: on to where the ray leaves them.
-      vec3 side = mix(block - (away - 1.0), block + away, step(0.0, ray));
-      vec3 until = (low + side / blocks * edges - eye) / safe;
-      float exit = min(until.x, min(until.y, until.z));
-      k = max(k + 1.0, floor((exit - enter) / stride - 0.5));
+      if (even) {
+        vec3 side = mix(block - (away - 1.0), block + away, step(0.0, ray));
+        vec3 until = (low + side / blocks * edges - eye) / safe;
+        float exit = min(until.x, min(until.y, until.z));
+        k = max(k + 1.0, floor((exit - enter) / stride - 0.5));
+        continue;
+      }
+      start += height;
+      if (!contracted) continue;
+      // A ray bends there. As long as it goes outwards its speed is bounded: so many steps are safe.
+      vec3 wide = step(vec3(n), abs(u));
+      if (n > 1.0 && dot(wide * sign(u), along) < 0.0) continue;
+      vec3 room3 = min(v - (block - (away - 1.0)) / blocks, (block + away) / blocks - v);
+      float room = min(room3.x, min(room3.y, room3.z)) / swift;
+      for (int j = 0; j < 1024; j++) {
+        float length = max(stride, cone * start);
+        room -= length;
+        if (room < length || start >= leave) break;
+        float m = max(longest(from + start * along), 1.0);
+        start += length * m * m;
+      }
       continue;
     }
     vec3 local = min(v * blocks - block, 1.0) * cells;
     vec3 texel = (floor(where.rgb + 0.5) * (cells + 1.0) + local + 0.5) / atlas;
     float log = logs.x + logs.y * texture(density, texel).r;
-    float alpha = 1.0 - exp(-exp(log) / extent * stride);
+    float alpha = 1.0 - exp(-exp(log) / (extent * stretch) * height);
     if (alpha > 1e-4) {
       vec4 r = (texture(first, texel) * 2.0 - 1.0) * span;
       vec4 g = (texture(second, texel) * 2.0 - 1.0) * span;
@@ -82,7 +139,8 @@ void main() {
     light *= 1.0 - alpha;
     if (light < 1e-3) break;
     k += 1.0;
+    start += height;
   }
-  color += light * background;
+  color += light * behind(ray);
   pixel = vec4(linear ? srgb(color) : color, 1.0);
 }

@@ -63,6 +63,17 @@
     gl.texImage3D(gl.TEXTURE_3D, 0, formats[0], x, y, z, 0, formats[1], gl.UNSIGNED_BYTE, bytes);
   }
 
+  /** Colours by direction: the azimuth goes round, the height doesn't. */
+  function skyOf(gl, number, bytes, [width, height]) {
+    gl.activeTexture(gl.TEXTURE0 + number);
+    gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.REPEAT);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR);
+    gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.LINEAR);
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB8, width, height, 0, gl.RGB, gl.UNSIGNED_BYTE, bytes);
+  }
+
   function program(gl, fragment) {
     const made = gl.createProgram();
     const corner = '#version 300 es\nvoid main() { gl_Position = vec4(' +
@@ -129,6 +140,7 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
       texture(gl, 1 + i, parts[name], header.atlas, 4, gl.LINEAR);
     });
     texture(gl, 4, parts.place, [blocks, blocks, blocks], 4, gl.NEAREST);
+    skyOf(gl, 5, header.sky ? parts.sky : new Uint8Array(3), header.sky || [1, 1]);
     if (gl.getError() !== gl.NO_ERROR) {
       fail('This graphics card has too little memory for this scene.');
     }
@@ -146,6 +158,11 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
     gl.uniform2fv(march.where.logs, header.logs);
     gl.uniform1f(march.where.span, header.span);
     gl.uniform1f(march.where.stride, header.stride);
+    gl.uniform1f(march.where.cone, header.cone);
+    gl.uniform1i(march.where.contracted, header.contracted ? 1 : 0);
+    gl.uniform1f(march.where.horizon, header.horizon);
+    gl.uniform1i(march.where.sky, 5);
+    gl.uniform1i(march.where.skied, header.sky ? 1 : 0);
     gl.uniform1f(march.where.extent, header.extent);
     gl.uniform1f(march.where.blocks, blocks);
     gl.uniform1f(march.where.cells, header.cells);

@@ -2,11 +2,13 @@
 
 import base64
 import importlib.util
+import itertools
 import json
 import os
 import re
 import shutil
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,10 +18,13 @@ from polyfield.encodings.hash_grid import HashGrid
 from polyfield.errors import InputError
 from polyfield.fields.baked import Baked
 from polyfield.fields.radiance import Radiance
+from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.exports.source import Source
 from polyfield.renderers.exports.web import Web
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
+from polyfield.renderers.samplers import Uniform
+from polyfield.renderers.sky import Sky
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.demo.capture import look_at
 from polyfield.scenes.similarity import Similarity
@@ -37,19 +42,20 @@ def quiet(line: str) -> None:
     """Progress that nobody reads."""
 
 
-def model(unbounded=False, color_space="srgb"):
+def model(unbounded=False, color_space="srgb", sky=None, radius=0.35):
     """Random grids: clouds of all colours, with more in the middle."""
     torch.manual_seed(0)
     grid = HashGrid(levels=3, log2_size=12, base_resolution=4, finest_resolution=16)
     info = SceneInfo(BOX, unbounded, color_space, (0.2, 0.5, 0.9), FRAME)
-    made = RadianceModel(Radiance(grid, hidden=16), OccupancyGrid(resolution=32, steps=128), info)
+    march = OccupancyGrid(resolution=32, steps=256 if unbounded else 128)
+    made = RadianceModel(Radiance(grid, hidden=16), march, info, Corrections(sky=sky))
     with torch.no_grad():
         for parameter in made.field.parameters():
             parameter.mul_(3 if parameter.ndim == 1 or len(parameter) < 100 else 2e4)
     made.renderer.sampler.refresh(made.field.density, 0)
     axis = (torch.arange(32) + 0.5) / 32
     place = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1)
-    ball = (place - 0.5).norm(dim=-1) < 0.35
+    ball = (place - 0.5).norm(dim=-1) < radius
     made.renderer.sampler.adopt(ball.float() * 100)
     return made.eval()
 
@@ -120,10 +126,30 @@ def test_textures_hold_the_bytes_of_the_field(tmp_path):
 
 
 def test_colours_without_direction_and_scenes_without_end(tmp_path):
-    _, said = written(tmp_path / "a.html", model(unbounded=True), bands=1)
+    written(tmp_path / "a.html", model(unbounded=True, radius=0.5), [], bands=1)
     header, parts = contents(tmp_path / "a.html")
-    assert "outside the box" in said and not header["directed"]
+    assert header["contracted"] and not header["directed"]
+    assert header["blocks"] == 2 * 48 / 6
     assert (parts["first"].reshape(-1, 4)[:, 1:] == 128).all()
+    place = parts["place"].reshape(16, 16, 16, 4)
+    assert (place[:2, ..., 3] == 0).any()  # something is stored far outside the box
+
+
+def test_steps_that_depend_on_the_ray_are_refused(tmp_path):
+    made = model().baked(Baked(8, 6, 1))
+    made = RadianceModel(made.configs[0], Uniform(8), made.info)
+    with pytest.raises(InputError, match="same on every ray"):
+        written(tmp_path / "a.html", made)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_view_is_that_of_the_camera_of_middle_height(tmp_path):
+    cameras = views(5)
+    written(tmp_path / "a.html", cameras=cameras, steps=0)
+    header, _ = contents(tmp_path / "a.html")
+    wanted = sorted(cameras, key=lambda camera: float(camera.pose[2, 3]))[2]
+    assert np.allclose(header["eye"], FRAME.normalised(wanted.pose[:3, 3]), atol=1e-9)
+    assert header["fov"] == pytest.approx(2 * np.arctan(0.5 * min(48 / 62.4, 40 / 60)))
 
 
 def test_a_page_that_is_too_large_or_empty_is_one_line(tmp_path, monkeypatch):
@@ -202,6 +228,37 @@ def test_a_browser_draws_what_python_does(tmp_path, browser, color_space, bands)
         error = np.square(drawn(page, camera) - wanted.clamp(0, 1).numpy()).mean()
         scores.append(-10 * np.log10(error))
         assert np.ptp(wanted.numpy()) > 0.3  # there is something to see
+    assert min(scores) > 45, scores
+    page.context.close()
+
+
+@pytest.mark.parametrize(("sky", "cone"), [(None, 0.0), (Sky(), 0.0), (None, 0.02)])
+def test_a_browser_draws_what_lies_outside_of_the_box(tmp_path, browser, sky, cone):
+    """From inside, from far outside, and past the box; rays that start in the box and don't."""
+    made = model(unbounded=True, sky=sky, radius=0.48).baked(Baked(16, 6, 2))
+    # Not everything outside is stored: rays leap.
+    kept = made.renderer.sampler.occupied.float().mean()
+    assert 0.2 < kept < 0.8
+    if sky is not None:
+        with torch.no_grad():
+            for parameter in made.corrections.sky.parameters():
+                parameter.mul_(3)
+    if cone:
+        again = RadianceModel(made.configs[0], replace(made.configs[1], cone=cone), made.info)
+        again.load_state_dict(made.state_dict())
+        made = again.eval()
+    written(tmp_path / "a.html", made)
+    page = opened(browser, tmp_path / "a.html")
+    assert page.evaluate("polyfield.error") is None
+    scores = []
+    for far, camera in itertools.product((0.1, 1.0, 3.0), views(3)):
+        pose = camera.pose.clone()
+        pose[:3, 3] = torch.tensor(FRAME.center) + far * (pose[:3, 3] - torch.tensor(FRAME.center))
+        camera = replace(camera, pose=pose)
+        wanted = made.render(camera)
+        error = np.square(drawn(page, camera) - wanted.color.clamp(0, 1).numpy()).mean()
+        scores.append(-10 * np.log10(error))
+        assert np.ptp(wanted.color.numpy()) > 0.2
     assert min(scores) > 45, scores
     page.context.close()
 
