@@ -4,8 +4,9 @@ Blocks of a grid, at their vertices the log-density and spherical harmonics of c
 rounded to bytes while training. Where no block is stored there is nothing. Symbols: q a rounded
 value in [0, 1]; m(x) the domain's stretch, 1 in the box; log-density per box length = LOG[0] +
 q (LOG[1] - LOG[0]) - log m(x), so that far away, where cells are large, no byte stands for fog; rgb
-= sigmoid(sum_k c_k SH_k(direction)), c = SPAN (2 q - 1). Source: the layout is that of SNeRG (Hedman et al. 2021) with
-PlenOctrees' colours (Yu et al. 2021); rounding while training as in MERF (Reiser et al. 2023).
+= sigmoid(sum_k c_k SH_k(direction)), c = SPAN (2 q - 1). Source: the layout is that of SNeRG
+(Hedman et al. 2021) with PlenOctrees' colours (Yu et al. 2021); rounding while training as in MERF
+(Reiser et al. 2023).
 
 Without a teacher, a grid that isn't too large stores all of its blocks; `bake` keeps those in which
 another field has something, and sets their vertices to what it says there.

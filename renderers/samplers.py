@@ -5,7 +5,6 @@ They know nothing of a field but its density.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
