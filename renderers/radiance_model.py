@@ -24,7 +24,7 @@ from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform, cell_of
-from polyfield.renderers.seen_cells import seen_cells
+from polyfield.renderers.seen_cells import LEAST, shares
 from polyfield.renderers.seen_field import SeenField
 from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.base import ColorSpace
@@ -224,8 +224,8 @@ class RadianceModel(Model):
         domain, b = made.field.domain, config.blocks
         shown = torch.ones((b,) * 3, dtype=torch.bool, device=self.device)
         if cameras:
-            found = seen_cells(self.field, theirs, cameras, self.frame, domain, b)
-            # Of thin fog alone no sample matters, and all of it does.
+            found = shares(self.field, theirs, cameras, self.frame, domain, b) > LEAST
+            # Of the thinnest fog no cell matters, and all of it does.
             shown = found if bool(found.any()) else shown
 
         def is_worth_it(x: Float[Tensor, "n 3"]) -> Bool[Tensor, " n"]:
