@@ -7,13 +7,8 @@ distance to the next block, which lets rays leap, is an idea of SMERF's viewer.
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import math
-import zlib
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -21,25 +16,24 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from polyfield.errors import InputError
 from polyfield.fields.baked import Baked
 from polyfield.fields.base import StoredBytes
 from polyfield.files import write_whole
 from polyfield.memory import as_size
 from polyfield.ranges import Range
+from polyfield.renderers.exports.shell import Parts, check_size, shell
 from polyfield.renderers.exports.source import Bakeable, Source, Tell
 from polyfield.renderers.exports.writing import writing
 from polyfield.renderers.samplers import Sampler
 
 CELLS = 6
 """Cells along the edge of a block."""
-LARGEST = 64_000_000
-"""Bytes of a page that some browsers no longer open."""
 FAR = 255
 """Distance in blocks that stands for any larger one."""
 FIELD_OF_VIEW = math.radians(40)
 """Of the page's first view, along the shorter side."""
-FORMAT = 1
+SCENE = Parts("scene_keys.html", "drag to turn it", ["page.js"], ["march.glsl"])
+"""Files of the page."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +58,7 @@ class Web:
         if made is not model and self.steps and source.learn is not None and source.views:
             source.learn(model, made, self.steps, tell)
         content = page(made, source)
-        if len(content) > LARGEST:
-            raise InputError(
-                f"a page of at most {as_size(LARGEST)}",
-                as_size(len(content)),
-                "give a smaller --resolution, or --bands 1",
-            )
+        check_size(content, "give a smaller --resolution, or --bands 1")
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, lambda temporary: temporary.write_bytes(content))
@@ -83,8 +72,6 @@ def page(model: Bakeable, source: Source) -> bytes:
     assert stored is not None, "baked"
     parts, atlas = _textures(stored)
     header = {
-        "format": FORMAT,
-        "parts": [[name, len(content)] for name, content in parts.items()],
         "atlas": atlas,
         "blocks": stored.slot.shape[0],
         "cells": stored.values.shape[1] - 1,
@@ -93,24 +80,7 @@ def page(model: Bakeable, source: Source) -> bytes:
         "directed": stored.values.shape[-1] > 4,
         **_world(model, source),
     }
-    data = base64.b64encode(zlib.compress(b"".join(parts.values()), 9)).decode()
-    pieces = {
-        "TITLE": html.escape(source.name),
-        "STYLE": _read("page.css"),
-        "HEADER": json.dumps(header).replace("<", "\\u003c"),
-        "DATA": data,
-        "MARCH": _read("march.glsl"),
-        "SCRIPT": _read("page.js"),
-    }
-    found = _read("page.html")
-    for name, piece in pieces.items():
-        found = found.replace(f"${name}", piece)
-    return found.encode()
-
-
-def _read(name: str) -> str:
-    """A file of the page, as it is installed."""
-    return (resources.files("polyfield.renderers.exports") / "page" / name).read_text("utf-8")
+    return shell(source.name, header, parts, SCENE)
 
 
 def _textures(stored: StoredBytes) -> tuple[dict[str, bytes], list[int]]:

@@ -127,9 +127,9 @@ def test_colours_without_direction_and_scenes_without_end(tmp_path):
 
 
 def test_a_page_that_is_too_large_or_empty_is_one_line(tmp_path, monkeypatch):
-    from polyfield.renderers.exports import web
+    from polyfield.renderers.exports import shell
 
-    monkeypatch.setattr(web, "LARGEST", 1000)
+    monkeypatch.setattr(shell, "LARGEST", 1000)
     with pytest.raises(InputError, match="a smaller --resolution"):
         written(tmp_path / "a.html")
     made = model()
