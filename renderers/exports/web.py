@@ -1,14 +1,16 @@
 """A model as one HTML file that draws it in any browser with WebGL 2: no server, no network.
 
-The page holds blocks of bytes (fields/baked.py) as 3-D textures and marches them by the lattice of
-the Python renderer, so that both draw the same. Its layout is SNeRG's (Hedman et al. 2021); the
-distance to the next block, which lets rays leap, is an idea of SMERF's viewer.
+Of an image see pictures/. The page of a scene holds blocks of bytes (fields/baked.py) as 3-D
+textures and marches them by the lattice of the Python renderer, so that both draw the same. Its
+layout is SNeRG's (Hedman et al. 2021); the distance to the next block, which lets rays leap, is an
+idea of SMERF's viewer.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -16,11 +18,13 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from polyfield.errors import InputError
 from polyfield.fields.baked import Baked
 from polyfield.fields.base import StoredBytes
 from polyfield.files import write_whole
 from polyfield.memory import as_size
 from polyfield.ranges import Range
+from polyfield.renderers.exports.pictures.page import picture_page
 from polyfield.renderers.exports.shell import Parts, check_size, shell
 from polyfield.renderers.exports.source import Bakeable, Source, Tell
 from polyfield.renderers.exports.writing import writing
@@ -48,10 +52,37 @@ class Web:
     """1: colours don't depend on the direction, a third of the size; 2: they do, linearly."""
     steps: Annotated[int, Range(0, 1 << 20)] = 600
     """Training steps after baking, in which the page learns to look like the run; 0: none."""
+    finer: Annotated[int, Range(0, 3)] | None = None
+    """Of images that are shown as tiles: levels beyond their pixels, each twice as fine; 1."""
 
     def write(self, source: Source, path: Path, tell: Tell) -> str:
-        """Bake and write."""
+        """Bake, or pack, and write."""
+        picture = source.picture
+        if picture is None:
+            content, said = self._scene(source, tell)
+        else:
+            self._refuse(["resolution", "bands", "steps"], "a scene", "an image")
+            content, said = picture_page(picture, source.name, self.finer, tell)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, lambda temporary: temporary.write_bytes(content))
+        return said
+
+    def _refuse(self, names: Sequence[str], wanted: str, got: str) -> None:
+        """Raise of options that would do nothing."""
+        for one in fields(self):
+            given = self.__dict__[one.name]
+            if one.name in names and given != one.default:
+                raise InputError(
+                    f"{wanted} for --{one.name} of --to web",
+                    f"{got} and --{one.name} {given}",
+                    "leave it out",
+                )
+
+    def _scene(self, source: Source, tell: Tell) -> tuple[bytes, str]:
+        """The page of a scene."""
         model = source.bakeable(self.name)
+        self._refuse(["finer"], "an image", "a scene")
         config = Baked(max(round(self.resolution / CELLS), 1), CELLS, self.bands)
         tell("page: baking")
         made = model.baked(config, source.views)
@@ -59,11 +90,8 @@ class Web:
             source.learn(model, made, self.steps, tell)
         content = page(made, source)
         check_size(content, "give a smaller --resolution, or --bands 1")
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, lambda temporary: temporary.write_bytes(content))
         beyond = "; what lies outside the box is left out" if model.info.unbounded else ""
-        return f"a page of {as_size(len(content))}{beyond}"
+        return content, f"a page of {as_size(len(content))}{beyond}"
 
 
 def page(model: Bakeable, source: Source) -> bytes:
