@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.kernels.hash_grid import Levels, hash_grid
-from polyfield.encodings.shader_pass import Passes, ShaderPass
+from polyfield.encodings.shader_pass import Number, Passes, ShaderPass
 from polyfield.errors import InputError
 from polyfield.ranges import OneOf, Range
 
@@ -111,7 +111,7 @@ class HashGridEncoding(Encoding):
         for size in levels.sizes:
             starts.append(starts[-1] + size)
         columns = zip(levels.resolutions, levels.sizes, starts, levels.hashed, strict=False)
-        numbers = {
+        numbers: dict[str, Number] = {
             "features": self.features,
             "levels": len(levels.scales),
             "smoothed": self.smooth,

@@ -15,7 +15,10 @@ vec4 level(int l, int part) {
   for (int corner = 0; corner < 4; corner++) {
     uvec2 c = uvec2(cell) + uvec2(corner & 1, corner >> 1);
     uint entry = shape.w != 0u ? c.x ^ (c.y * 2654435761u) : c.x + c.y * shape.x;
-    int at = int(shape.z + entry % shape.y) * (features == 8 ? 2 : 1) + part;
+    // Sizes of hashed levels are powers of two; others end less than their size beyond it.
+    if (shape.w != 0u) entry &= shape.y - 1u;
+    else if (entry >= shape.y) entry -= shape.y;
+    int at = int(shape.z + entry) * (features == 8 ? 2 : 1) + part;
     float weight = ((corner & 1) != 0 ? f.x : 1.0 - f.x) * (corner > 1 ? f.y : 1.0 - f.y);
     found += weight * texel(at);
   }

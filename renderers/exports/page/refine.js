@@ -8,7 +8,7 @@
 function refining(field) {
   const SIDE = 128, COARSEST = 16, SHEETS = 5, MOST = 16e6;
   const FARTHEST = 8;  // times a sheet is shrunk
-  const MOVING = 10, RESTING = 24;  // milliseconds of work in a frame
+  const MOVING = 10, RESTING = 40;  // milliseconds of work in a frame
   let sheets = [], job = null, speed = 8, clock = 0;  // samples a millisecond
 
   /** The sheet of a scale; its squares by "column,row". */
@@ -88,9 +88,11 @@ function refining(field) {
   function compute(frame, milliseconds) {
     const { scale, i, j, pitch } = job;
     const finer = pitch < 1 ? 1 / pitch : 1, spacing = Math.max(pitch, 1);
-    // Pixels of the square; the last ones may end where the picture does.
-    const columns = Math.ceil(Math.min(SIDE, frame.wide - i * SIDE) / spacing);
-    const rows = Math.ceil(Math.min(SIDE, frame.tall - j * SIDE) / spacing);
+    // Pixels of the square, and one more around it of those that are stretched: their neighbours
+    // join without a seam. The last ones end where the picture does.
+    const more = spacing > 1 ? 1 : 0;
+    const columns = Math.ceil(Math.min(SIDE, frame.wide - i * SIDE) / spacing) + 2 * more;
+    const rows = Math.ceil(Math.min(SIDE, frame.tall - j * SIDE) / spacing) + 2 * more;
     if (!job.canvas) {
       job.canvas = document.createElement('canvas');
       [job.canvas.width, job.canvas.height] = [columns, rows];
@@ -104,8 +106,8 @@ function refining(field) {
     const step = spacing / finer / scale;
     for (let at = 0; at < columns; at += widest) {
       const w = Math.min(widest, columns - at);
-      const bytes = field.block((i * SIDE + at * spacing) / scale,
-                                (j * SIDE + job.row * spacing) / scale,
+      const bytes = field.block((i * SIDE + (at - more) * spacing) / scale,
+                                (j * SIDE + (job.row - more) * spacing) / scale,
                                 step, step, w * finer, count * finer, finer);
       to.putImageData(new ImageData(bytes, w, count), at, job.row);
     }
@@ -116,7 +118,8 @@ function refining(field) {
     if (job.row < rows) return;
     sheetOf(scale).squares.set(`${i},${j}`, {
       canvas: job.canvas, pitch, used: ++clock,
-      width: columns * spacing, height: rows * spacing,
+      width: (columns - 2 * more) * spacing, height: (rows - 2 * more) * spacing,
+      around: more * spacing,
     });
     job = null;
   }
@@ -147,7 +150,7 @@ function refining(field) {
       if (left <= 0) break;
       job = job || next(frame);
       if (!job) more = false;
-      else compute(frame, Math.min(left, 12));
+      else compute(frame, Math.min(left, 20));
     }
     const { left, top, width, height } = frame;
     context.fillStyle = '#15171a';
@@ -167,15 +170,26 @@ function refining(field) {
         const y1 = Math.round(top + (j * SIDE + square.height) * factor);
         if (x1 <= 0 || y1 <= 0 || x0 >= width || y0 >= height) continue;
         square.used = ++clock;
-        shown.push([Math.max(square.pitch * factor, factor === 1 ? 0 : 1.01), age, square.canvas,
-                    x0, y0, x1 - x0, y1 - y0]);
+        const pitch = Math.max(square.pitch * factor, factor === 1 ? 0 : 1.01);
+        shown.push({ pitch, age, square, factor, place: [x0, y0, x1 - x0, y1 - y0] });
       }
     });
     // The finest lie on top, of equals the newest.
-    shown.sort((a, b) => b[0] - a[0] || a[1] - b[1]);
-    for (const [pitch, , picture, ...place] of shown) {
+    shown.sort((a, b) => b.pitch - a.pitch || a.age - b.age);
+    for (const { pitch, square, factor, place } of shown) {
       context.imageSmoothingEnabled = pitch > 1;
-      context.drawImage(picture, ...place);
+      if (!square.around) {
+        context.drawImage(square.canvas, ...place);
+        continue;
+      }
+      const [x, y, wide, tall] = place, around = square.around * factor;
+      context.save();
+      context.beginPath();
+      context.rect(...place);
+      context.clip();
+      context.drawImage(square.canvas, x - around, y - around, wide + 2 * around,
+                        tall + 2 * around);
+      context.restore();
     }
     context.restore();
     tidy();

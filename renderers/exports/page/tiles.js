@@ -33,7 +33,7 @@ function tiled(header, parts) {
     const [wide, tall] = levels[level];
     const sx = frame.wide / wide, sy = frame.tall / tall;
     let whole = true;
-    context.imageSmoothingEnabled = sx < 1 || level > 0;
+    context.imageSmoothingEnabled = sx < 2 || level > 0;
     for (let row = 0; row * tile < tall; row++) {
       const y0 = Math.round(frame.top + row * tile * sy);
       const y1 = Math.round(frame.top + Math.min((row + 1) * tile, tall) * sy);
