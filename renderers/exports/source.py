@@ -137,7 +137,7 @@ class Source:
             InputError: it can't be.
         """
         if not isinstance(self.model, Bakeable):
-            raise _unable("density and colour in space", name)
+            raise _unable("a scene or an image", name)
         return self.model
 
     @property

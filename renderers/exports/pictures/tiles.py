@@ -76,7 +76,7 @@ def _drawn(model: Pictured, shape: tuple[int, int]) -> UInt8[Tensor, "h w 3"]:
     return torch.cat(rows)
 
 
-def _levels(finest: UInt8[Tensor, "h w 3"]) -> list[UInt8[Tensor, "h w 3"]]:
+def _levels(finest: UInt8[Tensor, "h w 3"]) -> list[Tensor]:
     """The image and its halves, until one tile holds it; each pixel is the mean of those below."""
     found = [finest]
     while max(found[-1].shape[:2]) > TILE:
@@ -92,7 +92,7 @@ def _levels(finest: UInt8[Tensor, "h w 3"]) -> list[UInt8[Tensor, "h w 3"]]:
     return found
 
 
-def _encoded(levels: list[UInt8[Tensor, "h w 3"]]) -> tuple[Mapping[str, bytes], str]:
+def _encoded(levels: list[Tensor]) -> tuple[Mapping[str, bytes], str]:
     """Tiles by level/row/column, and their type: JPEG where PNG is too large.
 
     Raises:
@@ -121,7 +121,7 @@ def _encoded(levels: list[UInt8[Tensor, "h w 3"]]) -> tuple[Mapping[str, bytes],
     )
 
 
-def _cut(levels: list[UInt8[Tensor, "h w 3"]]) -> Iterator[tuple[str, np.ndarray]]:
+def _cut(levels: list[Tensor]) -> Iterator[tuple[str, np.ndarray]]:
     for number, level in enumerate(levels):
         height, width, _ = level.shape
         for row in range(-(-height // TILE)):
