@@ -94,9 +94,10 @@ async function fieldOf(header) {
    * Colours of a block, 4 bytes a pixel, rows downwards.
    *
    * x, y: coordinates of its upper left corner; dx, dy: from one sample to the next; w, h: samples,
-   * at most `wide` and `high`; finer: samples of a pixel along an axis.
+   * at most `wide` and `high`; finer: samples of a pixel along an axis; inset: how far inside the
+   * edges samples beyond them are taken.
    */
-  function block(x, y, dx, dy, w, h, finer) {
+  function block(x, y, dx, dy, w, h, finer, inset) {
     gl.enable(gl.SCISSOR_TEST);
     passes.forEach((pass, i) => {
       const shader = shaders[pass.op];
@@ -106,7 +107,7 @@ async function fieldOf(header) {
       gl.bindTexture(gl.TEXTURE_2D, values[(i + 1) % 2]);
       gl.activeTexture(gl.TEXTURE1);
       gl.bindTexture(gl.TEXTURE_2D, pass.texels);
-      const own = { rows: h, first: [x, y], pitch: [dx, dy], extent: header.extent };
+      const own = { rows: h, first: [x, y], pitch: [dx, dy], extent: header.extent, inset };
       for (const [name, value] of Object.entries({ ...own, ...pass.numbers })) {
         set(shader, name, value);
       }

@@ -12,6 +12,7 @@ uniform int rows;           // samples below each other
 uniform vec2 first;         // coordinates of the block's corner
 uniform vec2 pitch;         // from one sample to the next
 uniform vec2 extent;        // of all coordinates
+uniform float inset;        // samples beyond the edges are taken so far inside of them
 
 out uvec4 values;
 
@@ -23,7 +24,12 @@ vec4 texel(int i) { return texelFetch(texels, ivec2(i & 2047, i >> 11), 0); }
 vec4 earlier(int g) { return uintBitsToFloat(texelFetch(before, here + ivec2(0, g * rows), 0)); }
 
 /** The sample's place in [0,1]^2. */
-vec2 place() { return clamp((first + (vec2(here) + 0.5) * pitch) / extent, 0.0, 1.0); }
+vec2 place() {
+  vec2 x = first + (vec2(here) + 0.5) * pitch;
+  vec2 inside = clamp(x, vec2(inset), extent - inset);
+  x = mix(x, inside, vec2(notEqual(x, clamp(x, vec2(0.0), extent))));
+  return clamp(x / extent, 0.0, 1.0);
+}
 
 vec4 group(int g);
 

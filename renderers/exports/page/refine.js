@@ -1,11 +1,14 @@
 /**
  * A source that computes a field where one looks: coarse first, then finer, a little in each frame.
  *
+ * At its very edges, between the last pixels' middles and beyond, a field has learned nothing: what
+ * a coarse square needs from outside is taken `inset` inside of them.
+ *
  * Sheets are what was computed at one scale, in squares of SIDE pixels of the device from zero on.
  * Those of earlier scales are shown stretched until there is better. The pitch of a square is how
  * many pixels of the device lie between its samples: below 1 where several are averaged.
  */
-function refining(field) {
+function refining(field, inset) {
   const SIDE = 128, COARSEST = 16, SHEETS = 5, MOST = 16e6;
   const FARTHEST = 8;  // times a sheet is shrunk
   const MOVING = 10, RESTING = 40;  // milliseconds of work in a frame
@@ -79,7 +82,7 @@ function refining(field) {
     }
     if (!found) return null;
     let pitch = COARSEST;
-    while (pitch >= most[0] && pitch > goal) pitch /= pitch > 1 ? 4 : 2;
+    while (pitch >= most[0] && pitch > goal) pitch /= pitch > 4 ? 4 : 2;
     return { scale: frame.scale, i: found[0], j: found[1], pitch: Math.max(pitch, goal), row: 0,
              canvas: null };
   }
@@ -108,7 +111,7 @@ function refining(field) {
       const w = Math.min(widest, columns - at);
       const bytes = field.block((i * SIDE + (at - more) * spacing) / scale,
                                 (j * SIDE + (job.row - more) * spacing) / scale,
-                                step, step, w * finer, count * finer, finer);
+                                step, step, w * finer, count * finer, finer, inset);
       to.putImageData(new ImageData(bytes, w, count), at, job.row);
     }
     const took = Math.max(performance.now() - began, 0.1);
@@ -200,7 +203,7 @@ function refining(field) {
 
 page.begin(async () => {
   const header = page.headerOf(), field = await fieldOf(header);
-  showPicture(header.extent, refining(field));
+  showPicture(header.extent, refining(field, 0.5));
 
   // For tests: a rectangle of the picture, from corner to corner, as so many columns and rows; the
   // bytes, rows downwards.
@@ -210,7 +213,7 @@ page.begin(async () => {
     for (let y = 0; y < rows; y += field.high) {
       for (let x = 0; x < columns; x += field.wide) {
         const w = Math.min(field.wide, columns - x), h = Math.min(field.high, rows - y);
-        const bytes = field.block(x0 + x * dx, y0 + y * dy, dx, dy, w, h, 1);
+        const bytes = field.block(x0 + x * dx, y0 + y * dy, dx, dy, w, h, 1, 0);
         for (let row = 0; row < h; row++) {
           found.set(bytes.subarray(4 * w * row, 4 * w * (row + 1)), 4 * (columns * (y + row) + x));
         }

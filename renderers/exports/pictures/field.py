@@ -24,7 +24,7 @@ LOOKED = 1 << 14
 EXACT = 1e-3
 """Largest error, of values between 0 and 1, at which grids are kept in 16 bits: a quarter of a step
 of 8 bits."""
-NOTE = "The field itself, computed here for every pixel of the screen"
+NOTE = "The field itself, computed here as you zoom"
 
 
 def field_page(model: Pictured, passes: Passes, title: str) -> bytes:

@@ -26,7 +26,7 @@ PNG = 12_000_000
 """Bytes of a page up to which tiles are kept without loss."""
 QUALITY = 95
 """Of JPEG, without subsampled colours."""
-NOTE = "Tiles, not the field itself: pictures of it at several sizes"
+NOTE = "Tiles, not the field itself"
 FILES = Parts("picture_keys.html", "drag to move it", ["picture.js", "tiles.js"])
 """Files of the page."""
 
