@@ -372,3 +372,13 @@ def test_what_can_not_be_drawn_is_one_sentence(tmp_path, browser, old, new, word
     page = pages.opened(browser, path)
     assert word in page.inner_text("#message") and page.is_visible("#message")
     page.context.close()
+
+
+def test_a_damaged_tile_is_one_sentence(tmp_path, browser, monkeypatch):
+    monkeypatch.setattr(Image.Image, "save", lambda image, buffer, *_, **__: buffer.write(b"none"))
+    written(tmp_path / "a.html", model(Coordinate(RandomFourier(), Perceptron(8, 1))))
+    monkeypatch.undo()
+    page = pages.opened(browser, tmp_path / "a.html")
+    page.wait_for_selector("#message:not([hidden])", timeout=60000)
+    assert "A tile of this page is damaged" in page.inner_text("#message")
+    page.context.close()
