@@ -8,6 +8,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.encodings.shader_pass import Passes
+
 
 class Encoding(nn.Module, ABC):
     """Features of coordinates.
@@ -33,6 +35,10 @@ class Encoding(nn.Module, ABC):
     def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """Features [n, k] that it has on its way, shallow ones first; the last are `forward`'s."""
         return (self(x),)
+
+    def passes(self) -> Passes | None:
+        """The same in a fragment shader, for two coordinates; None where no shader is written."""
+        return None
 
     def tables(self) -> list[nn.Parameter]:
         """Parameters that a batch touches sparsely (grid entries); the rest are network weights."""

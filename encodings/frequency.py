@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.encodings.base import Encoding
+from polyfield.encodings.shader_pass import Passes, ShaderPass
 from polyfield.ranges import Range, check
 
 
@@ -43,7 +44,7 @@ class FrequencyEncoding(Encoding):
     def __init__(self, in_dim: int, octaves: int, identity: bool) -> None:
         super().__init__()
         self.in_dim = in_dim
-        self.identity = identity
+        self.octaves, self.identity = octaves, identity
         self.out_dim = in_dim * (2 * octaves + int(identity))
         scales = math.pi * 2.0 ** torch.arange(octaves)
         self.register_buffer("scales", scales, persistent=False)
@@ -54,3 +55,10 @@ class FrequencyEncoding(Encoding):
         angles = p[..., None, :] * self.scales.to(x.dtype)[:, None]
         waves = torch.stack([angles.sin(), angles.cos()], -2).flatten(-3)
         return torch.cat([p, waves], -1) if self.identity else waves
+
+    def passes(self) -> Passes | None:
+        """One."""
+        if self.in_dim != 2:
+            return None
+        numbers = {"identity": self.identity, "octaves": self.octaves}
+        return (ShaderPass("octaves", self.out_dim, numbers),)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.kernels.hash_grid import Levels, hash_grid
+from polyfield.encodings.shader_pass import Number, Passes, ShaderPass
 from polyfield.errors import InputError
 from polyfield.ranges import OneOf, Range
 
@@ -101,6 +102,24 @@ class HashGridEncoding(Encoding):
             x.reshape(-1, self.in_dim), self.table, self.levels, self.features, self.smooth
         )
         return values.view(*x.shape[:-1], self.out_dim)
+
+    def passes(self) -> Passes | None:
+        """One, that looks entries up."""
+        if self.in_dim != 2:
+            return None
+        levels, starts = self.levels, [0]
+        for size in levels.sizes:
+            starts.append(starts[-1] + size)
+        columns = zip(levels.resolutions, levels.sizes, starts, levels.hashed, strict=False)
+        numbers: dict[str, Number] = {
+            "features": self.features,
+            "levels": len(levels.scales),
+            "smoothed": self.smooth,
+            "scales": list(levels.scales),
+            "shapes": [int(value) for shape in columns for value in shape],
+        }
+        texels = self.table.detach().float().cpu().view(-1, min(self.features, 4))
+        return (ShaderPass("grid", self.out_dim, numbers, texels, is_table=True),)
 
     def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """The coarser third of the levels, two thirds, all of them."""

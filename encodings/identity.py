@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from polyfield.encodings.base import Encoding
+from polyfield.encodings.shader_pass import Passes, ShaderPass
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,9 @@ class IdentityEncoding(Encoding):
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
         """The input, or what lies in [-1,1] for it."""
         return x * 2 - 1 if self.centered else x
+
+    def passes(self) -> Passes | None:
+        """One."""
+        if self.in_dim != 2:
+            return None
+        return (ShaderPass("coordinates", 2, {"centered": self.centered}),)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from polyfield.devices import uniform
 from polyfield.encodings.domain import Domain
+from polyfield.encodings.shader_pass import Passes
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         """Outputs for features x; the last layer has no activation."""
+
+    def passes(self) -> Passes | None:
+        """The same in a fragment shader; None where no shader is written."""
+        return None
 
 
 NOTHING = -30.0
@@ -121,6 +126,13 @@ class SignalField(Field):
     def on_grid(self, axes: Sequence[Float[Tensor, "_m"]]) -> Float[Tensor, "*m c"]:
         """Values on the product of axes: result [len(axes[0]), ..., len(axes[-1]), c]."""
         return self(torch.stack(torch.meshgrid(*axes, indexing="ij"), -1))
+
+    def passes(self) -> Passes | None:
+        """The same in a fragment shader, from two coordinates in the unit square of the domain on.
+
+        None where no shader is written.
+        """
+        return None
 
 
 class RadianceField(Field):

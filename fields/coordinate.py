@@ -13,6 +13,7 @@ from polyfield.encodings import EncodingConfig
 from polyfield.encodings.base import Encoding
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.hash_grid import HashGrid
+from polyfield.encodings.shader_pass import Passes, ShaderPass
 from polyfield.fields.base import Network, SignalField
 from polyfield.fields.networks import NetworkConfig
 from polyfield.fields.networks.mlp import Perceptron
@@ -60,6 +61,14 @@ class CoordinateField(SignalField):
         """Values at world coordinates."""
         y = self.network(self.encoding(self.domain(x)))
         return y.sigmoid() if self.squash else y
+
+    def passes(self) -> Passes | None:
+        """Those of the encoding, then those of the network."""
+        encoding, network = self.encoding.passes(), self.network.passes()
+        if encoding is None or network is None or self.domain.contracted:
+            return None
+        last = (ShaderPass("sigmoid", self.out_dim, {}),) if self.squash else ()
+        return (*encoding, *network, *last)
 
     def set_progress(self, t: float) -> None:
         """Hand on to the encoding."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ from polyfield.fields import SignalFieldConfig
 from polyfield.fields.base import SignalField, Size
 from polyfield.renderers.graph import Graph
 from polyfield.renderers.model import Model, check_corners
+from polyfield.scenes.base import ColorSpace
 
 TaggedSignal = Annotated[SignalFieldConfig, TAGGED]
 
@@ -73,6 +74,11 @@ class SignalModel(Model):
         `render(width, height)` is [height, width, channels], a sound of `render(samples)` is
         [samples, channels].
         """
+        return torch.cat(list(self.parts(*shape)))
+
+    @torch.no_grad()
+    def parts(self, *shape: int) -> Iterator[Float[Tensor, "... c"]]:
+        """`render` part by part along its first axis, for what is too large at once."""
         shape = shape or self.info.shape
         axes = [
             (torch.arange(n, device=self.device) + 0.5) * (extent / n)
@@ -80,12 +86,18 @@ class SignalModel(Model):
         ]
         rows = max(1, ROWS // math.prod(shape[:-1]))
         order = [*reversed(range(len(shape))), len(shape)]
-        parts = [
-            self.field.on_grid([*axes[:-1], part]).permute(order).cpu()
-            for part in axes[-1].split(rows)
-        ]
-        found = torch.cat(parts)
-        return found if self.info.scale == 1 else found * self.info.scale
+        for part in axes[-1].split(rows):
+            found = self.field.on_grid([*axes[:-1], part]).permute(order).cpu()
+            yield found if self.info.scale == 1 else found * self.info.scale
+
+    @property
+    def picture(self) -> ColorSpace | None:
+        """The colour space of an image; None of what is none."""
+        space = self.info.about.get("color_space")
+        if len(self.info.extent) != 2 or self.info.channels > 4 or space is None:
+            return None
+        found: ColorSpace = from_tree(ColorSpace, space, "about.color_space")
+        return found
 
     def graph(self) -> Graph:
         """The signal at coordinates [n, d] of the user's: values [n, c]."""

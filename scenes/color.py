@@ -24,6 +24,25 @@ def linear_from_srgb(srgb: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     return torch.where(srgb <= 0.04045, srgb / 12.92, curve)
 
 
+def screen_colors(
+    values: Float[Tensor, "*n c"], linear: bool, paper: float = 1.0
+) -> Float[Tensor, "*n 3"]:
+    """What a screen shows of an image's values: RGB behind the sRGB curve, below 0 cut off.
+
+    Args:
+        values: grey; grey and alpha; RGB; or RGB and alpha.
+        linear: whether colours are linear light.
+        paper: grey that shows through where alpha, cut to [0, 1], is below 1.
+    """
+    channels = values.shape[-1]
+    color = values[..., : 1 if channels < 3 else 3].expand(*values.shape[:-1], 3)
+    color = srgb_from_linear(color.clamp(min=0)) if linear else color.clamp(0, 1)
+    if channels not in (2, 4):
+        return color
+    alpha = values[..., -1:].clamp(0, 1)
+    return color * alpha + paper * (1 - alpha)
+
+
 def to_float(array: np.ndarray) -> np.ndarray:
     """Pixel values as float32: integers become fractions of their largest value, floats stay."""
     if array.dtype in (np.uint8, np.uint16):

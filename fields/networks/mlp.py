@@ -10,9 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.encodings.shader_pass import Passes
 from polyfield.errors import InputError
 from polyfield.fields.base import Network
 from polyfield.fields.kernels import mlp as kernel
+from polyfield.fields.networks.layer_pass import layer_pass
 from polyfield.ranges import Range, check
 
 
@@ -59,6 +61,11 @@ class MLP(Network):
         """Outputs of the last layer, without an activation."""
         flat = kernel.mlp(x.reshape(-1, self.widths[0]), self.weights, self.widths, self.bias)
         return flat.view(*x.shape[:-1], self.widths[-1])
+
+    def passes(self) -> Passes:
+        """One a layer."""
+        *hidden, last = kernel.layers(self.weights, self.widths, self.bias)
+        return (*(layer_pass(*layer, "relu") for layer in hidden), layer_pass(*last, "none"))
 
 
 @torch.no_grad()

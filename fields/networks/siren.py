@@ -34,7 +34,7 @@ class Siren:
         """A network of in_dim features and out_dim values; torch draws its first weights."""
         check(self)
         scales = [self.first_frequency, *[self.frequency] * (self.layers - 1)]
-        stack = Stack(widths(in_dim, self.hidden, self.layers, out_dim), _sine, scales)
+        stack = Stack(widths(in_dim, self.hidden, self.layers, out_dim), _sine, scales, "sine")
         return sine_weights(stack, self.frequency)
 
 

@@ -13,8 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.encodings.shader_pass import Passes
 from polyfield.errors import InputError
 from polyfield.fields.base import Network
+from polyfield.fields.networks.layer_pass import Activation, layer_pass
 from polyfield.fields.networks.linear import Linear, linear
 
 
@@ -26,6 +28,7 @@ class Stack(Network):
         widths: Sequence[int],
         activation: Callable[[Tensor], Tensor],
         scales: Sequence[float] | None = None,
+        shader: Activation | None = None,
     ) -> None:
         """Layers of widths [in, hidden ..., out].
 
@@ -33,12 +36,13 @@ class Stack(Network):
             widths: Of the features between layers.
             activation: f.
             scales: s_l of every layer but the last; None for 1.
+            shader: What shaders call f; None where they have none.
         """
         super().__init__()
         self.in_dim, self.out_dim = widths[0], widths[-1]
         pairs = zip(widths[:-1], widths[1:], strict=True)
         self.linear = nn.ModuleList(Linear(inputs, outputs) for inputs, outputs in pairs)
-        self.activation = activation
+        self.activation, self.shader = activation, shader
         self.scales = [1.0] * (len(widths) - 2) if scales is None else list(scales)
         assert len(self.scales) == len(widths) - 2
 
@@ -54,6 +58,17 @@ class Stack(Network):
             x = linear(x, layer.weight * scale, layer.bias * scale)
             x = self.activation(x)
         return last(x)
+
+    def passes(self) -> Passes | None:
+        """One a layer."""
+        if self.shader is None:
+            return None
+        *hidden, last = self.layers()
+        scaled = [
+            layer_pass(layer.weight * scale, layer.bias * scale, self.shader)
+            for layer, scale in zip(hidden, self.scales, strict=True)
+        ]
+        return (*scaled, layer_pass(last.weight, last.bias, "none"))
 
 
 def widths(in_dim: int, hidden: int, layers: int, out_dim: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -12,11 +12,12 @@ from torch import Tensor
 
 from polyfield.errors import InputError
 from polyfield.fields.baked import Baked
-from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.fields.base import RadianceField, RadianceSample, SignalField
 from polyfield.renderers.corrections import Corrected
 from polyfield.renderers.graph import Graph
 from polyfield.renderers.radiance_model import SceneInfo
 from polyfield.renderers.renderer import VolumeRenderer
+from polyfield.renderers.signal_model import SignalInfo
 from polyfield.renderers.volume import RenderOutput
 from polyfield.scenes.base import ColorSpace
 from polyfield.scenes.cameras import Camera
@@ -78,6 +79,21 @@ class Bakeable(Protocol):
 
 
 @runtime_checkable
+class Pictured(Protocol):
+    """May be an image: a field of values on a rectangle."""
+
+    info: SignalInfo
+    field: SignalField
+
+    @property
+    def picture(self) -> ColorSpace | None:
+        """Of its colours; None of what is no image."""
+
+    def parts(self, *shape: int) -> Iterator[Float[Tensor, "r w c"]]:
+        """Its values at the centres of so many columns and rows, some rows at a time."""
+
+
+@runtime_checkable
 class Graphed(Protocol):
     """Is one graph of operations on tensors, from points to what it says of them."""
 
@@ -117,14 +133,20 @@ class Source:
         return self.model
 
     def bakeable(self, name: str) -> Bakeable:
-        """The model, asked to be baked.
+        """The model, asked to be baked: its density and colour in space.
 
         Raises:
             InputError: it can't be.
         """
         if not isinstance(self.model, Bakeable):
-            raise _unable("density and colour in space", name)
+            raise _unable("a scene or an image", name)
         return self.model
+
+    @property
+    def picture(self) -> Pictured | None:
+        """The model, if it is an image."""
+        model = self.model
+        return model if isinstance(model, Pictured) and model.picture is not None else None
 
     def graphed(self, name: str) -> Graphed:
         """The model, asked for its graph.

@@ -1,19 +1,16 @@
 """A model as one HTML file that draws it in any browser with WebGL 2: no server, no network.
 
-The page holds blocks of bytes (fields/baked.py) as 3-D textures and marches them by the lattice of
-the Python renderer, so that both draw the same. Its layout is SNeRG's (Hedman et al. 2021); the
-distance to the next block, which lets rays leap, is an idea of SMERF's viewer.
+Of an image see pictures/. The page of a scene holds blocks of bytes (fields/baked.py) as 3-D
+textures and marches them by the lattice of the Python renderer, so that both draw the same. Its
+layout is SNeRG's (Hedman et al. 2021); the distance to the next block, which lets rays leap, is an
+idea of SMERF's viewer.
 """
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import math
-import zlib
-from dataclasses import dataclass
-from importlib import resources
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -27,6 +24,8 @@ from polyfield.fields.base import StoredBytes
 from polyfield.files import write_whole
 from polyfield.memory import as_size
 from polyfield.ranges import Range
+from polyfield.renderers.exports.pictures.page import picture_page
+from polyfield.renderers.exports.shell import Parts, check_size, shell
 from polyfield.renderers.exports.source import Bakeable, Source, Tell
 from polyfield.renderers.exports.writing import writing
 from polyfield.renderers.kernels.march import HORIZON
@@ -34,15 +33,14 @@ from polyfield.renderers.radiance_model import SceneInfo
 
 CELLS = 6
 """Cells along the edge of a block."""
-LARGEST = 64_000_000
-"""Bytes of a page that some browsers no longer open."""
 FAR = 255
 """Distance in blocks that stands for any larger one."""
 FIELD_OF_VIEW, NARROWEST, WIDEST = (math.radians(degrees) for degrees in (40, 20, 75))
 """Of the page's first view, along the shorter side: without cameras, and its limits with them."""
 SKY = 256
 """Rows of the picture of what is behind everything."""
-FORMAT = 1
+SCENE = Parts("scene_keys.html", "drag to turn it", ["page.js"], ["march.glsl"])
+"""Files of the page."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,39 @@ class Web:
     """1: colours don't depend on the direction, a third of the size; 2: they do, linearly."""
     steps: Annotated[int, Range(0, 1 << 20)] = 600
     """Training steps after baking, in which the page learns to look like the run; 0: none."""
+    finer: Annotated[int, Range(0, 3)] | None = None
+    """Of images that are shown as tiles: levels beyond their pixels, each twice as fine; 1."""
+
+    def write(self, source: Source, path: Path, tell: Tell) -> str:
+        """Bake, or pack, and write."""
+        picture = source.picture
+        if picture is None:
+            content, said = self._scene(source, tell)
+        else:
+            self._refuse(["resolution", "bands", "steps"], "a scene", "an image")
+            content, said = picture_page(picture, source.name, self.finer, tell)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, lambda temporary: temporary.write_bytes(content))
+        return said
+
+    def _refuse(self, names: Sequence[str], wanted: str, got: str) -> None:
+        """Raise of options that would do nothing."""
+        for one in fields(self):
+            given = self.__dict__[one.name]
+            if one.name in names and given != one.default:
+                raise InputError(
+                    f"{wanted} for --{one.name} of --to web",
+                    f"{got} and --{one.name} {given}",
+                    "leave it out",
+                )
+
+    def _scene(self, source: Source, tell: Tell) -> tuple[bytes, str]:
+        """The page of a scene."""
+        self._refuse(["finer"], "an image", "a scene")
+        content = page(self.bake(source, tell), source)
+        check_size(content, "give a smaller --resolution, or --bands 1")
+        return content, f"a page of {as_size(len(content))}"
 
     def bake(self, source: Source, tell: Tell) -> Bakeable:
         """The model of bytes that the page draws."""
@@ -69,21 +100,6 @@ class Web:
         if made is not model and self.steps and source.learn is not None and source.views:
             source.learn(model, made, self.steps, tell)
         return made
-
-    def write(self, source: Source, path: Path, tell: Tell) -> str:
-        """Bake and write."""
-        made = self.bake(source, tell)
-        content = page(made, source)
-        if len(content) > LARGEST:
-            raise InputError(
-                f"a page of at most {as_size(LARGEST)}",
-                as_size(len(content)),
-                "give a smaller --resolution, or --bands 1",
-            )
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, lambda temporary: temporary.write_bytes(content))
-        return f"a page of {as_size(len(content))}"
 
 
 def page(model: Bakeable, source: Source) -> bytes:
@@ -99,8 +115,6 @@ def page(model: Bakeable, source: Source) -> bytes:
     if sky is not None:
         parts["sky"] = sky.tobytes()
     header = {
-        "format": FORMAT,
-        "parts": [[name, len(content)] for name, content in parts.items()],
         "atlas": atlas,
         "blocks": stored.slot.shape[0],
         "cells": stored.values.shape[1] - 1,
@@ -110,24 +124,7 @@ def page(model: Bakeable, source: Source) -> bytes:
         "sky": None if sky is None else [sky.shape[1], sky.shape[0]],
         **_world(model, source),
     }
-    data = base64.b64encode(zlib.compress(b"".join(parts.values()), 9)).decode()
-    pieces = {
-        "TITLE": html.escape(source.name),
-        "STYLE": _read("page.css"),
-        "HEADER": json.dumps(header).replace("<", "\\u003c"),
-        "DATA": data,
-        "MARCH": _read("march.glsl"),
-        "SCRIPT": _read("page.js"),
-    }
-    found = _read("page.html")
-    for name, piece in pieces.items():
-        found = found.replace(f"${name}", piece)
-    return found.encode()
-
-
-def _read(name: str) -> str:
-    """A file of the page, as it is installed."""
-    return (resources.files("polyfield.renderers.exports") / "page" / name).read_text("utf-8")
+    return shell(source.name, header, parts, SCENE)
 
 
 def _textures(stored: StoredBytes) -> tuple[dict[str, bytes], list[int]]:

@@ -14,13 +14,11 @@ from polyfield.renderers.signal_model import SignalModel
 from polyfield.renderers.stages.base import Look, Stage
 from polyfield.renderers.tiles import tiles
 from polyfield.scenes.cameras import Camera, Cameras
-from polyfield.scenes.color import from_float, srgb_from_linear
+from polyfield.scenes.color import from_float, screen_colors
 from polyfield.scenes.rays import Rays
 
 AROUND = 0.15
 """Grey beside the sheet."""
-PAPER = 1.0
-"""What shows through where there is alpha."""
 
 
 class Sheet(Stage):
@@ -89,13 +87,7 @@ class SignalSheet(Sheet):
     def colors(self, place: Float[Tensor, "n 2"], look: Look) -> Float[Tensor, "n 3"]:
         """Over white where there is alpha."""
         found = self._model.field(place.to(self._model.device)).cpu() * self._model.info.scale
-        channels = found.shape[-1]
-        color = found[:, : 1 if channels < 3 else 3].expand(-1, 3)
-        color = srgb_from_linear(color.clamp(min=0)) if self._linear else color.clamp(0, 1)
-        if channels not in (2, 4):
-            return color
-        alpha = found[:, -1:].clamp(0, 1)
-        return color * alpha + PAPER * (1 - alpha)
+        return screen_colors(found, self._linear)
 
 
 class ArraySheet(Sheet):

@@ -110,6 +110,11 @@ def test_what_has_no_space_or_no_cameras(
     out = ["--out", str(tmp_path / "a.ply")]
     assert cli.run(["export", str(picture), "--to", "mesh", *out]) == 2
     assert "density and colour in space" in capsys.readouterr().err
+    page = ["--to", "web", "--out", str(tmp_path / "a.html")]
+    assert cli.run(["export", str(picture), *page, "--quiet"]) == 0
+    assert "computed here" in (tmp_path / "a.html").read_text()
+    assert cli.run(["export", str(picture), *page, "--overwrite", "--bands", "1"]) == 2
+    assert "a scene for --bands" in capsys.readouterr().err
     model = str(run / "model.safetensors")
     assert cli.run(["export", model, "--to", "points", *out]) == 2
     assert "a run with cameras" in capsys.readouterr().err

@@ -1,18 +1,7 @@
 'use strict';
 (() => {
-  const element = (id) => document.getElementById(id);
+  const { element, fail, headerOf, contextOf, unpacked, program, begin } = page;
   const canvas = element('view');
-
-  /** One sentence in place of a picture. */
-  function fail(sentence) {
-    element('message').textContent = sentence;
-    element('message').hidden = false;
-    element('bar').hidden = true;
-    canvas.hidden = true;
-    window.polyfield.error = sentence;
-    throw new Error(sentence);
-  }
-  window.polyfield = { ready: false, error: null };
 
   // Small vectors.
   const add = (a, b) => a.map((v, i) => v + b[i]);
@@ -27,28 +16,6 @@
     const c = Math.cos(angle), s = Math.sin(angle);
     return add(add(times(v, c), times(cross(axis, v), s)), times(axis, dot(axis, v) * (1 - c)));
   };
-
-  /** The bytes of the scene, inflated; one array a texture. */
-  async function unpacked(header) {
-    let bytes;
-    try {
-      const text = atob(element('data').textContent.trim());
-      const packed = Uint8Array.from(text, (c) => c.charCodeAt(0));
-      const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
-      bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-    } catch (error) {
-      fail('The data of this page is damaged: export or download it again.');
-    }
-    const parts = {};
-    let at = 0;
-    for (const [name, length] of header.parts) {
-      parts[name] = bytes.subarray(at, at + length);
-      at += length;
-    }
-    if (at !== bytes.length) fail('The data of this page is not whole: export or download it again.');
-    element('data').textContent = '';
-    return parts;
-  }
 
   function texture(gl, number, bytes, [x, y, z], channels, filter) {
     const formats = { 1: [gl.R8, gl.RED], 4: [gl.RGBA8, gl.RGBA] }[channels];
@@ -74,28 +41,6 @@
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB8, width, height, 0, gl.RGB, gl.UNSIGNED_BYTE, bytes);
   }
 
-  function program(gl, fragment) {
-    const made = gl.createProgram();
-    const corner = '#version 300 es\nvoid main() { gl_Position = vec4(' +
-      'vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }';
-    for (const [kind, text] of [[gl.VERTEX_SHADER, corner], [gl.FRAGMENT_SHADER, fragment]]) {
-      const shader = gl.createShader(kind);
-      gl.shaderSource(shader, text.trim());
-      gl.compileShader(shader);
-      gl.attachShader(made, shader);
-    }
-    gl.linkProgram(made);
-    if (!gl.getProgramParameter(made, gl.LINK_STATUS)) {
-      fail('This browser could not prepare the drawing: update it, or try another one.');
-    }
-    const count = gl.getProgramParameter(made, gl.ACTIVE_UNIFORMS), where = {};
-    for (let i = 0; i < count; i++) {
-      const { name } = gl.getActiveUniform(made, i);
-      where[name] = gl.getUniformLocation(made, name);
-    }
-    return { made, where };
-  }
-
   /** A picture that later ones are averaged into. */
   function frameOf(gl, width, height, float) {
     const target = gl.createTexture(), frame = gl.createFramebuffer();
@@ -119,15 +64,8 @@ out vec4 pixel;
 void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }`;
 
   async function start() {
-    let header;
-    try {
-      header = JSON.parse(element('header').textContent);
-    } catch (error) {
-      fail('The header of this page is damaged: export or download it again.');
-    }
-    if (header.format !== 1) fail('This page was made by another version of polyfield.');
-    const gl = canvas.getContext('webgl2', { antialias: false, alpha: false });
-    if (!gl) fail('This page draws with WebGL 2, which this browser does not have or has switched off.');
+    const header = headerOf();
+    const gl = contextOf({ antialias: false, alpha: false });
     const most = gl.getParameter(gl.MAX_3D_TEXTURE_SIZE);
     if (Math.max(...header.atlas) > most) {
       fail(`This scene needs textures of ${Math.max(...header.atlas)} texels; ` +
@@ -372,18 +310,8 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
       window.polyfield.frames = (window.polyfield.frames || 0) + 1;
       window.polyfield.scale = part;
     }
-    canvas.addEventListener('webglcontextlost', () => {
-      element('message').textContent = 'The graphics card gave up: reload the page.';
-      element('message').hidden = false;
-    });
     window.polyfield.ready = true;
     requestAnimationFrame(loop);
   }
-  start().catch((error) => {
-    if (!window.polyfield.error) {
-      element('message').textContent = `This page could not be drawn (${error.message}).`;
-      element('message').hidden = false;
-      window.polyfield.error = String(error);
-    }
-  });
+  begin(start);
 })();

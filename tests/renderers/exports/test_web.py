@@ -1,14 +1,10 @@
 """The page: what is in it, what a browser draws of it, and what it says when it can't."""
 
-import base64
 import importlib.util
 import itertools
-import json
-import os
 import re
-import shutil
-import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,13 +25,18 @@ from polyfield.scenes.cameras import Camera
 from polyfield.scenes.demo.capture import look_at
 from polyfield.scenes.similarity import Similarity
 
+
+def _helper(name: str):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+pages = _helper("pages")
+contents, opened = pages.contents, pages.opened
 BOX = torch.tensor([[-1.0, -0.8, -1.0], [1.0, 1.0, 1.0]])
 FRAME = Similarity((30.0, -7.0, 500.0), 0.25)
-FLAGS = [
-    "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
 
 
 def quiet(line: str) -> None:
@@ -75,19 +76,6 @@ def written(path, made=None, cameras=None, **options):
     source = Source(made or model(), "a & b", {"train": views() if cameras is None else cameras})
     said = Web(**{"resolution": 48, **options}).write(source, path, quiet)
     return source, said
-
-
-def contents(path):
-    """The header of a page and its bytes by name."""
-    text = path.read_text()
-    header = json.loads(re.search(r'id="header">(.*?)</script>', text, re.DOTALL)[1])
-    data = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1]
-    whole, parts, at = zlib.decompress(base64.b64decode(data)), {}, 0
-    for name, length in header["parts"]:
-        parts[name] = np.frombuffer(whole, np.uint8, length, at)
-        at += length
-    assert at == len(whole)
-    return header, parts
 
 
 def test_the_page_is_one_file_that_asks_for_nothing(tmp_path):
@@ -153,9 +141,9 @@ def test_the_first_view_is_that_of_the_camera_of_middle_height(tmp_path):
 
 
 def test_a_page_that_is_too_large_or_empty_is_one_line(tmp_path, monkeypatch):
-    from polyfield.renderers.exports import web
+    from polyfield.renderers.exports import shell
 
-    monkeypatch.setattr(web, "LARGEST", 1000)
+    monkeypatch.setattr(shell, "LARGEST", 1000)
     with pytest.raises(InputError, match="a smaller --resolution"):
         written(tmp_path / "a.html")
     made = model()
@@ -168,32 +156,8 @@ def test_a_page_that_is_too_large_or_empty_is_one_line(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def browser():
     """Chromium with WebGL in software."""
-    binary = shutil.which("chromium") or shutil.which("chromium-browser")
-    if binary is None or importlib.util.find_spec("playwright") is None:
-        reason = "needs Debian's chromium and Python's playwright"
-        if os.environ.get("POLYFIELD_BROWSER") == "required":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=binary, args=FLAGS)
+    with pages.chromium() as found:
         yield found
-        found.close()
-
-
-def opened(browser, path, width=320, height=240):
-    """The page, drawn or with its sentence; nothing may be asked of the network."""
-    context = browser.new_context(viewport={"width": width, "height": height}, offline=True)
-    page = context.new_page()
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(path.as_uri())
-    page.wait_for_function(
-        "window.polyfield && (polyfield.ready || polyfield.error)", timeout=90000
-    )
-    assert all(url.startswith(("file:", "blob:")) for url in asked), asked
-    return page
 
 
 def drawn(page, camera):

@@ -1,0 +1,162 @@
+/**
+ * A picture to move and zoom in. What is seen comes from a source, whose
+ * `paint(context, frame)` draws what it has, and says whether there is more to come.
+ *
+ * A view is the middle of the screen, in coordinates of the picture, and CSS pixels per unit.
+ * A frame is the same in pixels of the device: `scale`, the place of zero (`left`, `top`), the
+ * canvas' `width` and `height`, the picture's `wide` and `tall`, and whether it is `moving`.
+ */
+function showPicture([wide, tall], source) {
+  const { element } = page;
+  const canvas = element('view'), context = canvas.getContext('2d', { alpha: false });
+  const CLOSEST = 128, STEP = 1.5, BAR = 58;
+  let view = null, dirty = true, moved = 0, still = null, last = performance.now();
+
+  const ratio = () => window.devicePixelRatio || 1;
+  const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+  /** CSS pixels per unit at which all of it is seen, above the bar. */
+  function whole() {
+    const high = Math.max(canvas.clientHeight - BAR, 0.5 * canvas.clientHeight);
+    return Math.min(canvas.clientWidth / wide, high / tall);
+  }
+  const isHome = () => view === null;
+  function now() {
+    if (!isHome()) return view;
+    const zoom = whole();
+    const below = Math.min(BAR, 0.5 * canvas.clientHeight) / 2 / zoom;
+    return { x: wide / 2, y: tall / 2 + below, zoom };
+  }
+  function go(x, y, zoom) {
+    const least = Math.min(0.5 * whole(), 1);
+    view = { x: clamp(x, 0, wide), y: clamp(y, 0, tall),
+             zoom: clamp(zoom, least, Math.max(CLOSEST, 2 * whole())) };
+    changed();
+  }
+  function changed() {
+    dirty = true;
+    moved = performance.now();
+    clearTimeout(still);
+    still = setTimeout(() => {
+      const words = isHome() ? '' :
+        '#' + [view.x.toFixed(4), view.y.toFixed(4), view.zoom.toPrecision(6)].join(',');
+      history.replaceState(null, '', words || location.pathname + location.search);
+    }, 300);
+  }
+  function home() {
+    view = null;
+    changed();
+  }
+  function restore() {
+    const numbers = location.hash.slice(1).split(',').map(Number);
+    if (numbers.length === 3 && numbers.every(Number.isFinite) && numbers[2] > 0) go(...numbers);
+    else home();
+  }
+  /** By CSS pixels. */
+  function move(dx, dy) {
+    const { x, y, zoom } = now();
+    go(x - dx / zoom, y - dy / zoom, zoom);
+  }
+  /** By a factor, so that what lies at a place of the screen (CSS pixels) stays there. */
+  function zoomAt(factor, px, py) {
+    const before = now(), dx = px - canvas.clientWidth / 2, dy = py - canvas.clientHeight / 2;
+    const x = before.x + dx / before.zoom, y = before.y + dy / before.zoom;
+    go(before.x, before.y, before.zoom * factor);
+    go(x - dx / view.zoom, y - dy / view.zoom, view.zoom);
+  }
+  const zoomMiddle = (factor) => zoomAt(factor, canvas.clientWidth / 2, canvas.clientHeight / 2);
+
+  // Mouse, pen and fingers.
+  const fingers = new Map();
+  canvas.addEventListener('pointerdown', (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    canvas.focus();
+    fingers.set(event.pointerId, [event.clientX, event.clientY]);
+  });
+  for (const name of ['pointerup', 'pointercancel', 'lostpointercapture']) {
+    canvas.addEventListener(name, (event) => fingers.delete(event.pointerId));
+  }
+  canvas.addEventListener('pointermove', (event) => {
+    const before = fingers.get(event.pointerId);
+    if (!before) return;
+    const at = [event.clientX, event.clientY];
+    const [dx, dy] = [at[0] - before[0], at[1] - before[1]];
+    if (fingers.size === 2) {
+      const [other] = [...fingers].filter(([id]) => id !== event.pointerId).map(([, o]) => o);
+      const apart = (o) => Math.max(Math.hypot(o[0] - other[0], o[1] - other[1]), 1);
+      move(dx / 2, dy / 2);
+      zoomAt(apart(at) / apart(before), (at[0] + other[0]) / 2, (at[1] + other[1]) / 2);
+    } else if (dx || dy) {
+      move(dx, dy);
+    }
+    fingers.set(event.pointerId, at);
+  });
+  canvas.addEventListener('dblclick', (event) => zoomAt(2, event.clientX, event.clientY));
+  canvas.addEventListener('wheel', (event) => {
+    event.preventDefault();
+    const lines = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
+    const turn = event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0025);
+    zoomAt(Math.exp(-clamp(turn, -1, 1)), event.clientX, event.clientY);
+  }, { passive: false });
+
+  // Keys.
+  const held = new Set();
+  const ALONG = { arrowleft: [1, 0], a: [1, 0], arrowright: [-1, 0], d: [-1, 0],
+                  arrowup: [0, 1], w: [0, 1], arrowdown: [0, -1], s: [0, -1] };
+  const help = () => { element('keys').hidden = !element('keys').hidden; };
+  window.addEventListener('keydown', (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const key = event.key.toLowerCase();
+    if (key in ALONG) {
+      held.add(key);
+      event.preventDefault();
+    }
+    if (key === '+' || key === '=') zoomMiddle(STEP);
+    if (key === '-' || key === '_') zoomMiddle(1 / STEP);
+    if (key === '1') go(now().x, now().y, 1 / ratio());
+    if (key === 'r' || key === '0') home();
+    if (key === '?') help();
+  });
+  window.addEventListener('keyup', (event) => held.delete(event.key.toLowerCase()));
+  window.addEventListener('blur', () => held.clear());
+  function glide(seconds) {
+    if (!held.size) return;
+    const reach = 0.7 * Math.max(canvas.clientWidth, canvas.clientHeight) * seconds;
+    for (const key of held) move(ALONG[key][0] * reach, ALONG[key][1] * reach);
+  }
+  element('reset').onclick = home;
+  element('help').onclick = help;
+  for (const [name, factor] of [['nearer', STEP], ['farther', 1 / STEP]]) {
+    element(name).hidden = false;
+    element(name).onclick = () => zoomMiddle(factor);
+  }
+  window.addEventListener('hashchange', restore);
+
+  function loop(time) {
+    requestAnimationFrame(loop);
+    glide(clamp((time - last) / 1000, 0, 0.1));
+    last = time;
+    const width = Math.max(1, Math.round(canvas.clientWidth * ratio()));
+    const height = Math.max(1, Math.round(canvas.clientHeight * ratio()));
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width;
+      canvas.height = height;
+      dirty = true;
+    }
+    const moving = performance.now() - moved < 150 || fingers.size > 0 || held.size > 0;
+    if (!dirty) return;
+    const { x, y, zoom } = now(), scale = zoom * ratio();
+    // Whole pixels, so that what moves stays as sharp as it is.
+    const frame = { scale, left: Math.round(width / 2 - x * scale),
+                    top: Math.round(height / 2 - y * scale), width, height, moving,
+                    wide: wide * scale, tall: tall * scale };
+    dirty = source.paint(context, frame) || moving;
+    window.polyfield.frames = (window.polyfield.frames || 0) + 1;
+    window.polyfield.idle = !dirty;
+    window.polyfield.view = { x, y, zoom };
+  }
+  restore();
+  window.polyfield.wake = () => { dirty = true; };
+  window.polyfield.ready = true;
+  requestAnimationFrame(loop);
+}
