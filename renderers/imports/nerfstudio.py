@@ -141,7 +141,8 @@ def _check_heads(state: State) -> list[str]:
 def _nerfacto(tree: Tree, state: State, place: Place, aabb: Tensor) -> RadianceModel:
     """A nerfacto: its field and its proposal networks."""
     level = _positive(tree, "average_init_density", 1.0)
-    part, field, color = _field(tree, state, place, level)
+    seen = _appearance(state, _switch(tree, "use_average_appearance_embedding", True))
+    part, field, color = _field(tree, state, place, level, seen)
     count = tree.whole("num_proposal_iterations", 1, 8, 2)
     shared = _switch(tree, "use_same_proposal_network", False)
     said = tree.items("proposal_net_args_list")
@@ -181,7 +182,8 @@ def _nerfacto(tree: Tree, state: State, place: Place, aabb: Tensor) -> RadianceM
 
 def _instant_ngp(tree: Tree, state: State, place: Place, aabb: Tensor) -> RadianceModel:
     """Nerfstudio's instant-ngp: the same field behind nerfacc's grid."""
-    part, field, color = _field(tree, state, place, 1.0)
+    # Its field always takes zeros for the appearance, whatever config.yml says.
+    part, field, color = _field(tree, state, place, 1.0, _appearance(state, False))
     diagonal = float((aabb[1] - aabb[0]).double().norm())
     given = tree.values.get("render_step_size")
     step = diagonal / 1000 if given is None else _positive(tree, "render_step_size", 1.0)
@@ -210,7 +212,7 @@ def _model(
 
 
 def _field(
-    tree: Tree, state: State, place: Place, level: float
+    tree: Tree, state: State, place: Place, level: float, appearance: Float[Tensor, "a"]
 ) -> tuple[Part, NerfactoRadiance, Float[Tensor, "c"]]:
     """The field's grid and density network, its config, and the values of its colour network."""
     hidden = tree.whole("hidden_dim", 1, 8192, 64)
@@ -218,7 +220,7 @@ def _field(
     spec = _spec(tree, 16, 2048, 19)
     part = grid_and_network(state, "field.mlp_base", spec, [hidden, 1 + FEATURE])
     color = color_network(
-        state, "field.mlp_head", FEATURE, [color_hidden, color_hidden, 3], _appearance(tree, state)
+        state, "field.mlp_head", FEATURE, [color_hidden, color_hidden, 3], appearance
     )
     field = NerfactoRadiance(
         part.grid, 4, hidden, 1, color_hidden, 2, FEATURE, level, place.placement
@@ -235,14 +237,12 @@ def _load(model: RadianceModel, part: Part, color: Float[Tensor, "c"]) -> None:
     model.field.load_state_dict({**model.field.state_dict(), **values})
 
 
-def _appearance(tree: Tree, state: State) -> Float[Tensor, "a"]:
-    """What the program takes for the appearance of a new view."""
+def _appearance(state: State, is_mean: bool) -> Float[Tensor, "a"]:
+    """What the program takes for the appearance of a new view: the mean of all, or zeros."""
     name = "field.embedding_appearance.embedding.weight"
     if name not in state:
         return torch.zeros(0)
     every = state.get(name, 2)
-    # An option of nerfacto alone; in its instant-ngp it is always off.
-    is_mean = _switch(tree, "use_average_appearance_embedding", False)
     return every.mean(0) if is_mean and len(every) else every.new_zeros(every.shape[1])
 
 

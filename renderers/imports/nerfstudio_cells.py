@@ -49,15 +49,15 @@ def take_over(
     )
     cells = sampler.config.resolution
     axis = (torch.arange(PARTS * cells) + 0.5) / (PARTS * cells)
-    shape = (cells, PARTS, cells, PARTS)
+    parts = (cells, PARTS, cells, PARTS)
     found, there = torch.zeros(2, cells, cells, cells)
     for i, x in enumerate(axis):
         unit = torch.cartesian_prod(x[None], axis, axis)
         level, place = _cells(placed.points(sampler.domain.inverse(unit)), aabb, levels, r)
         hit = level < levels
         at = (level.clamp(max=levels - 1), *place.unbind(1))
-        plane = (values[at] * hit * placed.unit).view(shape).amax((1, 3))
-        full = (occupied[at] & hit).view(shape).float().amax((1, 3))
+        plane = (values[at] * hit * placed.unit).view(parts).amax((1, 3))
+        full = (occupied[at] & hit).view(parts).float().amax((1, 3))
         found[i // PARTS] = torch.maximum(found[i // PARTS], plane)
         there[i // PARTS] = torch.maximum(there[i // PARTS], full)
     least = CLEARLY * sampler.config.threshold / sampler.steps

@@ -30,7 +30,7 @@ from polyfield.renderers.imports.plain_pickle import Stored
 from polyfield.renderers.imports.tcnn_params import PADDINGS, near, split
 from polyfield.renderers.imports.torch_zip import TorchFile
 
-Layer = tuple[Float[Tensor, "o i"], Float[Tensor, "o"]]
+Layer = tuple[Float[Tensor, "_o _i"], Float[Tensor, "_o"]]
 ONLY = "only the program's own forms of its networks are read"
 HARMONICS = 16
 

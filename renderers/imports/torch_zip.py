@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,7 +65,7 @@ class TorchFile:
             self._file.close()
             raise
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> TorchFile:
         return self
 
     def __exit__(
