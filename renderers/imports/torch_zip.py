@@ -90,7 +90,7 @@ class TorchFile:
         reach = sum(
             (n - 1) * step for n, step in zip(stored.shape, stored.strides, strict=True) if n
         )
-        within = 0 <= storage.count and stored.offset + reach < max(storage.count, 1)
+        within = stored.offset + reach < storage.count or (not count and storage.count >= 0)
         if not within or count > storage.count or not storage.key.isalnum():
             raise self._wrong("a tensor larger than its numbers")
         size = storage.count * dtype.itemsize
@@ -98,6 +98,8 @@ class TorchFile:
         if len(content) != size:
             raise self._wrong(f"{len(content)} bytes for {size} of a tensor")
         values = torch.from_numpy(np.frombuffer(content, dtype).copy())
+        if not count:
+            return values.new_zeros(stored.shape)
         return torch.as_strided(values, stored.shape, stored.strides, stored.offset).clone()
 
     def _record(self, name: str, most: int) -> bytes:
