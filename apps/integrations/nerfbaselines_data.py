@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ MODELS = ("pinhole", "opencv")
 _TERMS = ("k1", "k2", "p1", "p2")
 
 
+@runtime_checkable
 class Cameras(Protocol):
     """What is used of nerfbaselines' cameras: of one, or with a first dimension of all."""
 
