@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -66,8 +66,9 @@ class PolyfieldMethod:
             raise InputError("a train_dataset or a checkpoint", "neither", "give one")
         else:
             model = load_model(Path(checkpoint) / MODEL)
-            assert isinstance(model, RadianceModel)
-            self.model = model.to(self.device).eval()
+            if model.kind != Scene.kind:
+                raise InputError(f"a {Scene.kind} in {checkpoint}", model.kind, "give another")
+            self.model = cast(RadianceModel, model).to(self.device).eval()
 
     def _begin(self, dataset: Any) -> Fit:
         """The loop at its first step, or where the checkpoint stopped."""

@@ -157,7 +157,9 @@ def _nerfacto(tree: Tree, state: State, place: Place, aabb: Tensor) -> RadianceM
         raise InputError(f"{count} num_proposal_samples_per_ray", str(len(rounds)), "check it")
     kind = tree.text("proposal_initial_sampler", "piecewise")
     if kind not in ("piecewise", "uniform"):
-        raise InputError("piecewise or uniform for proposal_initial_sampler", repr(kind)[:40], "")
+        raise InputError(
+            "piecewise or uniform for proposal_initial_sampler", repr(kind)[:40], "check it"
+        )
     behind = _background(tree, "last_sample")
     sampler = Proposals(
         tuple(network for network, _ in found),
@@ -283,7 +285,9 @@ def _switch(tree: Tree, key: str, default: bool) -> bool:
 def _positive(tree: Tree, key: str, default: float) -> float:
     found = tree.number(key, default)
     if not 1e-6 <= found <= 1e6:
-        raise InputError(f"a number from 1e-6 to 1e6 for {tree.place}.{key}", f"{found:g}", "")
+        raise InputError(
+            f"a number from 1e-6 to 1e6 for {tree.place}.{key}", f"{found:g}", "check it"
+        )
     return found
 
 
