@@ -18,7 +18,7 @@ from polyfield.renderers.imports.imported import Imported
 from polyfield.renderers.imports.models import read_model
 from polyfield.renderers.model import Model
 from polyfield.renderers.model_files import save_model
-from polyfield.scenes.camera_files import write_cameras
+from polyfield.scenes.camera_files import write_cameras, write_capture
 from polyfield.scenes.cameras import Cameras
 from polyfield.training.lock import locked
 from polyfield.training.run import Run, facts, plan, update_metrics
@@ -33,6 +33,7 @@ def import_model(
     out: str | os.PathLike[str],
     *,
     size: tuple[int, int] | None = None,
+    data: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     reporter: Reporter | None = None,
 ) -> Model:
@@ -40,9 +41,12 @@ def import_model(
 
     Args:
         file: A snapshot of instant-ngp (.msgpack, .ingp) of a scene or an image, with its default
-            configuration.
+            configuration; or nerfstudio's nerfacto or instant-ngp: a checkpoint, its config.yml, or
+            the folder of the training.
         out: A new folder for the run.
         size: Width and height of the image, where it is one: the file doesn't say.
+        data: The capture it was trained on, where the file has no cameras; None for the place that
+            nerfstudio's config.yml names, if that is there.
         overwrite: Replace the run at `out`.
         reporter: What is printed; None prints warnings alone.
 
@@ -57,14 +61,15 @@ def import_model(
     reporter = reporter or Reporter(quiet=True)
     run, place = Run(Path(out).expanduser()), Path(file).expanduser()
     plan(run, {}, False, overwrite)
-    found = read_model(place, size)
+    found = read_model(place, size, None if data is None else Path(data).expanduser())
     for line in found.warnings:
         reporter.warn(line)
     run.make()
     with locked(run.path):
         plan(run, {}, False, overwrite)
         _write(found, run, place)
-    views = f", {len(found.cameras)} cameras" if found.cameras else ""
+    cameras = len(found.cameras or (found.capture.names("train") if found.capture else ()))
+    views = f", {cameras} cameras" if cameras else ""
     values = found.model.size().trainable
     reporter.say(f"{run.path}: {found.model.kind} of {found.program}, {values} values{views}")
     return found.model
@@ -80,7 +85,7 @@ def _write(found: Imported, run: Run, source: Path) -> None:
         {
             "polyfield": versions()["polyfield"],
             "kind": model.kind,
-            "data": os.path.abspath(source),
+            "data": os.path.abspath(found.data or source),
             "preset": found.program,
             "seed": 0,
             "threads": 1,
@@ -88,7 +93,9 @@ def _write(found: Imported, run: Run, source: Path) -> None:
         }
     )
     save_model(run.file("model.safetensors"), model)
-    if found.cameras:
+    if found.capture is not None:
+        write_capture(run.file("cameras.json"), found.capture)
+    elif found.cameras:
         views = {"train": Cameras.stack(found.cameras)}
         write_cameras(run.file("cameras.json"), views, {"train": found.names}, model.bounds)
     told = {"imported_from": found.program, "imported_steps": found.steps}
@@ -100,11 +107,13 @@ class Flags:
     """Turn another program's trained model into a run, to render, export or distil it."""
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """A snapshot of instant-ngp, .msgpack or .ingp."""
+    """instant-ngp's .msgpack or .ingp; nerfstudio's .ckpt, its config.yml or their folder."""
     out: Annotated[Path, tyro.conf.arg(metavar="RUN")]
     """A new folder for the run."""
     size: Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="WIDTH HEIGHT")] = None
     """Of an image, whose file doesn't say."""
+    data: Annotated[Path | None, tyro.conf.arg(metavar="DATA")] = None
+    """The capture of a model whose file has no cameras; default where its config.yml says."""
     overwrite: bool = False
     """Replace the run at --out."""
     quiet: bool = False
@@ -116,5 +125,10 @@ def main(arguments: Sequence[str]) -> None:
     given: Any = config_cli.parse(Flags, arguments, "import")
     with Reporter(given.quiet) as reporter:
         import_model(
-            given.file, given.out, size=given.size, overwrite=given.overwrite, reporter=reporter
+            given.file,
+            given.out,
+            size=given.size,
+            data=given.data,
+            overwrite=given.overwrite,
+            reporter=reporter,
         )

@@ -8,6 +8,7 @@ from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.composite import Composite
 from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.factored import CP, TriPlane, VectorMatrix
+from polyfield.encodings.floor_grid import FloorGrid
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.growth_grid import GrowthGrid
 from polyfield.encodings.hash_grid import HashGrid
@@ -28,6 +29,7 @@ __all__ = [
     "DenseGrid",
     "Encoding",
     "EncodingConfig",
+    "FloorGrid",
     "Frequency",
     "GrowthGrid",
     "HashGrid",

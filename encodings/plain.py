@@ -3,6 +3,7 @@
 from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.dense_grid import DenseGrid
 from polyfield.encodings.factored import CP, TriPlane, VectorMatrix
+from polyfield.encodings.floor_grid import FloorGrid
 from polyfield.encodings.frequency import Frequency
 from polyfield.encodings.growth_grid import GrowthGrid
 from polyfield.encodings.hash_grid import HashGrid
@@ -16,6 +17,7 @@ PlainEncodingConfig = (
     BasisGrid
     | CP
     | DenseGrid
+    | FloorGrid
     | Frequency
     | GrowthGrid
     | HashGrid

@@ -13,6 +13,7 @@ from polyfield.fields.kernel_radiance import KernelRadiance
 from polyfield.fields.kilo import KiloBank
 from polyfield.fields.modulated import Modulated
 from polyfield.fields.modulated_radiance import ModulatedRadiance
+from polyfield.fields.nerfacto_radiance import NerfactoRadiance
 from polyfield.fields.ngp_radiance import NgpRadiance
 from polyfield.fields.plain_nerf import PlainNerf
 from polyfield.fields.radiance import Radiance
@@ -26,6 +27,7 @@ RadianceFieldConfig = (
     | KernelRadiance
     | KiloBank
     | ModulatedRadiance
+    | NerfactoRadiance
     | NgpRadiance
     | PlainNerf
     | Radiance
@@ -44,6 +46,7 @@ __all__ = [
     "KiloBank",
     "Modulated",
     "ModulatedRadiance",
+    "NerfactoRadiance",
     "NgpRadiance",
     "PlainNerf",
     "Radiance",

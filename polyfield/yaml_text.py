@@ -22,6 +22,7 @@ DIGITS = 309
 _TAG = "tag:yaml.org,2002:"
 _KEPT = {f"{_TAG}{name}" for name in ("null", "bool", "merge")}
 _TAGS = _KEPT | {f"{_TAG}{name}" for name in ("int", "float", "str", "seq", "map")}
+_PYTHON = f"{_TAG}python/"
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0b[01_]+|0x[0-9a-fA-F_]+)$")
 _FLOAT = re.compile(
     r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
@@ -37,8 +38,9 @@ class _Loader(yaml.SafeLoader):
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, foreign: bool = False) -> None:
         super().__init__(text)
+        self.foreign = foreign
         self.depth = 0
         self.sizes: dict[int, int] = {}
 
@@ -60,6 +62,8 @@ class _Loader(yaml.SafeLoader):
         self.depth -= 1
         if node is None:
             return None
+        if self.foreign and node.tag.startswith(_PYTHON):
+            _make_plain(node)
         if id(node) not in self.sizes:
             self.sizes[id(node)] = self._size(node)
         if self.sizes[id(node)] > NODES or len(self.sizes) > NODES:
@@ -94,6 +98,19 @@ _Loader.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+.0123456789"))
 _Loader.add_constructor(f"{_TAG}int", _Loader.construct_yaml_int)
 
 
+def _make_plain(node: yaml.Node) -> None:
+    """Keys, a list or a word in place of an object of Python's; a class or function is its name."""
+    what = node.tag.removeprefix(_PYTHON)
+    if isinstance(node, yaml.MappingNode):
+        node.tag = f"{_TAG}map"
+    elif isinstance(node, yaml.SequenceNode):
+        node.tag = f"{_TAG}seq"
+    else:
+        node.tag = f"{_TAG}str"
+        if what.startswith("name:"):
+            node.value = what.removeprefix("name:")
+
+
 def _check_keys(node: yaml.MappingNode) -> None:
     """Keys are words, each of them once."""
     seen: set[str] = set()
@@ -109,12 +126,14 @@ def _check_keys(node: yaml.MappingNode) -> None:
         seen.add(key.value)
 
 
-def parse_yaml(text: str, path: str) -> Any:
+def parse_yaml(text: str, path: str, foreign: bool = False) -> Any:
     """What a text of YAML says.
 
     Args:
         text: decoded, without a byte order mark.
         path: its file, for messages.
+        foreign: another program's, whose tags of Python objects stand for plain keys, lists and
+            words; nothing is imported or made.
 
     Raises:
         InputError: not YAML, more than `NODES` values or `DEEPEST` levels, a key that is no word or
@@ -122,7 +141,7 @@ def parse_yaml(text: str, path: str) -> Any:
     """
     loader: _Loader | None = None
     try:
-        loader = _Loader(text)
+        loader = _Loader(text, foreign)
         return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark

@@ -22,6 +22,7 @@ from polyfield.renderers.graph import Graph
 from polyfield.renderers.model import Model
 from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.proposals.sampler import Proposals
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform, cell_of
 from polyfield.renderers.seen_cells import LEAST, shares
@@ -32,7 +33,7 @@ from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.rays import Rays
 from polyfield.scenes.similarity import IDENTITY, Similarity
 
-SamplerConfig = NerfaccGrid | OccupancyGrid | Uniform
+SamplerConfig = NerfaccGrid | OccupancyGrid | Proposals | Uniform
 """THE list of samplers."""
 
 TaggedRadiance = Annotated[RadianceFieldConfig, TAGGED]

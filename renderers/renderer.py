@@ -20,6 +20,8 @@ ROUND = 1 << 17
 """Samples of a round, about: few of many rays, many of few."""
 SHARE = (4, 32)
 """Fewest and most samples of a ray in a round."""
+WHOLE = 1 << 13
+"""Rays rendered at once where all their samples come in one round."""
 
 
 class VolumeRenderer(nn.Module):
@@ -45,14 +47,18 @@ class VolumeRenderer(nn.Module):
         In rounds, leaving out rays that have become opaque; the fewer remain, the further each
         goes.
         """
-        return joined(tiles(lambda part: self._rounds(field, part), rays, BATCH), rays.shape)
+        size = BATCH if self.sampler.in_rounds else WHOLE
+        return joined(tiles(lambda part: self._rounds(field, part), rays, size), rays.shape)
 
     def _rounds(self, field: RadianceField, rays: Rays) -> RenderOutput:
         color, depth = torch.zeros_like(rays.origins), torch.zeros_like(rays.near)
         light, begin = torch.ones_like(depth), torch.full_like(depth, -torch.inf)
         alive = torch.arange(len(rays), device=depth.device)
+        behind, end = torch.zeros_like(color), torch.zeros_like(depth)
+        met = torch.zeros_like(depth, dtype=torch.bool)
         while len(alive):
             limit = min(max(ROUND // len(alive), SHARE[0]), SHARE[1])
+            limit = limit if self.sampler.in_rounds else ROUND
             live = rays[alive]
             intervals = self.sampler.next_intervals(live, begin, limit, field.density)
             x, directions = points(live, intervals)
@@ -64,8 +70,16 @@ class VolumeRenderer(nn.Module):
             light[alive] = before * (1 - seen.opacity)
             counts = intervals.offsets.diff()
             last = (intervals.offsets[1:] - 1).clamp(min=0)
+            if self.sampler.opaque_end:
+                some, seen_last = alive[counts > 0], last[counts > 0]
+                met[some] = True
+                behind[some] = sample.rgb[seen_last]
+                end[some] = intervals.middle[seen_last]
             more = (counts == limit) & (light[alive] > OPAQUE)
             begin = intervals.end[last[more]] if len(intervals) else begin[:0]
             alive = alive[more]
+        # What is left of the light, where a ray's last sample takes it.
+        left = light * met
+        color, depth, light = color + left[:, None] * behind, depth + left * end, light - left
         opacity = 1 - light
         return RenderOutput(color, opacity, depth / opacity.clamp(min=1e-6))

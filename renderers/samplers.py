@@ -48,6 +48,10 @@ class Sampler(nn.Module, ABC):
     domain: Domain
     cells: int | None = None
     """Cells along an axis of its grid; None where it keeps none."""
+    in_rounds = True
+    """Whether the first intervals of a ray cost less than all of them."""
+    opaque_end = False
+    """Whether the last sample of a ray takes all the light that is left, when it is drawn."""
 
     @abstractmethod
     def forward(

@@ -156,18 +156,22 @@ class Fit:
         """
         with Stopwatch() as watch:
             while self.progress.fraction < 1:
-                began = watch.seconds()
-                wrong = self.step()
-                if wrong is None and self.progress.step % GUARD == 0:
-                    wrong = self._look()
-                if wrong is not None:
-                    self._rewind(wrong)
-                self._count(watch, began)
-                if self.progress.fraction >= 1 and (wrong := self._look()):
-                    # What was not looked at since the last time may not be finite either.
-                    self._rewind(wrong)
+                self.advance(watch)
                 if on_step is not None:
                     on_step(self.progress)
+
+    def advance(self, watch: Stopwatch) -> None:
+        """One step of `run`: guarded, and counted in the budget."""
+        began = watch.seconds()
+        wrong = self.step()
+        if wrong is None and self.progress.step % GUARD == 0:
+            wrong = self._look()
+        if wrong is not None:
+            self._rewind(wrong)
+        self._count(watch, began)
+        if self.progress.fraction >= 1 and (wrong := self._look()):
+            # What was not looked at since the last time may not be finite either.
+            self._rewind(wrong)
 
     def warm_up(self) -> None:
         """Take a step, so that kernels are compiled and caches warm, and undo it."""

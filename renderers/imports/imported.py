@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from polyfield.renderers.model import Model
+from polyfield.scenes.base import Capture
 from polyfield.scenes.cameras import Camera
 
 
@@ -26,8 +27,10 @@ class Imported:
     """Of their images."""
     warnings: Sequence[str] = ()
     """What of the file is passed over."""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """What else a line may tell."""
+    capture: Capture | None = None
+    """The data it was trained on, in the training's splits, where that is at hand."""
+    data: Path | None = None
+    """Where that lies."""
 
 
 class Importer(Protocol):
@@ -37,15 +40,16 @@ class Importer(Protocol):
     def name(self) -> str:
         """The program."""
 
-    def found_at(self, start: bytes) -> bool:
-        """Whether a file that begins with these bytes is one of its."""
+    def found_at(self, path: Path, start: bytes) -> bool:
+        """Whether a file that begins with these bytes, or a folder (none), is one of its."""
 
-    def open(self, path: Path, size: tuple[int, int] | None) -> Imported:
+    def open(self, path: Path, size: tuple[int, int] | None, data: Path | None) -> Imported:
         """Read a file.
 
         Args:
-            path: the file.
+            path: the file, or the folder of a training.
             size: width and height of an image whose file doesn't say.
+            data: the capture it was trained on, where the file has no cameras.
 
         Raises:
             InputError: damaged, or what we can't express; the message says what.

@@ -52,12 +52,14 @@ class InstantNgp:
 
     name: ClassVar[str] = "instant-ngp"
 
-    def found_at(self, start: bytes) -> bool:
+    def found_at(self, path: Path, start: bytes) -> bool:
         """Compressed data, or a map of MessagePack."""
         return looks_like_one(start)
 
-    def open(self, path: Path, size: tuple[int, int] | None) -> Imported:
+    def open(self, path: Path, size: tuple[int, int] | None, data: Path | None) -> Imported:
         """Read a scene or an image."""
+        if data is not None:
+            raise InputError("no --data for a snapshot", str(data), "it has its own cameras")
         tree = read_snapshot(path)
         snapshot = tree.part("snapshot")
         # Its kind is not written by old versions; scenes have a grid of densities.

@@ -55,7 +55,7 @@ def split(
     for padding in PADDINGS:
         padded = [[*w[:-1], -(-w[-1] // padding) * padding] for w in widths]
         begin = sum(kernel.size(w, False) for w in padded)
-        for growth in _near(grid.growth):
+        for growth in near(grid.growth):
             fitting = replace(grid, growth=growth)
             entries = fitting.geometry(dim).entries * grid.features
             counts.append(begin + entries)
@@ -68,7 +68,7 @@ def split(
     )
 
 
-def _near(growth: float) -> list[float]:
+def near(growth: float) -> list[float]:
     """A factor and those some last bits around it, the nearest first."""
     found, low, high = [np.float32(growth)], np.float32(growth), np.float32(growth)
     for _ in range(NEAR):

@@ -109,7 +109,7 @@ class NerfstudioPath:
         views = list_of_objects(content, "camera_path", path)
         width, height = (_side(content, f"render_{side}", path) for side in ("width", "height"))
         check_size(width, height, str(path))
-        place = _placed(source)
+        place = placed(source.path, source.data)
         warnings = place.warnings
         cameras = []
         for i, view in enumerate(views):
@@ -136,7 +136,7 @@ class NerfstudioPath:
             source: where it will lie; a dataparser_transforms.json beside it says how nerfstudio
                 moved the data.
         """
-        place, fps = _placed(source), found.fps or FPS
+        place, fps = placed(source.path, source.data), found.fps or FPS
         first = found.cameras[0]
         views = [
             {
@@ -183,7 +183,7 @@ class NerfstudioCameras:
         """
         path, lens = source.path, source.lens
         views = list_of_objects({"the list": content}, "the list", path)
-        place = _placed(source)
+        place = placed(source.path, source.data)
         cameras = []
         for i, view in enumerate(views):
             pose = place.to_data(
@@ -240,32 +240,37 @@ def _side(content: dict[str, Any], key: str, path: Path) -> int:
     return int(value)
 
 
-def _placed(source: Source) -> Placed:
-    """Where the data lies in nerfstudio's model."""
-    folders = (source.path.parent, source.path.parent.parent)
+def placed(path: Path, data: Path | None) -> Placed:
+    """Where the data lies in nerfstudio's model.
+
+    Args:
+        path: a file of the training: its dataparser_transforms.json is there or one folder above.
+        data: the capture, whose transforms.json says what was done before; may be absent.
+
+    Raises:
+        InputError: these say no similarity.
+    """
+    folders = (path.parent, path.parent.parent)
     file = next((f / PARSED for f in folders if (f / PARSED).is_file()), None)
-    shared = shared_keys(source.data)
+    shared = shared_keys(data)
     if file is None:
-        data = source.data
         still = data is not None and (data / "transforms_train.json").is_file()
         moved = data is None or not still or (data / "transforms.json").is_file()
         note = (
-            f"{source.path.name} is taken to be in the data's own frame: if nerfstudio moved the"
+            f"{path.name} is taken to be in the data's own frame: if nerfstudio moved the"
             f" data, copy its {PARSED} beside it"
         )
         return Placed(torch.eye(4, dtype=torch.float64), 1.0, (note,) if moved else ())
     turn, scale = _similarity(read_object(file), "transform", "scale", file)
-    colmap = source.data is not None and (source.data / "colmap" / "sparse" / "0").is_dir()
+    colmap = data is not None and (data / "colmap" / "sparse" / "0").is_dir()
     warnings: tuple[str, ...] = ()
     if shared is None:
         shared = {}
-        where = source.data or "the run"
+        where = data or "the run"
         warnings = (f"no transforms.json at {where}: an applied_transform would be missed",)
     if colmap:
         shared = {"applied_transform": COLMAP, **shared}
-    applied, applied_scale = _similarity(
-        shared, "applied_transform", "applied_scale", source.data or file
-    )
+    applied, applied_scale = _similarity(shared, "applied_transform", "applied_scale", data or file)
     return Placed(turn @ torch.linalg.inv(applied), scale / applied_scale, warnings)
 
 

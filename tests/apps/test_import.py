@@ -1,6 +1,8 @@
 """`polyfield import`: a snapshot becomes a run that is drawn, exported, distilled and described."""
 
 import importlib.util
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,14 @@ import torch
 
 import polyfield
 from polyfield.apps import cli
-from polyfield.scenes.images import read_image
+from polyfield.scenes.images import read_image, write_image
 
 
 def _helper(name: str):
     path = Path(__file__).resolve().parent.parent / "renderers" / "imports" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
@@ -94,3 +97,91 @@ def test_other_files_are_one_line(tmp_path, capsys):
         assert cli.run(words) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+nerfstudio = _helper("nerfstudio_by_hand")
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    """Eight images around where the hand-written training looks, of 16 x 12 pixels."""
+    folder = tmp_path_factory.mktemp("capture")
+    transform, scale = nerfstudio.turned()
+    middle = -np.linalg.solve(transform[:, :3], transform[:, 3])
+    frames = []
+    for i in range(8):
+        turn = i * np.pi / 4
+        away = np.array([np.sin(turn), -np.cos(turn), 0.2])
+        away /= np.linalg.norm(away)
+        right = np.cross([0.0, 0.0, 1.0], away)
+        right /= np.linalg.norm(right)
+        pose = np.eye(4)
+        pose[:3] = np.stack([right, np.cross(away, right), away, middle + away / scale], 1)
+        image = np.full((12, 16, 3), 20 * i, np.uint8)
+        image[:, 8:] = 200
+        write_image(folder / f"{i}.png", image)
+        frames.append({"file_path": f"{i}.png", "transform_matrix": pose.tolist()})
+    lens = {"fl_x": 18.0, "fl_y": 18.0, "cx": 8.0, "cy": 6.0, "w": 16, "h": 12}
+    (folder / "transforms.json").write_text(json.dumps({**lens, "frames": frames}))
+    return folder
+
+
+@pytest.mark.parametrize("model", ["nerfacto", "ngp"])
+def test_a_training_of_nerfstudio(tmp_path, capture, model, capsys):
+    kind = nerfstudio.Kind(model=model, behind="last_sample" if model == "nerfacto" else "random")
+    folder = nerfstudio.write(tmp_path / "theirs", kind, str(capture))
+    run, threads = tmp_path / "run", ["--threads", "1", "--quiet"]
+    assert cli.run(["import", str(folder), "--out", str(run)]) == 0
+    said = capsys.readouterr().out
+    # Half of the images were trained on, evenly, as its config says.
+    assert "nerfstudio" in said and "4 cameras" in said
+    names = json.loads((run / "cameras.json").read_text())["names"]
+    assert names == {"train": ["0.png", "2.png", "4.png", "7.png"],
+                     "test": ["1.png", "3.png", "5.png", "6.png"]}  # fmt: skip
+    assert cli.run(["info", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert f"nerfstudio {kind.model if model == 'nerfacto' else 'instant-ngp'}" in said
+    assert cli.run(["evaluate", str(run), *threads]) == 0
+    found = json.loads((run / "metrics.json").read_text())
+    assert found["views"] == 4 and 0 < found["psnr"] < 60
+    words = ["render", str(run), "--path", "orbit", "--frames", "2", "--size", "16x12"]
+    assert cli.run([*words, "--out", str(tmp_path / "frames"), *threads]) == 0
+    images = [read_image(path) for path in sorted((tmp_path / "frames").glob("*.png"))]
+    assert len(images) == 2 and images[0].std() > 1
+    words = ["export", str(run), "--to", "volume", "--resolution", "16", *threads]
+    assert cli.run([*words, "--out", str(tmp_path / "a.npz")]) == 0
+    assert np.load(tmp_path / "a.npz")["density"].max() > 0
+    words = ["export", str(run), "--to", "mesh", "--resolution", "24", "--level", "0.1", *threads]
+    assert cli.run([*words, "--out", str(tmp_path / "a.ply")]) == 0
+    words = ["distill", str(run), "--to", "voxels", "--steps", "2", *threads]
+    assert cli.run([*words, "--out", str(tmp_path / "student")]) == 0
+
+
+def test_a_training_without_its_data(tmp_path, capture, capsys):
+    folder = nerfstudio.write(tmp_path / "theirs", nerfstudio.Kind())
+    assert cli.run(["import", str(folder), "--out", str(tmp_path / "a")]) == 0
+    assert "--data FOLDER" in capsys.readouterr().out
+    words = ["import", str(folder), "--out", str(tmp_path / "b"), "--data", str(capture)]
+    assert cli.run(words) == 0
+    assert "4 cameras" in capsys.readouterr().out
+    assert cli.run([*words[:-1], str(tmp_path / "no"), "--overwrite"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_hostile_training_is_one_line(tmp_path, capsys):
+    folder = nerfstudio.write(tmp_path / "theirs", nerfstudio.Kind())
+    touched, checkpoint = tmp_path / "touched", folder / "nerfstudio_models/step-000029999.ckpt"
+
+    class Evil:
+        def __reduce__(self):
+            return open, (str(touched), "w")
+
+    torch.save({"step": 1, "pipeline": {"_model.a": Evil()}}, checkpoint)
+    assert cli.run(["import", str(checkpoint), "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert "io.open" in said and said.count("\n") == 1
+    config = folder / "config.yml"
+    config.write_text(f"!!python/object/apply:os.system ['touch {touched}']\n")
+    assert cli.run(["import", str(folder), "--out", str(tmp_path / "run")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not touched.exists() and not (tmp_path / "run").exists()

@@ -26,7 +26,7 @@ NAMES = {*KINDS, "radiance", "signal"}
 MODELS = {"RadianceModel", "SignalModel", "Model"}
 SAMPLERS = {
     "Sampler", "UniformSampler", "OccupancySampler", "NerfaccSampler", "Uniform", "OccupancyGrid",
-    "NerfaccGrid",
+    "NerfaccGrid", "Proposals", "ProposalSampler",
 }  # fmt: skip
 TASKS = {name.partition(":")[2] for name, _ in KINDS.values()}
 

@@ -1,0 +1,1 @@
+"""Polyfield under other people's names: what their programs call."""

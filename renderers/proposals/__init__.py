@@ -1,0 +1,1 @@
+"""Sampling by networks of density that say where along a ray the light ends."""
