@@ -20,7 +20,7 @@ from polyfield.training.run import Run
 from polyfield.training.task import Task, Watcher
 from polyfield.training.watchers.console import Reporter
 
-MOVING_SHARE = 0.5
+MOVING_SHARE = 0.45
 """Of the time, for pictures of browsers that move, and their first one when they stand still."""
 MOST_SECONDS = 2.0
 """Of a picture while training: a stop waits no longer than that. Paused, they are of full size."""

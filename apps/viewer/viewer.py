@@ -109,7 +109,7 @@ class Viewer:
             self._said = now
             level, (width, height), seconds = self.engine.last
             if level is not Level.NOTHING:
-                rate = self.engine.speed.rate / 1e6
+                rate = self.engine.speeds[level].rate / 1e6
                 text += f"\n\n{width}x{height} in {seconds:.2f} s, {rate:.2f} M pixels/s"
             self.run.say(text)
 

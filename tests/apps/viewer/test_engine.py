@@ -10,7 +10,7 @@ from torch import Tensor
 
 from polyfield.apps.viewer.engine import Engine
 from polyfield.apps.viewer.frames import Eye
-from polyfield.apps.viewer.screen import QUALITY, Level
+from polyfield.apps.viewer.screen import MOVING_RATE, QUALITY, Level
 from polyfield.renderers.stages.base import Look, Stage
 from polyfield.scenes.cameras import Camera
 
@@ -102,7 +102,8 @@ def test_a_move_leaves_the_picture_within_one_part(engine: Engine) -> None:
     screen = engine.connect(1, pane)
     screen.move(_eye(0), engine._clock())
     engine._clock.now += 1  # type: ignore[attr-defined]
-    engine.speed.rate = 1e5
+    for speed in engine.speeds.values():
+        speed.rate = 1e5
     while engine.next_level() is not Level.FULL:
         engine.step()
     engine.step()
@@ -116,6 +117,18 @@ def test_a_move_leaves_the_picture_within_one_part(engine: Engine) -> None:
     while engine.sent == sent:
         engine.step()
     assert pane.shown[-1][1] == QUALITY[Level.MOVING]
+
+
+def test_a_moving_picture_is_one_part_and_what_is_slow_is_small(engine: Engine) -> None:
+    pane, stage = Pane(), engine.stage
+    assert isinstance(stage, Flat)
+    screen = engine.connect(1, pane)
+    engine.speeds[Level.MOVING].rate, engine.speeds[Level.FULL].rate = 2e5, 1e7
+    screen.move(_eye(0), engine._clock())
+    engine.step()
+    ((height, width, _), _, _) = pane.shown[0]
+    # Of its own level's rate: that of large pictures says nothing of small ones.
+    assert stage.parts == 1 and width * height == pytest.approx(2e5 / MOVING_RATE, rel=0.05)
 
 
 def test_one_who_never_stands_still_sees_pictures(engine: Engine) -> None:
@@ -150,12 +163,17 @@ def test_a_browser_that_goes_in_the_middle_of_a_picture(engine: Engine) -> None:
     panes = Pane(), Pane()
     for i, pane in enumerate(panes):
         engine.connect(i, pane).move(_eye(i), engine._clock())
-    engine.step()
-    engine.disconnect(0)
-    engine.disconnect(0)
     engine._clock.now += 1  # type: ignore[attr-defined]
+    for _ in range(100):
+        engine.step()
+        if engine.seats[0].drawing is not None:
+            break
+    assert engine.seats[0].drawing is not None
+    before = list(panes[0].shown)
+    engine.disconnect(0)
+    engine.disconnect(0)
     _finish(engine)
-    assert not panes[0].shown and len(panes[1].shown) == 3
+    assert panes[0].shown == before and len(before) < 3 and len(panes[1].shown) == 3
 
 
 def test_no_picture_is_of_two_models(engine: Engine) -> None:
