@@ -110,6 +110,9 @@ class Engine:
         image = drawing.go_on()
         if image is not None:
             seat.drawing = None
+            for other in Level:  # what isn't known yet is guessed from the next smaller pictures
+                if other > level and not self.speeds[other].known:
+                    self.speeds[other].rate = self.speeds[level].rate
             seat.window.show(image, QUALITY[level])
             now = self._clock()
             seat.screen.got(drawing.job.asked.number, level, now)

@@ -43,6 +43,8 @@ class Speed:
 
     def __init__(self, rate: float = FIRST_RATE) -> None:
         self.rate = rate
+        self.known = False
+        """Whether a picture was taken in."""
 
     def add(self, pixels: int, seconds: float) -> None:
         """Take a picture in."""
@@ -50,8 +52,9 @@ class Speed:
             return
         # One slow picture, such as a first one that compiles, must not make all others tiny.
         seen = min(max(pixels / seconds, self.rate / 4), self.rate * 4)
-        share = 1 - math.exp(-seconds / 0.2)
-        self.rate *= (seen / self.rate) ** min(max(share, 0.02), 0.5)
+        share = min(max(1 - math.exp(-seconds / 0.2), 0.02), 0.5) if self.known else 1.0
+        self.rate *= (seen / self.rate) ** share
+        self.known = True
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def size_of(
     longer, ratio = max(width, height), min(width, height) / max(width, height)
     best = min(asked.side, longer)
     if most < math.inf:
-        best = min(best, max(_side(speed.rate * most, ratio), MOVING_SIDES[1]))
+        best = min(best, max(_side(speed.rate * most, ratio), MOVING_SIDES[0]))
     side = _side(speed.rate * seconds, ratio)
     side = min(max(side, MOVING_SIDES[0]), MOVING_SIDES[1])
     if level is Level.SMALL:

@@ -23,7 +23,7 @@ TURNS = 5
 SECONDS = {"plain": 8.0, "nobody": 8.0, "still": 16.0, "moving": 8.0}
 """Of a turn. The best pictures of one who stands still are seconds apart."""
 BARS = {"nobody": 0.98, "still": 0.70, "moving": 0.50}
-SETTLE = 1.0
+SETTLE = 2.0
 """Seconds between one and the next, in which nothing counts."""
 
 

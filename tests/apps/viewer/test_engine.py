@@ -131,6 +131,33 @@ def test_a_moving_picture_is_one_part_and_what_is_slow_is_small(engine: Engine) 
     assert stage.parts == 1 and width * height == pytest.approx(2e5 / MOVING_RATE, rel=0.05)
 
 
+def test_a_slow_stage_gets_no_best_picture_of_minutes(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first best picture is small enough: its speed is guessed from that of the others."""
+    clock, stage = engine._clock, engine.stage
+    assert isinstance(clock, Clock) and isinstance(stage, Flat)
+    drawn = stage.values
+
+    def slow(camera: Camera, look: Look, size: int) -> Iterator[Float[Tensor, "n c"]]:
+        for part in drawn(camera, look, size):
+            clock.now += len(part) / 5e3
+            yield part
+
+    monkeypatch.setattr(stage, "values", slow)
+    monkeypatch.setattr("time.perf_counter", clock)
+    engine.most_seconds = 2.0
+    pane = Pane()
+    engine.connect(1, pane).move(Eye((1, 0, 0, 0), (0, 0, 0), 1.0, 3200, 2400), clock.now)
+    engine._side = 2000
+    while engine.last[0] is not Level.FULL:
+        clock.now += 0.2
+        began = clock.now
+        assert engine.step()
+    assert engine.speeds[Level.FULL].rate == pytest.approx(5e3, rel=0.05)
+    assert clock.now - began <= 2.1 and pane.shown[-1][0][0] * pane.shown[-1][0][1] > 9e3
+
+
 def test_one_who_never_stands_still_sees_pictures(engine: Engine) -> None:
     pane = Pane()
     screen = engine.connect(1, pane)
