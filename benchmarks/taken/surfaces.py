@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 import trimesh
+from scipy.spatial import cKDTree
 
 import polyfield
 from polyfield.renderers.exports.appearance import surface_colors
@@ -34,6 +35,8 @@ ALIKE = 0.01
 COLOR = 2 / 255
 SAMPLES = 4000
 """Vertices whose colours are asked again, and points of one mesh that are sought on the other."""
+DENSE = 400_000
+"""Points that stand for a surface that is sought."""
 SPLAT = [("place", "<f4", 3), ("scale", "<f4", 3), ("rgba", "u1", 4), ("turn", "u1", 4)]
 """Columns of a .splat."""
 TYPES = {"float": "<f4", "double": "<f8", "uchar": "u1"}
@@ -170,10 +173,10 @@ def _glb(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _distance(one: trimesh.Trimesh, other: trimesh.Trimesh) -> np.ndarray:
-    """From points of one mesh to the nearest ones of another."""
+    """From points of one mesh to the nearest of very many of another."""
     points, _ = trimesh.sample.sample_surface(one, SAMPLES, seed=0)
-    near: np.ndarray = trimesh.proximity.closest_point(other, points)[1]
-    return near
+    others, _ = trimesh.sample.sample_surface(other, DENSE, seed=1)
+    return np.asarray(cKDTree(others).query(points)[0])
 
 
 def _turn() -> np.ndarray:
