@@ -109,8 +109,8 @@ class Viewer:
             self._said = now
             level, (width, height), seconds = self.engine.last
             if level is not Level.NOTHING:
-                rate = self.engine.speeds[level].rate / 1e6
-                text += f"\n\n{width}x{height} in {seconds:.2f} s, {rate:.2f} M pixels/s"
+                rate = self.engine.speeds[level].rate / 1e3
+                text += f"\n\n{width}x{height} in {seconds:.2f} s, {rate:,.0f} k pixels/s"
             self.run.say(text)
 
     def _begin_at(self, camera: Camera, stage: Stage) -> None:
