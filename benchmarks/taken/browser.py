@@ -83,9 +83,9 @@ class Opened:
         return self.bytes_of("polyfield.render(...a)", numbers).reshape(c.height, c.width, 4)
 
     def bytes_of(self, expression: str, argument: Any) -> np.ndarray:
-        """An array of bytes that an expression of `a` gives; as text, which comes fastest."""
-        script = f"""(a) => {{
-          const found = {expression};
+        """An array of bytes that an expression of `a` gives or promises; as text, the fastest way."""
+        script = f"""async (a) => {{
+          const found = await {expression};
           let text = '';
           for (let i = 0; i < found.length; i += 32768) {{
             text += String.fromCharCode(...found.subarray(i, i + 32768));

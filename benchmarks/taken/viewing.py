@@ -14,13 +14,15 @@ import polyfield
 from polyfield.apps.viewer.frames import Eye, Frame
 from polyfield.scenes.camera_files import read_cameras
 from polyfield.scenes.cameras import Camera
-from taken.client import Client, Picture
+from taken.client import Client
 from taken.evidence import TEACHERS, Evidence, Found, decibels, middle
 
 CANVAS = (1280, 800)
 """Of the browser, pixels."""
 MOVES, SECONDS, RATE = 25, 8.0, 30.0
 """Single moves; how long it moves, and how many cameras it sends a second then."""
+WARM = 300
+"""Steps before training is looked at."""
 IDLE, TRAINING, FLUENT, STRIVE = 0.120, 0.250, 8.0, 0.060
 """Bars: seconds to a new picture (medians), pictures a second, and what would be fine."""
 SAME = 35.0
@@ -44,12 +46,13 @@ def idle(evidence: Evidence) -> Found:
 
 
 def training(evidence: Evidence) -> Found:
-    """The same scene while it trains; after its first 300 steps."""
+    """The same scene while it trains."""
     eyes, about = orbit(evidence.teacher("lego")), TEACHERS["lego"]
     run, data = evidence.out / "runs" / "viewed", evidence.place(about.data)
     words = ["fit", "scene", data, "--out", run, "--overwrite", "--view", "--steps", 10**6]
     with evidence.serving(*words, "--background", "white") as port, client_at(port) as client:
-        reach_step(client, 300)
+        client.look(eyes[-1])  # who hasn't said where he is isn't told anything
+        reach_step(client, WARM)
         found = moves(client, eyes, TRAINING)
     return found
 
@@ -78,7 +81,6 @@ def moves(client: Client, eyes: list[Eye], bar: float) -> Found:
         "p90_ms": 1e3 * float(np.quantile(waited, 0.9)),
         "moving_per_second": rate,
         "moving_size": seen[-1].size if seen else None,
-        "best_size": _largest(client.pictures),
         "must": p50 <= bar and rate >= FLUENT,
         "strive": p50 <= STRIVE,
     }
@@ -155,7 +157,3 @@ def _turned(camera: Camera, angle: float, up: object) -> Camera:
     matrix = turn.new_tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
     turn[:3, :3], turn[:3, 3] = matrix @ turn[:3, :3], matrix @ turn[:3, 3]
     return replace(camera, pose=turn)
-
-
-def _largest(pictures: list[Picture]) -> tuple[int, int]:
-    return max((p.size for p in pictures if p.is_best), default=(0, 0))
