@@ -83,7 +83,7 @@ class Opened:
         return self.bytes_of("polyfield.render(...a)", numbers).reshape(c.height, c.width, 4)
 
     def bytes_of(self, expression: str, argument: Any) -> np.ndarray:
-        """An array of bytes that an expression of `a` gives or promises; as text, the fastest way."""
+        """Bytes that an expression of `a` gives or promises; as text, the fastest way."""
         script = f"""async (a) => {{
           const found = await {expression};
           let text = '';
