@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 
 from polyfield.renderers.volume import RenderOutput
+from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.rays import Rays
 
 Part = TypeVar("Part")
@@ -28,6 +29,27 @@ def tiles(draw: Callable[[Rays], Part], rays: Rays, size: int) -> Iterator[Part]
     for at in range(0, len(flat), size):
         with torch.no_grad():
             part = draw(flat[slice(at, at + size)])
+        yield part
+
+
+def view_tiles(draw: Callable[[Rays], Part], cameras: Cameras, size: int) -> Iterator[Part]:
+    """What `draw` makes of the rays of the first view, each part's rays made when it is asked for.
+
+    Args:
+        draw: takes some of the rays, [n].
+        cameras: one or more.
+        size: how many at once, at most.
+
+    Returns:
+        As `tiles`, row by row of the image.
+    """
+    width, height = cameras.size[0].tolist()
+    device = cameras.poses.device
+    for at in range(0, width * height, size):
+        number = torch.arange(at, min(at + size, width * height), device=device)
+        pixel = torch.stack([number % width, number // width], 1) + 0.5
+        with torch.no_grad():
+            part = draw(cameras.rays(torch.zeros_like(number), pixel))
         yield part
 
 

@@ -45,7 +45,8 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stage, self.frame = stage, Frame.of_box(stage.bounds)
-        self.speed = Speed()
+        self.speeds = {level: Speed() for level in Level}
+        """Of pictures of each level."""
         self.seats: dict[int, Seat] = {}
         """The browsers, by viser's numbers."""
         self.last: tuple[Level, tuple[int, int], float] = (Level.NOTHING, (0, 0), 0.0)
@@ -102,12 +103,16 @@ class Engine:
         # here. A moving one isn't, or who never stands still would never see any: it is small.
         if drawing is None or drawing.job.level is not level:
             asked = seat.screen.asked
-            size = size_of(asked, level, self.speed, self._moving_seconds, self.most_seconds)
-            drawing = Drawing(self.stage, self.frame, Job(asked, level, size), self.speed)
+            speed = self.speeds[level]
+            size = size_of(asked, level, speed, self._moving_seconds, self.most_seconds)
+            drawing = Drawing(self.stage, self.frame, Job(asked, level, size), speed)
             seat.drawing, self._began[number] = drawing, now
         image = drawing.go_on()
         if image is not None:
             seat.drawing = None
+            for other in Level:  # what isn't known yet is guessed from the next smaller pictures
+                if other > level and not self.speeds[other].known:
+                    self.speeds[other].rate = self.speeds[level].rate
             seat.window.show(image, QUALITY[level])
             now = self._clock()
             seat.screen.got(drawing.job.asked.number, level, now)
@@ -119,9 +124,9 @@ class Engine:
         """A picture at full size, uint8 [h w 3], drawn at once: a snapshot."""
         screen = Screen(look, side, self._clock())
         screen.move(eye, self._clock())
-        size = size_of(screen.asked, Level.FULL, self.speed, 0.0)
-        job = Job(screen.asked, Level.FULL, size)
-        drawing = Drawing(self.stage, self.frame, job, self.speed)
+        speed = self.speeds[Level.FULL]
+        job = Job(screen.asked, Level.FULL, size_of(screen.asked, Level.FULL, speed, 0.0))
+        drawing = Drawing(self.stage, self.frame, job, speed)
         while (image := drawing.go_on()) is None:
             pass
         return image

@@ -15,7 +15,7 @@ from polyfield.renderers.stages.base import Stage
 
 SIDES = (200, 2400)
 """Of the slider of the best picture's longer side, pixels."""
-SHARE = 0.3
+SHARE = 0.25
 """Of the time while training that pictures for browsers that stand still may take."""
 
 

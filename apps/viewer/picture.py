@@ -39,7 +39,7 @@ class Drawing:
         stage: What is drawn.
         frame: Of its browsers.
         job: The picture.
-        speed: Told what it took.
+        speed: Of pictures of its level; told what this one took.
     """
 
     def __init__(self, stage: Stage, frame: Frame, job: Job, speed: Speed) -> None:
@@ -48,7 +48,10 @@ class Drawing:
         self._stage, self._speed = stage, speed
         # The shape of a pixel follows the canvas, on which the browser stretches the picture.
         camera = frame.camera(job.asked.eye).resized(*job.size)
+        self._seconds = 0.0
         part = min(max(int(speed.rate * PART_SECONDS), PARTS[0]), PARTS[1])
+        if job.level is Level.MOVING:
+            part = job.size[0] * job.size[1]  # nothing leaves it, and parts cost
         self._values = stage.values(camera, job.asked.look, part)
 
     def go_on(self) -> np.ndarray | None:
@@ -57,10 +60,11 @@ class Drawing:
         part = next(self._values, None)
         if part is not None:
             self.job.parts.append(part)
-            self._speed.add(len(part), time.perf_counter() - began)
+            self._seconds += time.perf_counter() - began
             width, height = self.job.size
             if sum(map(len, self.job.parts)) < width * height:
                 return None
         width, height = self.job.size
+        self._speed.add(width * height, self._seconds)
         whole = torch.cat(self.job.parts).reshape(height, width, -1)
         return self._stage.image(whole, self.job.asked.look)

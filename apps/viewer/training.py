@@ -20,10 +20,12 @@ from polyfield.training.run import Run
 from polyfield.training.task import Task, Watcher
 from polyfield.training.watchers.console import Reporter
 
-MOVING_SHARE = 0.5
+MOVING_SHARE = 0.45
 """Of the time, for pictures of browsers that move, and their first one when they stand still."""
 MOST_SECONDS = 2.0
 """Of a picture while training: a stop waits no longer than that. Paused, they are of full size."""
+COMING = "Reading data and compiling. The picture comes by itself."
+"""What a browser is told that comes before there is anything to see."""
 WAIT = 0.01
 """Seconds between two looks at what browsers ask, where there is nothing to draw."""
 
@@ -48,6 +50,7 @@ class TrainingViewer:
         self._model: Model | None = None
         self._viewer: Viewer | None = None
         self._failed = False
+        self._coming = server.viser.gui.add_markdown(COMING)
         self._due = [0.0, 0.0]
         """When there is time again for pictures of browsers that move, and of those that don't."""
 
@@ -124,6 +127,7 @@ class TrainingViewer:
         try:
             stage = self._task.stage(self._model, self._run)
             place = Place() if self._run is None else Place(self._run.path, data_of(self._run))
+            self._coming.remove()
             self._viewer = Viewer(self._server, stage, self._curve, place, self._control)
         except Exception as error:
             self._fail(error)

@@ -18,7 +18,7 @@ from polyfield.apps.viewer.curve import Curve
 from polyfield.apps.viewer.engine import Engine
 from polyfield.apps.viewer.frames import Eye
 from polyfield.apps.viewer.inbox import Inbox
-from polyfield.apps.viewer.moves import go_to, target_of
+from polyfield.apps.viewer.moves import WIDEST, target_of, whole_on
 from polyfield.apps.viewer.panels import Control, RunPanel, show_panel
 from polyfield.apps.viewer.path_panel import PathPanel
 from polyfield.apps.viewer.screen import MOVING_RATE, Level
@@ -109,15 +109,15 @@ class Viewer:
             self._said = now
             level, (width, height), seconds = self.engine.last
             if level is not Level.NOTHING:
-                rate = self.engine.speed.rate / 1e6
-                text += f"\n\n{width}x{height} in {seconds:.2f} s, {rate:.2f} M pixels/s"
+                rate = self.engine.speeds[level].rate / 1e3
+                text += f"\n\n{width}x{height} in {seconds:.2f} s, {rate:,.0f} k pixels/s"
             self.run.say(text)
 
     def _begin_at(self, camera: Camera, stage: Stage) -> None:
         """Where new browsers look from."""
         eye, first = self.engine.frame.eye(camera), self._server.viser.initial_camera
         first.position, first.look_at = eye.position, target_of(eye)
-        first.fov = min(max(eye.fov, math.radians(5)), math.radians(120))
+        first.fov = min(max(eye.fov, math.radians(5)), WIDEST)
         # What is drawn over the picture and nearer than a frustum is long isn't drawn: who stands
         # where a training camera did sees past its frustum.
         eyes = [self.engine.frame.eye(moved(view, view.pose)) for view in stage.views]
@@ -149,18 +149,25 @@ class Viewer:
 
     def _go(self, camera: Camera, event: Any) -> None:
         seat = self.engine.seats.get(event.client_id)
-        if seat is not None:
-            go_to(seat.window, self.engine.frame, camera)
+        if seat is not None and seat.screen.asked.eye is not None:
+            eye = whole_on(self.engine.frame.eye(moved(camera, camera.pose)), seat.screen.asked.eye)
+            seat.window.move(eye.wxyz, eye.position, eye.fov, target_of(eye))
 
     def _connected(self, client: Any) -> None:
         """A browser has come: its panel, and whatever its camera does from now on."""
-        screen = self.engine.connect(client.client_id, BrowserWindow(client))
-        screen.move(eye_of(client.camera), time.monotonic())
+        window, eye = BrowserWindow(client), eye_of(client.camera)
+        screen = self.engine.connect(client.client_id, window)
+        screen.move(eye, time.monotonic())
 
         async def store(camera: Any) -> None:
             screen.move(eye_of(camera), time.monotonic())
 
         client.camera.on_update(store)
+        start = self.engine.frame.eye(self.engine.stage.start)
+        wide = whole_on(start, eye)
+        # Who comes back after a while stays where he was.
+        if wide.fov > start.fov and eye.is_sound and _is_there(eye, start):
+            window.move(eye.wxyz, eye.position, wide.fov, target_of(eye))
         with sending(), self._tab:
             show_panel(client.gui, self.engine.stage, screen, self.inbox)
         self._said = 0.0
@@ -184,6 +191,11 @@ class Viewer:
         packed = io.BytesIO()
         Image.fromarray(image).save(packed, "PNG")
         seat.window.send("snapshot.png", packed.getvalue())
+
+
+def _is_there(eye: Eye, start: Eye) -> bool:
+    """Whether a browser is where new ones begin."""
+    return math.dist(eye.position, start.position) < 1e-3 and abs(eye.fov - start.fov) < 1e-3
 
 
 def _length(eye: Eye) -> float:

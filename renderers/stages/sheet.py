@@ -12,7 +12,7 @@ from torch import Tensor
 
 from polyfield.renderers.signal_model import SignalModel
 from polyfield.renderers.stages.base import Look, Stage
-from polyfield.renderers.tiles import tiles
+from polyfield.renderers.tiles import view_tiles
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.color import from_float, screen_colors
 from polyfield.scenes.rays import Rays
@@ -65,7 +65,7 @@ class Sheet(Stage):
                 found[met] = self.colors(place[met], look).float().cpu()
             return found
 
-        return tiles(draw, Cameras.stack([camera]).view(0), size)
+        return view_tiles(draw, Cameras.stack([camera]), size)
 
     def image(self, values: Float[Tensor, "h w c"], look: Look) -> np.ndarray:
         """The colours themselves."""

@@ -13,8 +13,8 @@ from polyfield.renderers.colormaps import depth_picture, depth_range
 from polyfield.renderers.normals import SEEN, normals
 from polyfield.renderers.radiance_model import RadianceModel
 from polyfield.renderers.stages.base import Look, Stage
-from polyfield.renderers.tiles import tiles
-from polyfield.scenes.cameras import Camera
+from polyfield.renderers.tiles import view_tiles
+from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.color import from_float, srgb_from_linear
 from polyfield.scenes.orbit import up_of
 from polyfield.scenes.rays import Rays
@@ -58,12 +58,13 @@ class Space(Stage):
 
     def values(self, camera: Camera, look: Look, size: int) -> Iterator[Float[Tensor, "n c"]]:
         """Colours; distance and opacity; opacity; normals as colours."""
-        rays = self._model.rays(camera)
-        if look.crop is not None:
-            corners = torch.tensor(look.crop, dtype=torch.float64)
-            box = self._model.frame.normalised(corners).float().to(rays.origins.device)
-            rays = clipped(rays, box)
-        return tiles(self._draws[look.what], rays, size)
+        frame, draw = self._model.frame, self._draws[look.what]
+        cameras = Cameras.stack([camera], frame=frame).to(self._model.device)
+        if look.crop is None:
+            return view_tiles(draw, cameras, size)
+        corners = torch.tensor(look.crop, dtype=torch.float64)
+        box = frame.normalised(corners).float().to(self._model.device)
+        return view_tiles(lambda rays: draw(clipped(rays, box)), cameras, size)
 
     def image(self, values: Float[Tensor, "h w c"], look: Look) -> np.ndarray:
         """Depth in false colours between the nearest and the farthest that is seen."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polyfield.apps.viewer.frames import DIAGONAL, Eye, Frame, quaternion, rotation
-from polyfield.apps.viewer.moves import target_of
+from polyfield.apps.viewer.moves import target_of, whole_on
 from polyfield.scenes.cameras import Camera
 
 BOX = torch.tensor([[1e6, -3.0, 0.0], [1e6 + 4.0, 5.0, 2.0]], dtype=torch.float64)
@@ -87,3 +87,16 @@ def test_what_no_picture_can_be_drawn_for(eye: Eye) -> None:
 def test_a_camera_keeps_its_field_of_view() -> None:
     camera = Camera(torch.eye(4), 40, 30, 25.0, 25.0, 20.0, 15.0)
     assert Frame.of_box(BOX).eye(camera).fov == pytest.approx(2 * math.atan(15 / 25))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (800, 800), (5, 9000)])
+def test_all_of_an_image_is_on_any_canvas(width: int, height: int) -> None:
+    eye = Eye((1, 0, 0, 0), (1, 2, 3), 0.7, 400, 300)
+    found = whole_on(eye, Eye((1, 0, 0, 0), (0, 0, 0), 1.0, width, height))
+    across = math.tan(found.fov / 2) * width / height
+    assert (found.wxyz, found.position) == (eye.wxyz, eye.position)
+    assert eye.fov <= found.fov <= math.radians(120)
+    if height < 9000:
+        assert across >= math.tan(eye.fov / 2) * 400 / 300 * (1 - 1e-9)
+    if width * 300 >= height * 400:
+        assert found == eye

@@ -129,6 +129,24 @@ def test_the_curve_is_the_same_with_and_without_a_browser(
             assert torch.equal(states[0][name], states[1][name]), name
 
 
+def test_who_comes_before_the_first_step_is_told_to_wait(
+    small: ModuleType, data: Path, server: Server, browse: Callable[[int], Any], tmp_path: Path
+) -> None:
+    task = _task(small, 3)
+    viewer = TrainingViewer(server, task, Run(tmp_path / "run"), QUIET)
+    browser = browse(server.port)
+    browser.read(1.0)
+    (told,) = browser.of("GuiMarkdownMessage")
+    assert "comes by itself" in told["props"]["_markdown"]
+    _fit(task, data, tmp_path / "run", viewer.watchers)
+    browser.read(1.0)
+    removed = [message["uuid"] for message in browser.of("GuiRemoveMessage")]
+    assert removed == [told["uuid"]]
+    assert any(
+        m["props"].get("label") == "Pause training" for m in browser.messages if "props" in m
+    )
+
+
 def test_paused_it_draws_and_a_stop_saves(
     small: ModuleType, data: Path, server: Server, browse: Callable[[int], Any], tmp_path: Path
 ) -> None:

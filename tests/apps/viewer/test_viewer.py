@@ -139,6 +139,23 @@ def test_a_click_on_a_training_view_goes_there(
     assert abs(float(turn @ np.array(wanted.wxyz))) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_phone_sees_all_of_the_first_view(
+    viewer: Viewer, browse: Callable[[int], Any], until: Any
+) -> None:
+    start = viewer.engine.stage.start
+    phone, desk = browse(viewer._server.port), browse(viewer._server.port)
+    eye = viewer.engine.frame.eye(start)
+    for browser, width, height in ((phone, 60, 120), (desk, 160, 100)):
+        browser.look(eye.wxyz, eye.position, eye.fov, width, height)
+    until(lambda: len(viewer.engine.seats) == 2, viewer.tick, phone, desk)
+    until(lambda: len(phone.pictures) > 0 < len(desk.pictures), viewer.tick, phone, desk)
+    phone.read(0.2)
+    fovs = [browser.of("SetCameraFovMessage")[-1]["fov"] for browser in (phone, desk)]
+    wanted = math.tan(eye.fov / 2) * eye.width / eye.height
+    assert math.tan(fovs[0] / 2) * 60 / 120 == pytest.approx(wanted, rel=1e-3)
+    assert fovs[1] == pytest.approx(eye.fov, rel=1e-3)  # as all begin
+
+
 def test_crop_snapshot_and_size(
     viewer: Viewer, browse: Callable[[int], Any], until: Any, tmp_path: Path
 ) -> None:

@@ -1,0 +1,1 @@
+"""What measures the rows of benchmarks/takeaway.py, one file a subject."""
