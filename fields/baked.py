@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float, Int32
 from torch import Tensor, nn
 
 from polyfield.encodings.domain import Domain
-from polyfield.encodings.kernels.sparse_grid import sparse_grid
+from polyfield.encodings.kernels.sparse_grid import shared_vertices, sparse_grid
 from polyfield.encodings.kernels.spherical_harmonics import spherical_harmonics
 from polyfield.errors import InputError
 from polyfield.fields.base import NOTHING, RadianceField, RadianceSample, StoredBytes
@@ -60,9 +60,10 @@ class Baked:
 
 
 class BakedField(RadianceField):
-    """Trilinear bytes in stored blocks."""
+    """Trilinear bytes in stored blocks, which share the vertices between them."""
 
     slot: Int32[Tensor, "B B B"]
+    vertex: Int32[Tensor, " v"]
 
     def __init__(self, domain: Domain, config: Baked) -> None:
         super().__init__()
@@ -72,11 +73,13 @@ class BakedField(RadianceField):
         whole = count * self.block_size <= MOST
         slot = torch.arange(count, dtype=torch.int32) if whole else torch.full((count,), -1).int()
         self.register_buffer("slot", slot.view((config.blocks,) * 3))
-        self.table = nn.Parameter(torch.full((count * self.block_size if whole else 0,), 0.5))
+        vertex, rows = shared_vertices(self.slot, config.cells)
+        self.register_buffer("vertex", vertex, persistent=False)
+        self.table = nn.Parameter(torch.full((rows * self.channels,), 0.5))
         if whole:
             with torch.no_grad():  # thin fog, grey
-                rows = self.table.view(-1, self.channels)
-                rows[:, 0] = (math.log(0.1) - LOG[0]) / (LOG[1] - LOG[0])
+                fog = (math.log(0.1) - LOG[0]) / (LOG[1] - LOG[0])
+                self.table.view(-1, self.channels)[:, 0] = fog
 
     @property
     def block_size(self) -> int:
@@ -87,7 +90,14 @@ class BakedField(RadianceField):
         table, slot = state_dict.get(f"{prefix}table"), state_dict.get(f"{prefix}slot")
         if table is not None and slot is not None:
             stored = int((slot >= 0).sum())
-            if table.shape != (stored * self.block_size,) or int(slot.max()) >= stored:
+            if int(slot.max()) >= stored:
+                raise ValueError(f"block {int(slot.max())} of {stored}")
+            self.vertex, rows = shared_vertices(slot.to(self.slot.device), self.config.cells)
+            if len(table) == stored * self.block_size:
+                # Of a file in which each block has its own copies.
+                table = _mean(table.view(-1, self.channels), self.vertex.to(table.device), rows)
+                state_dict[f"{prefix}table"] = table
+            if table.shape != (rows * self.channels,):
                 raise ValueError(f"{len(table)} values for {stored} blocks")
             self.table = nn.Parameter(torch.empty_like(table, device=self.table.device))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
@@ -99,8 +109,9 @@ class BakedField(RadianceField):
     def _values(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor]:
         """Rounded values [*n, C], and where there are any [*n, 1]."""
         v = self.domain(x).reshape(-1, 3)
-        found = sparse_grid(v, self.table, self.slot, self.config.cells, self.channels)
-        return found.view(*x.shape[:-1], self.channels), self.is_stored(x)
+        cells, channels = self.config.cells, self.channels
+        found = sparse_grid(v, self.table, self.slot, self.vertex, cells, channels)
+        return found.view(*x.shape[:-1], channels), self.is_stored(x)
 
     def is_stored(self, x: Float[Tensor, "*n 3"]) -> Bool[Tensor, "*n"]:
         """Whether points lie in a stored block."""
@@ -133,7 +144,8 @@ class BakedField(RadianceField):
     def stored_bytes(self) -> StoredBytes:
         """The very numbers that it answers from."""
         side = self.config.cells + 1
-        values = (self.table.detach().clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+        values = (self.table.detach().clamp(0, 1) * 255).round().to(torch.uint8)
+        values = values.view(-1, self.channels)[self.vertex.long()].cpu()
         shape = (-1, side, side, side, self.channels)
         return StoredBytes(self.slot.cpu(), values.view(shape), LOG, SPAN)
 
@@ -172,9 +184,11 @@ class BakedField(RadianceField):
             raise InputError("a teacher with something in it", "an empty one", "train it longer")
         self.slot.fill_(-1)
         self.slot[alive] = torch.arange(len(places), dtype=torch.int32, device=device)
+        self.vertex, count = shared_vertices(self.slot, n)
         corner = torch.arange(n + 1, device=device)
         local = torch.cartesian_prod(corner, corner, corner)
-        vertices = (places[:, None] * n + local).reshape(-1, 3).float() / (b * n)
+        vertices = torch.empty(count, 3, device=device)
+        vertices[self.vertex.long()] = (places[:, None] * n + local).reshape(-1, 3) / (b * n)
         rows = torch.cat([self._asked(teacher, part) for part in vertices.split(ROWS)])
         self.table = nn.Parameter(rows.reshape(-1))
         return alive.float() * 1e6
@@ -195,6 +209,15 @@ class BakedField(RadianceField):
         density = (log.clamp(*LOG) - LOG[0]) / (LOG[1] - LOG[0])
         color = (c.reshape(len(x), -1) / SPAN + 1) / 2
         return torch.cat([density[:, None], color.clamp(0, 1)], 1)
+
+
+def _mean(
+    copies: Float[Tensor, "v c"], vertex: Int32[Tensor, " v"], rows: int
+) -> Float[Tensor, " p"]:
+    """Rows, flat, as the means of their copies."""
+    index = vertex.long()
+    total = copies.new_zeros(rows, copies.shape[1]).index_add(0, index, copies)
+    return (total / torch.bincount(index, minlength=rows)[:, None]).view(-1)
 
 
 def _directions(count: int) -> Float[Tensor, "d 3"]:
