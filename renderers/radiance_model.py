@@ -14,8 +14,7 @@ from torch.nn import functional
 
 from polyfield.config import TAGGED, to_tree
 from polyfield.encodings.domain import domain
-from polyfield.fields import RadianceFieldConfig
-from polyfield.fields.baked import Baked
+from polyfield.fields import BakedConfig, RadianceFieldConfig
 from polyfield.fields.base import RadianceField, RadianceSample, Size
 from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.graph import Graph
@@ -197,7 +196,7 @@ class RadianceModel(Model):
         return found.cpu()
 
     @torch.no_grad()
-    def baked(self, config: Baked, cameras: Sequence[Camera] = ()) -> RadianceModel:
+    def baked(self, config: BakedConfig, cameras: Sequence[Camera] = ()) -> RadianceModel:
         """What is in the box as a model of bytes, that a page draws; itself if it is one.
 
         What lies outside the box of a scene without end, and corrections, are left out; what none
@@ -214,7 +213,9 @@ class RadianceModel(Model):
         steps = STEPS if known is None else known.steps // (2 if theirs.domain.contracted else 1)
         cells = min(config.blocks, MOST_CELLS)
         grid = OccupancyGrid(resolution=cells, steps=max(steps, 1), limit=MOST_SAMPLES)
-        made = RadianceModel(config, grid, replace(self.info, unbounded=False, images=0))
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)  # the same run, the same page
+            made = RadianceModel(config, grid, replace(self.info, unbounded=False, images=0))
         made = made.to(self.device).eval()
         seen = SeenField(self.field, theirs.is_near_occupied)
         domain, b = made.field.domain, config.blocks

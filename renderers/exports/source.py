@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.fields.baked import Baked
+from polyfield.fields import BakedConfig
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.renderers.graph import Graph
 from polyfield.renderers.radiance_model import SceneInfo
@@ -71,7 +71,7 @@ class Bakeable(Protocol):
     field: RadianceField
     renderer: VolumeRenderer
 
-    def baked(self, config: Baked, cameras: Sequence[Camera] = ()) -> Bakeable:
+    def baked(self, config: BakedConfig, cameras: Sequence[Camera] = ()) -> Bakeable:
         """What is in its box that cameras see, as bytes; itself if it is of bytes."""
 
 
