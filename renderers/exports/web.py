@@ -15,15 +15,18 @@ import zlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from torch.nn import functional
 
 from polyfield.errors import InputError
+from polyfield.fields import BakedConfig
 from polyfield.fields.baked import Baked
 from polyfield.fields.base import StoredBytes
+from polyfield.fields.deferred import Deferred
 from polyfield.files import write_whole
 from polyfield.memory import as_size
 from polyfield.ranges import Range
@@ -50,15 +53,26 @@ class Web:
     endings: ClassVar[tuple[str, ...]] = (".html",)
     resolution: Annotated[int, Range(24, 768)] = 168
     """Cells along an axis of the box, in blocks of six."""
+    shading: Literal["sh", "deferred"] = "sh"
+    """sh: each point has its colours, by --bands; deferred: a small network colours each ray."""
     bands: Annotated[int, Range(1, 2)] = 2
     """1: colours don't depend on the direction, a third of the size; 2: they do, linearly."""
     steps: Annotated[int, Range(0, 1 << 20)] = 600
     """Training steps after baking, in which the page learns to look like the run; 0: none."""
 
+    def __post_init__(self) -> None:
+        if self.shading == "deferred" and self.bands != Web.bands:
+            raise InputError("--bands with --shading sh", "deferred", "leave out one of them")
+
     def write(self, source: Source, path: Path, tell: Tell) -> str:
         """Bake and write."""
         model = source.bakeable(self.name)
-        config = Baked(max(round(self.resolution / CELLS), 1), CELLS, self.bands)
+        blocks = max(round(self.resolution / CELLS), 1)
+        config: BakedConfig = (
+            Deferred(blocks, CELLS)
+            if self.shading == "deferred"
+            else Baked(blocks, CELLS, self.bands)
+        )
         tell("page: baking")
         made = model.baked(config, source.views)
         if made is not model and self.steps and source.learn is not None and source.views:
@@ -90,6 +104,7 @@ def page(model: Bakeable, source: Source) -> bytes:
         "cells": stored.values.shape[1] - 1,
         "logs": [stored.logs[0], stored.logs[1] - stored.logs[0]],
         "span": stored.span,
+        "textures": [name for name in parts if name not in ("place", "network")],
         "directed": stored.values.shape[-1] > 4,
         **_world(model, source),
     }
@@ -100,6 +115,7 @@ def page(model: Bakeable, source: Source) -> bytes:
         "HEADER": json.dumps(header).replace("<", "\\u003c"),
         "DATA": data,
         "MARCH": _read("march.glsl"),
+        "SHADING": _read("deferred.glsl" if stored.network else "harmonics.glsl"),
         "SCRIPT": _read("page.js"),
     }
     found = _read("page.html")
@@ -127,12 +143,9 @@ def _textures(stored: StoredBytes) -> tuple[dict[str, bytes], list[int]]:
     whole = atlas.transpose(0, 3, 1, 4, 2, 5, 6).reshape(
         high * side, across * side, across * side, channels
     )
-    colors = np.full((*whole.shape[:3], 3, 4), 128, np.uint8)
-    bands = (channels - 1) // 3
-    colors[..., :bands] = whole[..., 1:].reshape(*whole.shape[:3], 3, bands)
-    parts = {"density": np.ascontiguousarray(whole[..., 0]).tobytes()}
-    for index, name in enumerate(("first", "second", "third")):
-        parts[name] = np.ascontiguousarray(colors[..., index, :]).tobytes()
+    parts = _deferred(whole) if stored.network else _harmonics(whole)
+    if stored.network:
+        parts["network"] = _network(stored.network)
     slot = stored.slot.numpy()
     place = np.zeros((*slot.shape, 4), np.uint8)
     here = slot >= 0
@@ -140,6 +153,28 @@ def _textures(stored: StoredBytes) -> tuple[dict[str, bytes], list[int]]:
     place[..., 3] = _distance(torch.from_numpy(here)).numpy()
     parts["place"] = np.ascontiguousarray(place.transpose(2, 1, 0, 3)).tobytes()
     return parts, [across * side, across * side, high * side]
+
+
+def _harmonics(whole: UInt8[np.ndarray, "z y x c"]) -> dict[str, bytes]:
+    """Textures of colours that are harmonics: one of densities, three of four channels."""
+    bands = (whole.shape[-1] - 1) // 3
+    colors = np.full((*whole.shape[:3], 3, 4), 128, np.uint8)
+    colors[..., :bands] = whole[..., 1:].reshape(*whole.shape[:3], 3, bands)
+    parts = {"density": whole[..., 0].tobytes()}
+    for index, name in enumerate(("first", "second", "third")):
+        parts[name] = colors[..., index, :].tobytes()
+    return parts
+
+
+def _deferred(whole: UInt8[np.ndarray, "z y x 8"]) -> dict[str, bytes]:
+    """Textures of deferred shading: densities and diffuse colours, and features."""
+    return {"density": whole[..., :4].tobytes(), "features": whole[..., 4:].tobytes()}
+
+
+def _network(layers: tuple[torch.Tensor, ...]) -> bytes:
+    """Layers as the shader has them: input by input, outputs in fours, float32."""
+    parts = [functional.pad(layer.T, (0, -len(layer) % 4)).contiguous() for layer in layers]
+    return b"".join(part.numpy().astype("<f4").tobytes() for part in parts)
 
 
 def _distance(here: torch.Tensor) -> torch.Tensor:

@@ -124,11 +124,11 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
     }
     const parts = await unpacked(header);
     const { blocks } = header;
-    texture(gl, 0, parts.density, header.atlas, 1, gl.LINEAR);
-    ['first', 'second', 'third'].forEach((name, i) => {
-      texture(gl, 1 + i, parts[name], header.atlas, 4, gl.LINEAR);
+    const texels = header.atlas[0] * header.atlas[1] * header.atlas[2];
+    header.textures.forEach((name, i) => {
+      texture(gl, i, parts[name], header.atlas, parts[name].length / texels, gl.LINEAR);
     });
-    texture(gl, 4, parts.place, [blocks, blocks, blocks], 4, gl.NEAREST);
+    texture(gl, header.textures.length, parts.place, [blocks, blocks, blocks], 4, gl.NEAREST);
     if (gl.getError() !== gl.NO_ERROR) {
       fail('This graphics card has too little memory for this scene.');
     }
@@ -138,9 +138,12 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
                           gl.getExtension('EXT_color_buffer_half_float'));
     gl.bindVertexArray(gl.createVertexArray());
     gl.useProgram(march.made);
-    ['density', 'first', 'second', 'third', 'place'].forEach((name, i) => {
-      gl.uniform1i(march.where[name], i);
-    });
+    [...header.textures, 'place'].forEach((name, i) => gl.uniform1i(march.where[name], i));
+    if (parts.network) {
+      gl.bindBufferBase(gl.UNIFORM_BUFFER, 0, gl.createBuffer());
+      gl.bufferData(gl.UNIFORM_BUFFER, parts.network, gl.STATIC_DRAW);
+      gl.uniformBlockBinding(march.made, gl.getUniformBlockIndex(march.made, 'Network'), 0);
+    }
     gl.uniform3fv(march.where.low, header.low);
     gl.uniform3fv(march.where.high, header.high);
     gl.uniform2fv(march.where.logs, header.logs);
@@ -152,7 +155,7 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
     gl.uniform3fv(march.where.atlas, header.atlas);
     gl.uniform3fv(march.where.background, header.background);
     gl.uniform1i(march.where.linear, header.linear ? 1 : 0);
-    gl.uniform1i(march.where.directed, header.directed ? 1 : 0);
+    if (march.where.directed) gl.uniform1i(march.where.directed, header.directed ? 1 : 0);
 
     /** Draw into the bound frame. The camera is in the frame of the box. */
     function draw(camera, width, height, jitter) {
