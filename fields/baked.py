@@ -48,11 +48,14 @@ class Baked:
     """N, along the edge of a block."""
     bands: Annotated[int, Range(1, 3)] = 2
     """Bands of the harmonics: 1 has no direction, 2 is linear in it."""
+    span: Annotated[float, Range(1, 64)] = 8.0
+    """How far from 0 the first coefficient gets: 8 is a colour of 0.095 to 0.905, 16 of 0.011 to
+    0.989."""
 
     def build(self, domain: Domain) -> BakedField:
         """A field over a domain."""
         check(self)
-        return BakedField(domain, self.blocks, self.cells, Harmonics(self.bands))
+        return BakedField(domain, self.blocks, self.cells, Harmonics(self.bands, self.span))
 
 
 class BakedField(RadianceField):
@@ -156,7 +159,9 @@ class BakedField(RadianceField):
         values = values.view(-1, self.channels)[self.vertex.long()].cpu()
         shape = (-1, side, side, side, self.channels)
         shading = self.shading
-        return StoredBytes(self.slot.cpu(), values.view(shape), LOG, shading.span, shading.layers())
+        return StoredBytes(
+            self.slot.cpu(), values.view(shape), LOG, shading.spans, shading.layers()
+        )
 
     def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """What is stored, interpolated."""

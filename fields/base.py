@@ -75,8 +75,8 @@ class StoredBytes:
     """Log-density, then what colours are made of; x is the slowest axis."""
     logs: tuple[float, float]
     """Log-density per box length of 0 and of 255."""
-    span: float
-    """Colours' values of 0 and 255 are -span and span."""
+    spans: tuple[float, float, float, float]
+    """What colours are made of is -span for 0 and span for 255: of each channel of a texture."""
     network: tuple[Float[Tensor, "_o _i"], ...] = ()
     """Layers that shade a ray, each [outputs, inputs + 1], biases last; () for harmonics of red,
     green and blue in `values`."""

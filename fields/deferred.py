@@ -30,6 +30,8 @@ FEATURES, HIDDEN, OCTAVES = 4, 16, 4
 """As published; a page's textures and shader have this shape."""
 FAINT = -4.0
 """The network's last biases at first: what it adds begins near 0."""
+SPAN = 5.0
+"""c is within so much of 0: colours from 0.007 to 0.993."""
 SPREAD = 0.15
 """Standard deviation of features at first, about 0.5."""
 
@@ -53,7 +55,7 @@ class DeferredShading(Shading):
     """Diffuse colours and features, and the network."""
 
     channels = 3 + FEATURES
-    span = 5.0
+    spans = (SPAN, SPAN, SPAN, SPAN)
     shades_rays = True
 
     def __init__(self) -> None:
@@ -69,7 +71,7 @@ class DeferredShading(Shading):
         self, q: Float[Tensor, "n c"], directions: Float[Tensor, "n 3"]
     ) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n k"] | None]:
         """Colours as of a ray that meets nothing else; diffuse colours and features."""
-        values = torch.sigmoid((q * 2 - 1) * self.span)
+        values = torch.sigmoid((q * 2 - 1) * SPAN)
         rgb = self.shade(values, torch.ones_like(values[:, 0]), directions)
         return rgb.clamp(max=1), values
 
@@ -99,7 +101,7 @@ class DeferredShading(Shading):
             diffuse = colors.mean(0) - faint
             features = 0.5 + SPREAD * ((_rest(colors) - middle) @ axes) / sizes
             both = torch.cat([diffuse, features], 1).clamp(DARKEST, 1 - DARKEST)
-            return ((both.logit() / self.span + 1) / 2).clamp(0, 1)
+            return ((both.logit() / SPAN + 1) / 2).clamp(0, 1)
 
         return values
 

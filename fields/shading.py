@@ -17,6 +17,9 @@ from polyfield.encodings.kernels.spherical_harmonics import spherical_harmonics
 DARKEST = 0.004
 """Colours of a teacher are taken to be at least so far from 0 and 1, where logits end."""
 
+HIGHER = 8.0
+"""Coefficients of the harmonics that depend on the direction are within so much of 0."""
+
 Looks = Float[Tensor, "d n 3"]
 """Colours of points seen along some directions."""
 
@@ -26,8 +29,8 @@ class Shading(nn.Module, ABC):
 
     channels: int
     """Stored values of a vertex beside the density."""
-    span: float
-    """Values are within so much of 0."""
+    spans: tuple[float, float, float, float]
+    """How far from 0 values get: of the four channels of each texture of a page."""
     shades_rays = False
     """Whether values are composited first, and a ray's colour is made of what comes of them."""
 
@@ -68,18 +71,22 @@ class Harmonics(Shading):
     Channels: the harmonics of red, then green, then blue.
     """
 
-    span = 8.0
+    span_of: Float[Tensor, " k"]
 
-    def __init__(self, bands: int) -> None:
+    def __init__(self, bands: int, span: float) -> None:
+        """Coefficients of the first band are within `span` of 0, the others within HIGHER."""
         super().__init__()
         self.bands, self.channels = bands, 3 * bands**2
+        self.spans = (span, HIGHER, HIGHER, HIGHER)
+        span_of = torch.tensor([span] + [HIGHER] * (bands**2 - 1))
+        self.register_buffer("span_of", span_of, persistent=False)
 
     def forward(
         self, q: Float[Tensor, "n c"], directions: Float[Tensor, "n 3"]
     ) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n k"] | None]:
         """Colours of points; nothing else."""
         harmonics = spherical_harmonics(directions, self.bands)
-        c = (q.view(-1, 3, self.bands**2) * 2 - 1) * self.span
+        c = (q.view(-1, 3, self.bands**2) * 2 - 1) * self.span_of
         return torch.sigmoid((c * harmonics[:, None]).sum(-1)), None
 
     def closed_form(
@@ -92,6 +99,6 @@ class Harmonics(Shading):
             # c[n, 3, k] = sum over directions of inverse[k, d] logits[d, n, 3]
             logits = colors.clamp(DARKEST, 1 - DARKEST).logit()
             c = torch.einsum("kd,dnc->nck", inverse, logits)
-            return ((c.flatten(1) / self.span + 1) / 2).clamp(0, 1)
+            return ((c / self.span_of + 1) / 2).clamp(0, 1).flatten(1)
 
         return values

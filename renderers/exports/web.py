@@ -36,6 +36,8 @@ from polyfield.renderers.samplers import Sampler
 
 CELLS = 6
 """Cells along the edge of a block."""
+SPAN = 16.0
+"""Of the first harmonics."""
 LARGEST = 64_000_000
 """Bytes of a page that some browsers no longer open."""
 FAR = 255
@@ -71,7 +73,7 @@ class Web:
         config: BakedConfig = (
             Deferred(blocks, CELLS)
             if self.shading == "deferred"
-            else Baked(blocks, CELLS, self.bands)
+            else Baked(blocks, CELLS, self.bands, SPAN)
         )
         tell("page: baking")
         made = model.baked(config, source.views)
@@ -103,7 +105,7 @@ def page(model: Bakeable, source: Source) -> bytes:
         "blocks": stored.slot.shape[0],
         "cells": stored.values.shape[1] - 1,
         "logs": [stored.logs[0], stored.logs[1] - stored.logs[0]],
-        "span": stored.span,
+        "spans": stored.spans,
         "textures": [name for name in parts if name not in ("place", "network")],
         "directed": stored.values.shape[-1] > 4,
         **_world(model, source),

@@ -16,9 +16,9 @@ void look(vec3 ray) {
 }
 
 void add(vec3 texel, vec4 here, float weight) {
-  vec4 r = (texture(first, texel) * 2.0 - 1.0) * span;
-  vec4 g = (texture(second, texel) * 2.0 - 1.0) * span;
-  vec4 b = (texture(third, texel) * 2.0 - 1.0) * span;
+  vec4 r = (texture(first, texel) * 2.0 - 1.0) * spans;
+  vec4 g = (texture(second, texel) * 2.0 - 1.0) * spans;
+  vec4 b = (texture(third, texel) * 2.0 - 1.0) * spans;
   total += weight * sigmoid(vec3(dot(r, harmonics), dot(g, harmonics), dot(b, harmonics)));
 }
 

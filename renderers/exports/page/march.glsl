@@ -14,7 +14,7 @@ uniform vec4 lens;            // 1 / focal lengths, principal point (pixels from
 uniform vec2 size;            // of the picture, pixels
 uniform vec2 jitter;          // of a pixel's middle, pixels
 uniform vec2 logs;            // log-density: lowest, range
-uniform float span;           // what colours are made of is within so much of 0
+uniform vec4 spans;           // what colours are made of is within so much of 0, by channel
 uniform float stride;         // step of the march
 uniform float extent;         // longest edge of the box
 uniform float blocks, cells;

@@ -147,7 +147,7 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
     gl.uniform3fv(march.where.low, header.low);
     gl.uniform3fv(march.where.high, header.high);
     gl.uniform2fv(march.where.logs, header.logs);
-    gl.uniform1f(march.where.span, header.span);
+    gl.uniform4fv(march.where.spans, header.spans);
     gl.uniform1f(march.where.stride, header.stride);
     gl.uniform1f(march.where.extent, header.extent);
     gl.uniform1f(march.where.blocks, blocks);

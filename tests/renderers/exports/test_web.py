@@ -266,7 +266,9 @@ def drawn(page, camera):
 
 @pytest.mark.parametrize("color_space", ["srgb", "linear"])
 @pytest.mark.parametrize(
-    "config", [Baked(8, 6, 1), Baked(8, 6, 2), Deferred(8, 6)], ids=["flat", "sh", "deferred"]
+    "config",
+    [Baked(8, 6, 1), Baked(8, 6, 2), Baked(8, 6, 2, 16.0), Deferred(8, 6)],
+    ids=["flat", "sh", "wide", "deferred"],
 )
 def test_a_browser_draws_what_python_does(tmp_path, browser, color_space, config):
     from polyfield.scenes.color import srgb_from_linear
