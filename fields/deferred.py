@@ -1,12 +1,13 @@
 """Deferred shading: a ray's colour by a small network, once, from what it composited.
 
 Symbols: a vertex stores three diffuse colours and K features, each sigmoid(c); along a ray they are
-composited to D and F, with opacity a. Colour in front of nothing = D + a sigmoid(network([D, F, d,
-sin 2^j d, cos 2^j d])) with the ray's direction d, j < 4, and ReLU layers 34 -> 16 -> 16 -> 3.
+composited to D and F, with opacity a. Colour in front of nothing = D + a sigmoid(network([D / a,
+F / a, d, sin 2^j d, cos 2^j d])) with the ray's direction d, j < 4, and ReLU layers 34 -> 16 -> 16
+-> 3.
 
 Source: Reiser et al. 2023 (MERF), after Hedman et al. 2021 (SNeRG). MERF puts D over the background
-first and doesn't weigh by a: its rays always end somewhere. Here a ray through nothing shows what
-is behind it, whatever that is.
+first and neither weighs by a nor divides by it: its rays always end somewhere. Here a ray through
+nothing shows what is behind it, and a soft edge has the colour of what it is the edge of.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ FAINT = -4.0
 """The network's last biases at first: what it adds begins near 0."""
 SPAN = 5.0
 """c is within so much of 0: colours from 0.007 to 0.993."""
+LEAST = 1e-3
+"""Opacity that means are divided by at least."""
 SPREAD = 0.15
 """Standard deviation of features at first, about 0.5."""
 
@@ -82,7 +85,8 @@ class DeferredShading(Shading):
         directions: Float[Tensor, "r 3"],
     ) -> Float[Tensor, "r 3"]:
         """What was composited and what the network adds; it may pass 1."""
-        added = torch.sigmoid(self.network(torch.cat([seen, waves(directions)], 1)))
+        mean = seen / opacity.clamp(min=LEAST)[:, None]
+        added = torch.sigmoid(self.network(torch.cat([mean, waves(directions)], 1)))
         return seen[:, :3] + opacity[:, None] * added
 
     @torch.no_grad()

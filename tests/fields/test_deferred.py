@@ -48,7 +48,7 @@ def by_hand(field: BakedField, sample: object, weight: Tensor, way: Tensor) -> T
     """A ray's colour by the definition, in float64."""
     values = sample.deferred.double()  # type: ignore[attr-defined]
     seen, opacity = (weight[:, None] * values).sum(0), weight.sum()
-    h = torch.cat([seen, waves(way[None].double())[0]])
+    h = torch.cat([seen / opacity.clamp(min=1e-3), waves(way[None].double())[0]])
     network = field.shading.network
     assert isinstance(field.shading, DeferredShading)
     stack = mlp.layers(network.weights.double(), network.widths, True)  # type: ignore[union-attr, arg-type]

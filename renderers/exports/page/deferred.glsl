@@ -16,9 +16,9 @@ void add(vec3 texel, vec4 here, float weight) {
 }
 
 vec3 shaded(float opacity) {
-  float x[34], h[16];
+  float x[34], h[16], whole = 1.0 / max(opacity, 1e-3);
   for (int i = 0; i < 3; i++) {
-    x[i] = diffuse[i];
+    x[i] = diffuse[i] * whole;
     x[7 + i] = direction[i];
     for (int octave = 0; octave < 4; octave++) {
       float angle = direction[i] * float(1 << octave);
@@ -26,7 +26,7 @@ vec3 shaded(float opacity) {
       x[13 + 6 * octave + i] = cos(angle);
     }
   }
-  for (int i = 0; i < 4; i++) x[3 + i] = blended[i];
+  for (int i = 0; i < 4; i++) x[3 + i] = blended[i] * whole;
   vec4 a[4];
   for (int j = 0; j < 4; j++) a[j] = network[136 + j];
   for (int i = 0; i < 34; i++) {
