@@ -66,17 +66,18 @@ class Web:
         if self.shading == "deferred" and self.bands != Web.bands:
             raise InputError("--bands with --shading sh", "deferred", "leave out one of them")
 
+    def config(self) -> BakedConfig:
+        """The field of bytes that the page draws."""
+        blocks = max(round(self.resolution / CELLS), 1)
+        if self.shading == "deferred":
+            return Deferred(blocks, CELLS)
+        return Baked(blocks, CELLS, self.bands, SPAN)
+
     def write(self, source: Source, path: Path, tell: Tell) -> str:
         """Bake and write."""
         model = source.bakeable(self.name)
-        blocks = max(round(self.resolution / CELLS), 1)
-        config: BakedConfig = (
-            Deferred(blocks, CELLS)
-            if self.shading == "deferred"
-            else Baked(blocks, CELLS, self.bands, SPAN)
-        )
         tell("page: baking")
-        made = model.baked(config, source.views)
+        made = model.baked(self.config(), source.views)
         if made is not model and self.steps and source.learn is not None and source.views:
             source.learn(model, made, self.steps, tell)
         content = page(made, source)
