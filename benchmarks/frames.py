@@ -20,7 +20,7 @@ from polyfield.encodings.domain import domain
 from polyfield.renderers.radiance_model import RadianceModel
 from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform
-from polyfield.renderers.volume import composite, points
+from polyfield.renderers.volume import points, rendered
 from polyfield.scenes.camera_files import read_cameras
 from polyfield.scenes.rays import Rays
 from polyfield.training.run import load
@@ -40,7 +40,7 @@ def dense(model: RadianceModel, rays: Rays) -> Tensor:
         part = rays[slice(at, at + 200)]
         intervals = sampler(part, model.field.density)
         sample = model.field(*points(part, intervals))
-        parts.append(composite(sample.rgb, sample.density, intervals).over(model.background))
+        parts.append(rendered(model.field, sample, intervals, part).over(model.background))
     return torch.cat(parts).clamp(0, 1)
 
 

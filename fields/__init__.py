@@ -7,6 +7,7 @@ from polyfield.fields.baked import Baked
 from polyfield.fields.base import RadianceField, RadianceSample, SignalField
 from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.deep_radiance import DeepRadiance
+from polyfield.fields.deferred import Deferred
 from polyfield.fields.factored_radiance import FactoredRadiance
 from polyfield.fields.functional import Functional
 from polyfield.fields.kernel_radiance import KernelRadiance
@@ -23,6 +24,7 @@ SignalFieldConfig = Coordinate | Functional | Modulated
 RadianceFieldConfig = (
     Baked
     | DeepRadiance
+    | Deferred
     | FactoredRadiance
     | KernelRadiance
     | KiloBank
@@ -34,11 +36,15 @@ RadianceFieldConfig = (
     | Voxels
 )
 FieldConfig = SignalFieldConfig | RadianceFieldConfig
+BakedConfig = Baked | Deferred
+"""Those of bytes, that a page draws."""
 
 __all__ = [
     "Baked",
+    "BakedConfig",
     "Coordinate",
     "DeepRadiance",
+    "Deferred",
     "FactoredRadiance",
     "FieldConfig",
     "Functional",

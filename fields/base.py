@@ -56,11 +56,18 @@ class RadianceSample:
     density: Float[Tensor, "*n"]
     """>= 0, per world unit."""
     rgb: Float[Tensor, "*n 3"]
-    """In the colour space of the scene."""
+    """Of a point that is seen alone; in the colour space of the scene."""
     log_density: Float[Tensor, "*n"]
     """As of `geometry`: per `domain.length`."""
     feature: Float[Tensor, "*n k"] | None = None
     """As of `geometry`."""
+    deferred: Float[Tensor, "*n c"] | None = None
+    """What is composited in place of `rgb`, where a field shades rays and not points."""
+
+    @property
+    def composited(self) -> Float[Tensor, "*n c"]:
+        """What a renderer blends, for `RadianceField.shade`."""
+        return self.rgb if self.deferred is None else self.deferred
 
 
 @dataclass(frozen=True)
@@ -70,11 +77,14 @@ class StoredBytes:
     slot: Int32[Tensor, "B B B"]
     """Number of each block, -1 where nothing is stored."""
     values: UInt8[Tensor, "blocks s s s c"]
-    """Log-density, then harmonics of red, green and blue; x is the slowest axis."""
+    """Log-density, then what colours are made of; x is the slowest axis."""
     logs: tuple[float, float]
     """Log-density per box length of 0 and of 255."""
-    span: float
-    """Harmonics of 0 and 255 are -span and span."""
+    spans: tuple[float, float, float, float]
+    """What colours are made of is -span for 0 and span for 255: of each channel of a texture."""
+    network: tuple[Float[Tensor, "_o _i"], ...] = ()
+    """Layers that shade a ray, each [outputs, inputs + 1], biases last; () for harmonics of red,
+    green and blue in `values`."""
 
 
 class Field(nn.Module, ABC):
@@ -138,6 +148,9 @@ class SignalField(Field):
 class RadianceField(Field):
     """Density at points and colour by direction."""
 
+    shades_rays = False
+    """Whether samples have `deferred` values, of which `shade` makes colours."""
+
     def density(self, x: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
         """Density per world unit: the cheap query, for samplers."""
         return self.geometry(x)[0].exp() / self.domain.length
@@ -151,6 +164,21 @@ class RadianceField(Field):
         self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]
     ) -> RadianceSample:
         """Density and colour at world points x seen along unit directions."""
+
+    def shade(
+        self,
+        seen: Float[Tensor, "r c"],
+        opacity: Float[Tensor, "r"],
+        directions: Float[Tensor, "r 3"],
+    ) -> Float[Tensor, "r 3"]:
+        """Colours of rays in front of nothing.
+
+        Args:
+            seen: sums of `RadianceSample.composited` along each ray, times the weights of samples.
+            opacity: the sums of those weights.
+            directions: of the rays, unit vectors.
+        """
+        return seen
 
     def bake(
         self,

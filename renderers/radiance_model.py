@@ -14,8 +14,7 @@ from torch.nn import functional
 
 from polyfield.config import TAGGED, to_tree
 from polyfield.encodings.domain import domain
-from polyfield.fields import RadianceFieldConfig
-from polyfield.fields.baked import Baked
+from polyfield.fields import BakedConfig, RadianceFieldConfig
 from polyfield.fields.base import RadianceField, RadianceSample, Size
 from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.graph import Graph
@@ -198,7 +197,7 @@ class RadianceModel(Model):
         return found.cpu()
 
     @torch.no_grad()
-    def baked(self, config: Baked, cameras: Sequence[Camera] = ()) -> RadianceModel:
+    def baked(self, config: BakedConfig, cameras: Sequence[Camera] = ()) -> RadianceModel:
         """The field as a model of bytes, that a page draws; itself if it is one.
 
         What none of the cameras sees is left out, where there are some; so are corrections of
@@ -215,9 +214,10 @@ class RadianceModel(Model):
         cells = min(config.blocks, MOST_CELLS)
         grid = OccupancyGrid(resolution=cells, steps=steps, limit=MOST_SAMPLES)
         sky = self.corrections.sky
-        made = RadianceModel(
-            config, grid, replace(self.info, images=0), Corrections(sky=self.configs[2].sky)
-        )
+        beside = Corrections(sky=self.configs[2].sky)
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)  # the same run, the same page
+            made = RadianceModel(config, grid, replace(self.info, images=0), beside)
         made = made.to(self.device).eval()
         if sky is not None and made.corrections.sky is not None:
             made.corrections.sky.load_state_dict(sky.state_dict())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.samplers import Sampler
 from polyfield.renderers.tiles import joined, tiles
-from polyfield.renderers.volume import RenderOutput, composite, points
+from polyfield.renderers.volume import RenderOutput, blend, points
 from polyfield.scenes.rays import Rays
 
 OPAQUE = 1e-3
@@ -51,11 +51,12 @@ class VolumeRenderer(nn.Module):
         return joined(tiles(lambda part: self._rounds(field, part), rays, size), rays.shape)
 
     def _rounds(self, field: RadianceField, rays: Rays) -> RenderOutput:
-        color, depth = torch.zeros_like(rays.origins), torch.zeros_like(rays.near)
-        light, begin = torch.ones_like(depth), torch.full_like(depth, -torch.inf)
+        seen: Tensor | None = None
+        depth, light = torch.zeros_like(rays.near), torch.ones_like(rays.near)
+        begin = torch.full_like(depth, -torch.inf)
         alive = torch.arange(len(rays), device=depth.device)
-        behind, end = torch.zeros_like(color), torch.zeros_like(depth)
-        met = torch.zeros_like(depth, dtype=torch.bool)
+        behind: Tensor | None = None
+        end, met = torch.zeros_like(depth), torch.zeros_like(depth, dtype=torch.bool)
         while len(alive):
             limit = min(max(ROUND // len(alive), SHARE[0]), SHARE[1])
             limit = limit if self.sampler.in_rounds else ROUND
@@ -63,23 +64,27 @@ class VolumeRenderer(nn.Module):
             intervals = self.sampler.next_intervals(live, begin, limit, field.density)
             x, directions = points(live, intervals)
             sample = field(x, directions)
-            seen = composite(sample.rgb, sample.density, intervals)
+            part, opacity, middle = blend(sample.composited, sample.density, intervals)
             before = light[alive]
-            color[alive] += before[:, None] * seen.color
-            depth[alive] += before * seen.opacity * seen.depth
-            light[alive] = before * (1 - seen.opacity)
+            seen = part.new_zeros(len(rays), part.shape[1]) if seen is None else seen
+            seen[alive] += before[:, None] * part
+            depth[alive] += before * opacity * middle
+            light[alive] = before * (1 - opacity)
             counts = intervals.offsets.diff()
             last = (intervals.offsets[1:] - 1).clamp(min=0)
             if self.sampler.opaque_end:
                 some, seen_last = alive[counts > 0], last[counts > 0]
                 met[some] = True
-                behind[some] = sample.rgb[seen_last]
+                behind = torch.zeros_like(seen) if behind is None else behind
+                behind[some] = sample.composited[seen_last]
                 end[some] = intervals.middle[seen_last]
             more = (counts == limit) & (light[alive] > OPAQUE)
             begin = intervals.end[last[more]] if len(intervals) else begin[:0]
             alive = alive[more]
-        # What is left of the light, where a ray's last sample takes it.
-        left = light * met
-        color, depth, light = color + left[:, None] * behind, depth + left * end, light - left
+        assert seen is not None, "rays"
+        if behind is not None:  # what is left of the light, where a ray's last sample takes it
+            left = light * met
+            seen, depth, light = seen + left[:, None] * behind, depth + left * end, light - left
         opacity = 1 - light
+        color = field.shade(seen, opacity, rays.directions)
         return RenderOutput(color, opacity, depth / opacity.clamp(min=1e-6))

@@ -22,7 +22,7 @@ class SeenField(RadianceField):
         self, field: RadianceField, is_there: Callable[[Float[Tensor, "n 3"]], Bool[Tensor, " n"]]
     ) -> None:
         super().__init__()
-        self.domain = field.domain
+        self.domain, self.shades_rays = field.domain, field.shades_rays
         # A function's cell keeps the field out of this module's parameters.
         self._field, self._is_there = (lambda: field), is_there
 
@@ -48,3 +48,12 @@ class SeenField(RadianceField):
         nowhere = torch.zeros_like(found.density)
         density = torch.where(log > NOTHING, found.density, nowhere)
         return replace(found, density=density, log_density=log)
+
+    def shade(
+        self,
+        seen: Float[Tensor, "r c"],
+        opacity: Float[Tensor, "r"],
+        directions: Float[Tensor, "r 3"],
+    ) -> Float[Tensor, "r 3"]:
+        """Colours of rays, as the other field makes them."""
+        return self._field().shade(seen, opacity, directions)

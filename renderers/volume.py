@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels import composite as kernel
 from polyfield.scenes.rays import Rays
@@ -46,19 +47,51 @@ def points(rays: Rays, intervals: Intervals) -> tuple[Tensor, Tensor]:
     return torch.addcmul(origins, intervals.middle[:, None], directions), directions
 
 
+def blend(
+    values: Float[Tensor, "n c"], density: Float[Tensor, "n"], intervals: Intervals
+) -> tuple[Float[Tensor, "r c"], Float[Tensor, "r"], Float[Tensor, "r"]]:
+    """Blend the samples of each ray front to back.
+
+    Args:
+        values: [n, c].
+        density: [n], >= 0, per world unit.
+        intervals: where the samples are.
+
+    Returns:
+        (sums of values [r, c] times the weights of samples, opacity [r], depth [r] as of
+        `RenderOutput`).
+    """
+    both = torch.cat([values, intervals.middle[:, None]], -1)
+    blended, opacity = kernel.composite(both, density, intervals.length, intervals.offsets)
+    return blended[:, :-1], opacity, blended[:, -1] / opacity.detach().clamp(min=1e-6)
+
+
 def composite(
     rgb: Float[Tensor, "n 3"], density: Float[Tensor, "n"], intervals: Intervals
 ) -> RenderOutput:
-    """Blend the samples of each ray front to back.
+    """Blend colours front to back.
 
     Args:
         rgb: [n, 3].
         density: [n], >= 0, per world unit.
         intervals: where the samples are.
     """
-    values = torch.cat([rgb, intervals.middle[:, None]], -1)
-    blended, opacity = kernel.composite(values, density, intervals.length, intervals.offsets)
-    return RenderOutput(blended[:, :3], opacity, blended[:, 3] / opacity.detach().clamp(min=1e-6))
+    return RenderOutput(*blend(rgb, density, intervals))
+
+
+def rendered(
+    field: RadianceField, sample: RadianceSample, intervals: Intervals, rays: Rays
+) -> RenderOutput:
+    """What rays see of a field.
+
+    Args:
+        field: shades what is blended.
+        sample: what it says in the middles of the intervals.
+        intervals: where the samples are.
+        rays: [r], those of the intervals.
+    """
+    seen, opacity, depth = blend(sample.composited, sample.density, intervals)
+    return RenderOutput(field.shade(seen, opacity, rays.directions), opacity, depth)
 
 
 def transmittance(density: Float[Tensor, "n"], intervals: Intervals) -> Float[Tensor, "n"]:

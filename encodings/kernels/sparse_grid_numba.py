@@ -1,11 +1,14 @@
 """The CPU kernels of `sparse_grid`.
 
-The forward pass runs over chunks of points. For the gradient points are sorted by block: a task
-takes whole blocks, and a block's rows are its own, so that there are no races, no atomics, and each
-entry is summed in the order of the points, however many threads there are.
+The forward pass runs over chunks of points. For the gradient points are sorted by block, and blocks
+by whether their three numbers are even: two blocks of one such kind share no vertex. A task takes a
+block, kinds come one after the other, so that there are no races, no atomics, and each entry is
+summed in one order, however many threads there are.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 from numba import prange
@@ -29,7 +32,7 @@ def _coordinate(value, total):
 
 @njit(forceinline=True)
 def _row(x, point, blocks, cells, slot):
-    """Of a point: slot of its block, first row of its cell, position in it."""
+    """Of a point: slot of its block, first vertex of its cell, position in it."""
     total = blocks * cells
     i, a = _coordinate(x[3 * point], total)
     j, b = _coordinate(x[3 * point + 1], total)
@@ -44,7 +47,7 @@ def _row(x, point, blocks, cells, slot):
 
 @njit(forceinline=True)
 def _corner(corner, a, b, c, side):
-    """Weight of one of a cell's corners, and how many rows it lies after the first."""
+    """Weight of one of a cell's corners, and how many vertices it lies after the first."""
     u, v, w = corner >> 2 & 1, corner >> 1 & 1, corner & 1
     weight = (a if u else np.float32(1) - a) * (b if v else np.float32(1) - b)
     weight *= c if w else np.float32(1) - c
@@ -52,7 +55,7 @@ def _corner(corner, a, b, c, side):
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _forward(x, table, slot, blocks, cells, channels, y):
+def _forward(x, table, slot, vertex, blocks, cells, channels, y):
     n = x.size // 3
     side = cells + 1
     for chunk in prange((n + CHUNK - 1) // CHUNK):
@@ -65,16 +68,16 @@ def _forward(x, table, slot, blocks, cells, channels, y):
                 continue
             for corner in range(8):
                 weight, step = _corner(corner, a, b, c, side)
-                at = (row + step) * channels
+                at = np.int64(vertex[row + step]) * channels
                 for channel in range(channels):
                     p = min(max(table[at + channel], np.float32(0)), np.float32(1))
                     y[out + channel] += weight * (np.rint(p * np.float32(255)) / np.float32(255))
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _scatter(grad, x, slot, blocks, cells, channels, order, starts, dtable):
+def _scatter(grad, x, slot, vertex, blocks, cells, channels, order, starts, first, last, dtable):
     side = cells + 1
-    for task in prange(starts.size - 1):
+    for task in prange(first, last):
         for place in range(starts[task], starts[task + 1]):
             point = order[place]
             where, row, a, b, c = _row(x, point, blocks, cells, slot)
@@ -82,43 +85,54 @@ def _scatter(grad, x, slot, blocks, cells, channels, order, starts, dtable):
                 continue
             for corner in range(8):
                 weight, step = _corner(corner, a, b, c, side)
-                at = (row + step) * channels
+                at = np.int64(vertex[row + step]) * channels
                 for channel in range(channels):
                     dtable[at + channel] += weight * grad[point * channels + channel]
 
 
 @njit(cache=True, nogil=True)
-def _slots(x, slot, blocks, cells, found):
+def _blocks(x, blocks, cells, found):
+    """Of each point: its block's number, after those of all blocks of an earlier kind."""
+    total = blocks * cells
     for point in range(found.size):
-        found[point] = _row(x, point, blocks, cells, slot)[0]
+        i = _coordinate(x[3 * point], total)[0] // cells
+        j = _coordinate(x[3 * point + 1], total)[0] // cells
+        k = _coordinate(x[3 * point + 2], total)[0] // cells
+        kind = (i & 1) << 2 | (j & 1) << 1 | (k & 1)
+        found[point] = kind * blocks**3 + (i * blocks + j) * blocks + k
 
 
-def forward(x: Tensor, table: Tensor, slot: Tensor, cells: int, channels: int) -> Tensor:
+def forward(
+    x: Tensor, table: Tensor, slot: Tensor, vertex: Tensor, cells: int, channels: int
+) -> Tensor:
     """See `sparse_grid.sparse_grid`."""
     y = dispatch.new(x.shape[0], channels)
     if y.numel():
         dispatch.call(
             _forward, dispatch.flat(x), dispatch.flat(table), slot.reshape(-1).numpy(),
-            slot.shape[0], cells, channels, dispatch.flat(y),
+            vertex.numpy(), slot.shape[0], cells, channels, dispatch.flat(y),
         )  # fmt: skip
     return y
 
 
 def backward(
-    grad: Tensor, x: Tensor, table: Tensor, slot: Tensor, cells: int, channels: int
+    grad: Tensor, x: Tensor, table: Tensor, slot: Tensor, vertex: Tensor, cells: int, channels: int
 ) -> Tensor:
     """Gradient of sum(grad * sparse_grid(x)) in the table."""
     dtable = dispatch.new(*table.shape).zero_()
     if not x.shape[0]:
         return dtable
-    flat, where = dispatch.flat(x), slot.reshape(-1).numpy()
+    flat, where, blocks = dispatch.flat(x), slot.reshape(-1).numpy(), slot.shape[0]
     found = np.empty(len(x), np.int64)
-    dispatch.call(_slots, flat, where, slot.shape[0], cells, found)
+    dispatch.call(_blocks, flat, blocks, cells, found)
     order = np.argsort(found, kind="stable")
     edges = np.flatnonzero(np.diff(found[order])) + 1
     starts = np.concatenate([[0], edges, [len(order)]]).astype(np.int64)
-    dispatch.call(
-        _scatter, dispatch.flat(grad), flat, where, slot.shape[0], cells, channels, order, starts,
-        dispatch.flat(dtable),
-    )  # fmt: skip
+    kinds = np.searchsorted(found[order][starts[:-1]], np.arange(9) * blocks**3)
+    for first, last in itertools.pairwise(kinds.tolist()):
+        if first < last:
+            dispatch.call(
+                _scatter, dispatch.flat(grad), flat, where, vertex.numpy(), blocks, cells,
+                channels, order, starts, first, last, dispatch.flat(dtable),
+            )  # fmt: skip
     return dtable

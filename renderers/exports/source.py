@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from polyfield.errors import InputError
-from polyfield.fields.baked import Baked
+from polyfield.fields import BakedConfig
 from polyfield.fields.base import RadianceField, RadianceSample, SignalField
 from polyfield.renderers.corrections import Corrected
 from polyfield.renderers.graph import Graph
@@ -74,7 +74,7 @@ class Bakeable(Protocol):
     renderer: VolumeRenderer
     corrections: Corrected
 
-    def baked(self, config: Baked, cameras: Sequence[Camera] = ()) -> Bakeable:
+    def baked(self, config: BakedConfig, cameras: Sequence[Camera] = ()) -> Bakeable:
         """What cameras see of it, as bytes; itself if it is of bytes."""
 
 

@@ -12,15 +12,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from jaxtyping import UInt8
 from torch.nn import functional
 
 from polyfield.errors import InputError
+from polyfield.fields import BakedConfig
 from polyfield.fields.baked import Baked
 from polyfield.fields.base import StoredBytes
+from polyfield.fields.deferred import Deferred
 from polyfield.files import write_whole
 from polyfield.memory import as_size
 from polyfield.ranges import Range
@@ -33,14 +36,19 @@ from polyfield.renderers.radiance_model import SceneInfo
 
 CELLS = 6
 """Cells along the edge of a block."""
+SPAN = 16.0
+"""Of the first harmonics."""
 FAR = 255
 """Distance in blocks that stands for any larger one."""
 FIELD_OF_VIEW, NARROWEST, WIDEST = (math.radians(degrees) for degrees in (40, 20, 75))
 """Of the page's first view, along the shorter side: without cameras, and its limits with them."""
 SKY = 256
 """Rows of the picture of what is behind everything."""
-SCENE = Parts("scene_keys.html", "drag to turn it", ["page.js"], ["march.glsl"])
-"""Files of the page."""
+HARMONICS, DEFERRED = (
+    Parts("scene_keys.html", "drag to turn it", ["page.js"], ["march.glsl", shading])
+    for shading in ("harmonics.glsl", "deferred.glsl")
+)
+"""Files of the page, by how colours are made."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,8 @@ class Web:
     endings: ClassVar[tuple[str, ...]] = (".html",)
     resolution: Annotated[int, Range(24, 768)] = 168
     """Cells along an axis of the box, in blocks of six."""
+    shading: Literal["sh", "deferred"] = "sh"
+    """sh: each point has its colours, by --bands; deferred: a small network colours each ray."""
     bands: Annotated[int, Range(1, 2)] = 2
     """1: colours don't depend on the direction, a third of the size; 2: they do, linearly."""
     steps: Annotated[int, Range(0, 1 << 20)] = 600
@@ -58,13 +68,25 @@ class Web:
     finer: Annotated[int, Range(0, 3)] | None = None
     """Of images that are shown as tiles: levels beyond their pixels, each twice as fine; 1."""
 
+    def __post_init__(self) -> None:
+        if self.shading == "deferred" and self.bands != Web.bands:
+            raise InputError("--bands with --shading sh", "deferred", "leave out one of them")
+
+    def config(self, unbounded: bool) -> BakedConfig:
+        """The field of bytes that the page draws."""
+        # The box is half as wide as contracted space.
+        blocks = max(round(self.resolution * (2 if unbounded else 1) / CELLS), 1)
+        if self.shading == "deferred":
+            return Deferred(blocks, CELLS)
+        return Baked(blocks, CELLS, self.bands, SPAN)
+
     def write(self, source: Source, path: Path, tell: Tell) -> str:
         """Bake, or pack, and write."""
         picture = source.picture
         if picture is None:
             content, said = self._scene(source, tell)
         else:
-            self._refuse(["resolution", "bands", "steps"], "a scene", "an image")
+            self._refuse(["resolution", "shading", "bands", "steps"], "a scene", "an image")
             content, said = picture_page(picture, source.name, self.finer, tell)
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,11 +114,8 @@ class Web:
     def bake(self, source: Source, tell: Tell) -> Bakeable:
         """The model of bytes that the page draws."""
         model = source.bakeable(self.name)
-        # The box is half as wide as contracted space.
-        across = 2 if model.info.unbounded else 1
-        config = Baked(max(round(across * self.resolution / CELLS), 1), CELLS, self.bands)
         tell("page: baking")
-        made = model.baked(config, source.views)
+        made = model.baked(self.config(model.info.unbounded), source.views)
         if made is not model and self.steps and source.learn is not None and source.views:
             source.learn(model, made, self.steps, tell)
         return made
@@ -119,12 +138,14 @@ def page(model: Bakeable, source: Source) -> bytes:
         "blocks": stored.slot.shape[0],
         "cells": stored.values.shape[1] - 1,
         "logs": [stored.logs[0], stored.logs[1] - stored.logs[0]],
-        "span": stored.span,
+        "spans": stored.spans,
+        "textures": [name for name in parts if name not in ("place", "network", "sky")],
         "directed": stored.values.shape[-1] > 4,
+        "network": bool(stored.network),
         "sky": None if sky is None else [sky.shape[1], sky.shape[0]],
         **_world(model, source),
     }
-    return shell(source.name, header, parts, SCENE)
+    return shell(source.name, header, parts, DEFERRED if stored.network else HARMONICS)
 
 
 def _textures(stored: StoredBytes) -> tuple[dict[str, bytes], list[int]]:
@@ -141,12 +162,9 @@ def _textures(stored: StoredBytes) -> tuple[dict[str, bytes], list[int]]:
     whole = atlas.transpose(0, 3, 1, 4, 2, 5, 6).reshape(
         high * side, across * side, across * side, channels
     )
-    colors = np.full((*whole.shape[:3], 3, 4), 128, np.uint8)
-    bands = (channels - 1) // 3
-    colors[..., :bands] = whole[..., 1:].reshape(*whole.shape[:3], 3, bands)
-    parts = {"density": np.ascontiguousarray(whole[..., 0]).tobytes()}
-    for index, name in enumerate(("first", "second", "third")):
-        parts[name] = np.ascontiguousarray(colors[..., index, :]).tobytes()
+    parts = _deferred(whole) if stored.network else _harmonics(whole)
+    if stored.network:
+        parts["network"] = _network(stored.network)
     slot = stored.slot.numpy()
     place = np.zeros((*slot.shape, 4), np.uint8)
     here = slot >= 0
@@ -154,6 +172,28 @@ def _textures(stored: StoredBytes) -> tuple[dict[str, bytes], list[int]]:
     place[..., 3] = _distance(torch.from_numpy(here)).numpy()
     parts["place"] = np.ascontiguousarray(place.transpose(2, 1, 0, 3)).tobytes()
     return parts, [across * side, across * side, high * side]
+
+
+def _harmonics(whole: UInt8[np.ndarray, "z y x c"]) -> dict[str, bytes]:
+    """Textures of colours that are harmonics: one of densities, three of four channels."""
+    bands = (whole.shape[-1] - 1) // 3
+    colors = np.full((*whole.shape[:3], 3, 4), 128, np.uint8)
+    colors[..., :bands] = whole[..., 1:].reshape(*whole.shape[:3], 3, bands)
+    parts = {"density": whole[..., 0].tobytes()}
+    for index, name in enumerate(("first", "second", "third")):
+        parts[name] = colors[..., index, :].tobytes()
+    return parts
+
+
+def _deferred(whole: UInt8[np.ndarray, "z y x 8"]) -> dict[str, bytes]:
+    """Textures of deferred shading: densities and diffuse colours, and features."""
+    return {"density": whole[..., :4].tobytes(), "features": whole[..., 4:].tobytes()}
+
+
+def _network(layers: tuple[torch.Tensor, ...]) -> bytes:
+    """Layers as the shader has them: input by input, outputs in fours, float32."""
+    parts = [functional.pad(layer.T, (0, -len(layer) % 4)).contiguous() for layer in layers]
+    return b"".join(part.numpy().astype("<f4").tobytes() for part in parts)
 
 
 def _distance(here: torch.Tensor) -> torch.Tensor:

@@ -61,6 +61,25 @@ def test_it_says_what_its_teacher_says(domain: Domain) -> None:
     torch.testing.assert_close(field.density(x), ours.density)
 
 
+def test_a_wider_span_holds_darker_colours() -> None:
+    """The mean over directions of colours near 0 is what bytes can say, or it is cut off."""
+
+    class Dark(Smooth):
+        def forward(self, x: Tensor, directions: Tensor) -> RadianceSample:
+            found = super().forward(x, directions)
+            return RadianceSample(found.density, 0.02 + 0 * found.rgb, found.log_density)
+
+    x, directions = torch.rand(100, 3) * 0.9, torch.nn.functional.normalize(torch.randn(100, 3))
+    found = {}
+    for span in (8.0, 16.0):
+        field = Baked(blocks=8, cells=4, bands=2, span=span).build(Box(BOX))
+        field.bake(Dark(field.domain), half)
+        with torch.no_grad():
+            found[span] = field(x, directions).rgb
+    torch.testing.assert_close(found[16.0], torch.full((100, 3), 0.02), atol=2e-3, rtol=0)
+    assert float(found[8.0].min()) > 0.09
+
+
 def test_a_file_holds_as_many_blocks_as_there_are(tmp_path: Path) -> None:
     info = SceneInfo(BOX, False, "srgb", (1.0, 1.0, 1.0))
     model = RadianceModel(CONFIG, OccupancyGrid(resolution=8), info)
@@ -82,6 +101,20 @@ def test_a_file_holds_as_many_blocks_as_there_are(tmp_path: Path) -> None:
         save_tensors(path, spoilt, meta)
         with pytest.raises(InputError, match="a whole polyfield model"):
             load_model(path)
+
+
+def test_a_file_in_which_each_block_has_its_own_copies_is_read(tmp_path: Path) -> None:
+    info = SceneInfo(BOX, False, "srgb", (1.0, 1.0, 1.0))
+    model = RadianceModel(CONFIG, OccupancyGrid(resolution=8), info)
+    model.field.bake(Smooth(model.field.domain), half)
+    path = tmp_path / "model.safetensors"
+    save_model(path, model)
+    tensors, meta = load_tensors(path)
+    rows = tensors["field.table"].view(-1, 13)
+    copies = rows[model.field.vertex.long()].reshape(-1)  # type: ignore[operator]
+    assert len(copies) > 1.5 * len(tensors["field.table"])
+    save_tensors(path, {**tensors, "field.table": copies}, meta)
+    torch.testing.assert_close(load_model(path).field.table, model.field.table)
 
 
 def test_a_teacher_with_nothing_in_it_is_one_line() -> None:

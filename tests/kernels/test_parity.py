@@ -291,6 +291,17 @@ def test_composite(rays: int, n: int) -> None:
         torch.testing.assert_close(one, two, rtol=1e-5, atol=100 * ROUNDOFF)
 
 
+@pytest.mark.parametrize("channels", [1, 8, 19])
+def test_composite_of_any_number_of_values(channels: int) -> None:
+    _, density, length, offsets = _packed(40, 900)
+    values = torch.rand(900, channels, generator=seeded(9))
+    inputs = (values, density)
+    fast = outcome("numba", lambda v, s: composite(v, s, length, offsets), *inputs)
+    slow = outcome("reference", lambda v, s: composite(v, s, length, offsets), *inputs)
+    for one, two in zip(fast, slow, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-5, atol=100 * ROUNDOFF)
+
+
 @pytest.mark.parametrize("wall", [1e13, 1e30, math.inf])
 def test_an_opaque_sample_hides_its_ray_and_no_other(wall: float) -> None:
     offsets = torch.tensor([0, 3, 4])

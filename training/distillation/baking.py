@@ -17,6 +17,8 @@ from polyfield.training.loop import Fit, FitConfig, Progress
 
 RATE = 6e-3
 """Adam's rate of stored values, of their whole range."""
+NETWORK_RATE = 5e-3
+"""Of what shades rays."""
 SAMPLES = 65536
 """Of a step."""
 TOLD = 5
@@ -47,7 +49,9 @@ def learn_to_look_alike(
     sampler = student.renderer.sampler
     seen = SeenField(teacher.field, teacher.renderer.sampler.is_occupied)
     objective = rays.build(seen, student.field, sampler, eyes, seed)
-    config = FitConfig(steps=steps, rates={"table": RATE}, warm_up=0.02, final=0.1)
+    config = FitConfig(
+        steps=steps, rates={"table": RATE, "network": NETWORK_RATE}, warm_up=0.02, final=0.1
+    )
     every = max(steps // TOLD, 1)
 
     def on_step(progress: Progress) -> None:

@@ -60,9 +60,11 @@ def ask_until_opaque(
 def _joined(parts: list[RadianceSample]) -> RadianceSample:
     """The samples of all parts."""
     features = [part.feature for part in parts if part.feature is not None]
+    deferred = [part.deferred for part in parts if part.deferred is not None]
     return RadianceSample(
         torch.cat([part.density for part in parts]),
         torch.cat([part.rgb for part in parts]),
         torch.cat([part.log_density for part in parts]),
         torch.cat(features) if features else None,
+        torch.cat(deferred) if deferred else None,
     )

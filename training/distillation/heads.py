@@ -32,6 +32,7 @@ class WithHeads(RadianceField):
         super().__init__()
         self.domain, self.student = student.domain, student
         self.takes_errors, self.takes_points = student.takes_errors, student.takes_points
+        self.shades_rays = student.shades_rays
         with torch.no_grad():
             stages = student.intermediate_features(student.domain.bounds.mean(0, keepdim=True))
         if not stages:
@@ -75,6 +76,15 @@ class WithHeads(RadianceField):
         """As the student without heads."""
         sample: RadianceSample = self.student(x, directions)
         return sample
+
+    def shade(
+        self,
+        seen: Float[Tensor, "r c"],
+        opacity: Float[Tensor, "r"],
+        directions: Float[Tensor, "r 3"],
+    ) -> Float[Tensor, "r 3"]:
+        """As the student without heads."""
+        return self.student.shade(seen, opacity, directions)
 
     def draw_points(self, n: int, generator: torch.Generator) -> Float[Tensor, "n 3"]:
         """As the student without heads."""

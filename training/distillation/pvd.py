@@ -20,7 +20,7 @@ from polyfield.ranges import Count, Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels import composite as kernel
 from polyfield.renderers.samplers import Sampler
-from polyfield.renderers.volume import RenderOutput, composite, points
+from polyfield.renderers.volume import points, rendered
 from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.poses import random_cameras
 from polyfield.scenes.rays import Rays
@@ -107,6 +107,8 @@ class PoseObjective:
         self.config, self.sampler, self.cameras, self.heads = config, sampler, cameras, heads
         self.teacher, self.student = pair
         self.shares = share_feature(self.student, self.teacher)
+        # Samples of a field that shades rays don't mix with another's.
+        self.all_samples = config.all_samples or any(field.shades_rays for field in pair)
         self.generator = torch.Generator().manual_seed(seed)
         self.rays = min(first_rays(config.samples), config.max_rays)
         self.epoch, self.at = 0, 0
@@ -134,7 +136,7 @@ class PoseObjective:
         new = batch is None
         rays, intervals, theirs = self._ask(progress) if batch is None else _unpacked(batch)
         x, directions = points(rays, intervals)
-        if config.all_samples:
+        if self.all_samples:
             index = torch.arange(len(intervals), device=self.device)
         else:
             index = drawn_samples(theirs.density, intervals, self.generator)
@@ -146,7 +148,7 @@ class PoseObjective:
             loss = feature_term(config.loss, mine, at(theirs, index).feature)
         else:
             few = self.student(x, directions)
-            ours = few if config.all_samples else filled_in(few, theirs, index)
+            ours = few if self.all_samples else filled_in(few, theirs, index)
             one, two = few, at(theirs, index)
             if "points" in config.levels:
                 heavy = (_heavy(ours, intervals) | _heavy(theirs, intervals))[index]
@@ -154,8 +156,8 @@ class PoseObjective:
                 x, directions = x[heavy], directions[heavy]
             loss = self._points(one, two, x, directions)
             if stage == 3:
-                rendered, mse = self._rendered(rays, ours, theirs, intervals)
-                loss = loss + config.rendered * rendered
+                term, mse = self._rendered(rays, ours, theirs, intervals)
+                loss = loss + config.rendered * term
                 numbers["mse"] = mse
                 if new:
                     self.errors[self.at] = mse
@@ -225,10 +227,10 @@ class PoseObjective:
     ) -> tuple[Tensor, float]:
         """Size of the difference in rendered colour, over random backgrounds; its mean square."""
         background = uniform((len(rays), 3), self.generator, self.device)
-        seen = composite(ours.rgb, ours.density, intervals).over(background)
+        seen = rendered(self.student, ours, intervals, rays).over(background)
         with torch.no_grad():
-            wanted: RenderOutput = composite(theirs.rgb, theirs.density, intervals)
-        residual = seen - wanted.over(background)
+            wanted = rendered(self.teacher, theirs, intervals, rays).over(background)
+        residual = seen - wanted
         if "rays" in self.config.levels:
             both = torch.cat([rays.origins, rays.directions], -1)
             self.ray_pool.store(both, residual.detach().abs().sum(-1), self.rays)

@@ -37,7 +37,10 @@ def drawn_samples(
 def filled_in(
     student: RadianceSample, teacher: RadianceSample, index: Int64[Tensor, "k"]
 ) -> RadianceSample:
-    """All samples: the student's at the index, the teacher's elsewhere. Without features."""
+    """All samples: the student's at the index, the teacher's elsewhere. Without features.
+
+    Neither shades rays: their samples don't mix.
+    """
     return RadianceSample(
         *(
             theirs.index_put((index,), ours)
@@ -52,7 +55,10 @@ def filled_in(
 
 def at(sample: RadianceSample, index: Tensor) -> RadianceSample:
     """Some of the points, by index or mask."""
-    feature = None if sample.feature is None else sample.feature[index]
     return RadianceSample(
-        sample.density[index], sample.rgb[index], sample.log_density[index], feature
+        sample.density[index],
+        sample.rgb[index],
+        sample.log_density[index],
+        None if sample.feature is None else sample.feature[index],
+        None if sample.deferred is None else sample.deferred[index],
     )

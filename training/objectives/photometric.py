@@ -15,7 +15,7 @@ from polyfield.errors import InputError
 from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.radiance_model import RadianceModel
-from polyfield.renderers.volume import composite
+from polyfield.renderers.volume import rendered
 from polyfield.scenes.base import Scene
 from polyfield.scenes.visibility import look_at_one_thing, seen_by
 from polyfield.training.objectives.floaters import distortion, near_cameras
@@ -162,7 +162,7 @@ class PhotometricObjective:
         background, target = self._target(rgba, progress)
         rays = self.corrections.rays(rays)
         sample, intervals = self.renderer.samples(self.field, rays, self.generator)
-        pixels = composite(sample.rgb, sample.density, intervals)
+        pixels = rendered(self.field, sample, intervals, rays)
         color = self.corrections.over(pixels, rays.directions, background, rays.camera)
         loss, mse = loss_of(self.config.loss, color - target)
         samples = len(intervals)

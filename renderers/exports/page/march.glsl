@@ -4,10 +4,7 @@ precision highp sampler3D;
 precision highp int;
 
 // A ray through blocks of bytes: the same samples as the field takes in Python.
-uniform sampler3D density;    // R8: log-density
-uniform sampler3D first;      // RGBA8: harmonics of red
-uniform sampler3D second;     // of green
-uniform sampler3D third;      // of blue
+uniform sampler3D density;    // red: log-density
 uniform sampler3D place;      // RGBA8, per block: where it lies in the atlas; how far to the next
 
 uniform vec3 low, high;       // the box
@@ -17,7 +14,7 @@ uniform vec4 lens;            // 1 / focal lengths, principal point (pixels from
 uniform vec2 size;            // of the picture, pixels
 uniform vec2 jitter;          // of a pixel's middle, pixels
 uniform vec2 logs;            // log-density: lowest, range
-uniform float span;           // harmonics are within so much of 0
+uniform vec4 spans;           // what colours are made of is within so much of 0, by channel
 uniform float stride;         // step of the march, in the box
 uniform float cone;           // its growth with distance
 uniform bool contracted;      // whether all of space is in the blocks, or the box alone
@@ -29,7 +26,6 @@ uniform vec3 background;
 uniform sampler2D sky;        // RGB8: what is behind everything, by azimuth and height
 uniform bool skied;           // whether there is one
 uniform bool linear;
-uniform bool directed;        // whether colours depend on the direction
 
 out vec4 pixel;
 
@@ -49,6 +45,10 @@ vec3 behind(vec3 ray) {
   return textureLod(sky, at, 0.0).rgb;
 }
 
+// What follows has `look`, told the direction of the ray, `add`, told of a sample its texel, what
+// `density` has there and its weight, and `shaded`, the ray's colour, told its opacity.
+//SHADING
+
 void main() {
   vec2 at = vec2(gl_FragCoord.x, size.y - gl_FragCoord.y) + jitter;
   vec2 plane = (at - lens.zw) * lens.xy;
@@ -59,6 +59,7 @@ void main() {
   float enter = max(0.0, max(near3.x, max(near3.y, near3.z)));
   float leave = min(far3.x, min(far3.y, far3.z));
 
+  look(ray);
   // In u the box is |u| <= 1; beyond it steps grow with the square of the longest coordinate, so
   // that they are even in the contracted space.
   vec3 edges = high - low;
@@ -71,12 +72,6 @@ void main() {
   }
   bool even = !contracted && cone == 0.0;
 
-  vec4 harmonics = vec4(0.28209479177387814,
-                        -0.4886025119029199 * ray.y,
-                        0.4886025119029199 * ray.z,
-                        -0.4886025119029199 * ray.x);
-  if (!directed) harmonics.yzw = vec3(0.0);
-  vec3 color = vec3(0.0);
   float light = 1.0, k = 0.0, start = enter;
   for (int i = 0; i < 8192; i++) {
     float stretch = 1.0, height = max(stride, cone * start);
@@ -127,20 +122,15 @@ void main() {
     }
     vec3 local = min(v * blocks - block, 1.0) * cells;
     vec3 texel = (floor(where.rgb + 0.5) * (cells + 1.0) + local + 0.5) / atlas;
-    float log = logs.x + logs.y * texture(density, texel).r;
-    float alpha = 1.0 - exp(-exp(log) / (extent * stretch) * height);
-    if (alpha > 1e-4) {
-      vec4 r = (texture(first, texel) * 2.0 - 1.0) * span;
-      vec4 g = (texture(second, texel) * 2.0 - 1.0) * span;
-      vec4 b = (texture(third, texel) * 2.0 - 1.0) * span;
-      vec3 rgb = sigmoid(vec3(dot(r, harmonics), dot(g, harmonics), dot(b, harmonics)));
-      color += light * alpha * rgb;
-    }
+    vec4 here = texture(density, texel);
+    float alpha = 1.0 - exp(-exp(logs.x + logs.y * here.r) / (extent * stretch) * height);
+    if (alpha > 1e-4) add(texel, here, light * alpha);
     light *= 1.0 - alpha;
     if (light < 1e-3) break;
     k += 1.0;
     start += height;
   }
-  color += light * behind(ray);
+  vec3 color = light * behind(ray);
+  if (light < 1.0) color += shaded(1.0 - light);
   pixel = vec4(linear ? srgb(color) : color, 1.0);
 }

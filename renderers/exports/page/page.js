@@ -73,33 +73,38 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
     }
     const parts = await unpacked(header);
     const { blocks } = header;
-    texture(gl, 0, parts.density, header.atlas, 1, gl.LINEAR);
-    ['first', 'second', 'third'].forEach((name, i) => {
-      texture(gl, 1 + i, parts[name], header.atlas, 4, gl.LINEAR);
+    const texels = header.atlas[0] * header.atlas[1] * header.atlas[2];
+    header.textures.forEach((name, i) => {
+      texture(gl, i, parts[name], header.atlas, parts[name].length / texels, gl.LINEAR);
     });
-    texture(gl, 4, parts.place, [blocks, blocks, blocks], 4, gl.NEAREST);
-    skyOf(gl, 5, header.sky ? parts.sky : new Uint8Array(3), header.sky || [1, 1]);
+    texture(gl, header.textures.length, parts.place, [blocks, blocks, blocks], 4, gl.NEAREST);
+    skyOf(gl, header.textures.length + 1, header.sky ? parts.sky : new Uint8Array(3),
+          header.sky || [1, 1]);
     if (gl.getError() !== gl.NO_ERROR) {
       fail('This graphics card has too little memory for this scene.');
     }
-    const march = program(gl, element('march').textContent);
+    const shading = element(header.network ? 'deferred' : 'harmonics').textContent;
+    const march = program(gl, element('march').textContent.replace('//SHADING', () => shading));
     const show = program(gl, SHOW);
     const float = Boolean(gl.getExtension('EXT_color_buffer_float') ||
                           gl.getExtension('EXT_color_buffer_half_float'));
     gl.bindVertexArray(gl.createVertexArray());
     gl.useProgram(march.made);
-    ['density', 'first', 'second', 'third', 'place'].forEach((name, i) => {
-      gl.uniform1i(march.where[name], i);
-    });
+    [...header.textures, 'place'].forEach((name, i) => gl.uniform1i(march.where[name], i));
+    if (parts.network) {
+      gl.bindBufferBase(gl.UNIFORM_BUFFER, 0, gl.createBuffer());
+      gl.bufferData(gl.UNIFORM_BUFFER, parts.network, gl.STATIC_DRAW);
+      gl.uniformBlockBinding(march.made, gl.getUniformBlockIndex(march.made, 'Network'), 0);
+    }
     gl.uniform3fv(march.where.low, header.low);
     gl.uniform3fv(march.where.high, header.high);
     gl.uniform2fv(march.where.logs, header.logs);
-    gl.uniform1f(march.where.span, header.span);
+    gl.uniform4fv(march.where.spans, header.spans);
     gl.uniform1f(march.where.stride, header.stride);
     gl.uniform1f(march.where.cone, header.cone);
     gl.uniform1i(march.where.contracted, header.contracted ? 1 : 0);
     gl.uniform1f(march.where.horizon, header.horizon);
-    gl.uniform1i(march.where.sky, 5);
+    gl.uniform1i(march.where.sky, header.textures.length + 1);
     gl.uniform1i(march.where.skied, header.sky ? 1 : 0);
     gl.uniform1f(march.where.extent, header.extent);
     gl.uniform1f(march.where.blocks, blocks);
@@ -107,7 +112,7 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
     gl.uniform3fv(march.where.atlas, header.atlas);
     gl.uniform3fv(march.where.background, header.background);
     gl.uniform1i(march.where.linear, header.linear ? 1 : 0);
-    gl.uniform1i(march.where.directed, header.directed ? 1 : 0);
+    if (march.where.directed) gl.uniform1i(march.where.directed, header.directed ? 1 : 0);
 
     /** Draw into the bound frame. The camera is in the frame of the box. */
     function draw(camera, width, height, jitter) {

@@ -12,7 +12,7 @@ import torch
 
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.errors import InputError
-from polyfield.fields.baked import Baked
+from polyfield.fields import Baked, Deferred
 from polyfield.fields.radiance import Radiance
 from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.exports.source import Source
@@ -24,6 +24,7 @@ from polyfield.renderers.sky import Sky
 from polyfield.scenes.cameras import Camera
 from polyfield.scenes.demo.capture import look_at
 from polyfield.scenes.similarity import Similarity
+from polyfield.training.distillation import baking
 
 
 def _helper(name: str):
@@ -78,6 +79,16 @@ def written(path, made=None, cameras=None, **options):
     return source, said
 
 
+def noisy(made):
+    """Stored values and networks of which nothing is as it was baked."""
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in made.field.named_parameters():
+            wide = 0.1 if name == "table" else 1.0
+            parameter.add_(wide * torch.randn_like(parameter))
+    return made
+
+
 def test_the_page_is_one_file_that_asks_for_nothing(tmp_path):
     _, said = written(tmp_path / "a.html")
     text = (tmp_path / "a.html").read_text()
@@ -111,6 +122,73 @@ def test_textures_hold_the_bytes_of_the_field(tmp_path):
         for number, color in enumerate(colors):
             assert (color[part] == wanted[..., 1 + 4 * number : 5 + 4 * number]).all()
     assert seen == len(stored.values) > 20
+
+
+def blocks_of(header, parts):
+    """Of each stored block: its numbers along the axes, and its bytes [x, y, z, channel]."""
+    x, y, z = header["atlas"]
+    layers = [parts[name].reshape(z, y, x, -1) for name in header["textures"]]
+    b, side = header["blocks"], header["cells"] + 1
+    place = parts["place"].reshape(b, b, b, 4).astype(int)
+    for k, j, i in np.argwhere(place[..., 3] == 0):
+        part = tuple(slice(side * n, side * n + side) for n in place[k, j, i, 2::-1])
+        values = np.concatenate([layer[part] for layer in layers], -1)
+        yield (int(i), int(j), int(k)), values.transpose(2, 1, 0, 3)
+
+
+@pytest.mark.parametrize("shading", ["sh", "deferred"])
+def test_blocks_that_meet_have_the_same_bytes_there(tmp_path, monkeypatch, shading):
+    """After training too, in which each block has its own rays."""
+    monkeypatch.setattr(baking, "SAMPLES", 4096)
+
+    def learn(teacher, student, steps, tell):
+        baking.learn_to_look_alike(teacher, student, views(), steps, tell)
+
+    found = {}
+    for steps in (0, 30):
+        source = Source(model(), "a", {"train": views()}, learn)
+        path = tmp_path / f"{steps}.html"
+        Web(resolution=48, shading=shading, steps=steps).write(source, path, quiet)
+        found[steps] = dict(blocks_of(*contents(path)))
+    changed = [(found[30][key] != found[0][key]).mean() for key in found[0]]
+    assert np.mean(changed) > 0.05
+    faces = 0
+    for (i, j, k), values in found[30].items():
+        for axis, next_one in enumerate([(i + 1, j, k), (i, j + 1, k), (i, j, k + 1)]):
+            if next_one in found[30]:
+                faces += 1
+                other = found[30][next_one]
+                assert (values.take(-1, axis) == other.take(0, axis)).all()
+    assert faces > 30
+
+
+def test_textures_of_deferred_shading_hold_the_bytes_of_the_field(tmp_path):
+    made = noisy(model().baked(Deferred(8, 6)))
+    written(tmp_path / "a.html", made)
+    header, parts = contents(tmp_path / "a.html")
+    stored = made.field.stored_bytes()
+    found = dict(blocks_of(header, parts))
+    assert len(found) == len(stored.values) > 20
+    for place, values in found.items():
+        assert (values == stored.values[int(stored.slot[place])].numpy()).all()
+    columns = parts["network"].copy().view("<f4").reshape(-1, 4)
+    assert len(columns) == 225
+    first, second, third = made.field.shading.layers()
+    assert (columns[:140].reshape(35, 16) == first.T.numpy()).all()
+    assert (columns[140:208].reshape(17, 16) == second.T.numpy()).all()
+    assert (columns[208:, :3] == third.T.numpy()).all()
+
+
+def test_bands_are_those_of_harmonics():
+    with pytest.raises(InputError, match="leave out one"):
+        Web(shading="deferred", bands=1)
+
+
+def test_the_same_run_gives_the_same_page(tmp_path):
+    for name in ("a.html", "b.html"):
+        torch.manual_seed(len(list(tmp_path.iterdir())))
+        written(tmp_path / name, shading="deferred")
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
 def test_colours_without_direction_and_scenes_without_end(tmp_path):
@@ -177,11 +255,15 @@ def drawn(page, camera):
 
 
 @pytest.mark.parametrize("color_space", ["srgb", "linear"])
-@pytest.mark.parametrize("bands", [1, 2])
-def test_a_browser_draws_what_python_does(tmp_path, browser, color_space, bands):
+@pytest.mark.parametrize(
+    "config",
+    [Baked(8, 6, 1), Baked(8, 6, 2), Baked(8, 6, 2, 16.0), Deferred(8, 6)],
+    ids=["flat", "sh", "wide", "deferred"],
+)
+def test_a_browser_draws_what_python_does(tmp_path, browser, color_space, config):
     from polyfield.scenes.color import srgb_from_linear
 
-    made = model(color_space=color_space).baked(Baked(8, 6, bands))
+    made = noisy(model(color_space=color_space).baked(config))
     written(tmp_path / "a.html", made)
     page = opened(browser, tmp_path / "a.html")
     assert page.evaluate("polyfield.error") is None
