@@ -95,7 +95,7 @@ def _imported(config: Tree, state: State, steps: int, file: Path, given: Path | 
     where = placed(file, data)
     capture, told = (None, []) if data is None else capture_at(data, config, given is not None)
     if data is None:
-        told = ["no cameras, for its data isn't there: give --data FOLDER to distil or evaluate it"]
+        told = ["no cameras, for its data isn't there: give --data FOLDER to render or distil it"]
     contracted = not _switch(tree, "disable_scene_contraction", False)
     aabb = state.get("field.aabb", 2)
     if aabb.shape != (2, 3):

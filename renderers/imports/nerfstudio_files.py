@@ -17,6 +17,8 @@ from polyfield.renderers.imports.torch_zip import START
 from polyfield.yaml_text import parse_yaml
 
 CONFIG = "config.yml"
+SAVED, YAML = (".ckpt", ".pt", ".pth"), (".yml", ".yaml")
+"""How names of what torch saved, and of a config, end."""
 _STEP = re.compile(r"step-(\d{1,18})\.ckpt$")
 _TAG = b"!!python"
 _COPY = "copy the whole folder of the training"
@@ -41,7 +43,9 @@ def looks_like_one(path: Path, start: bytes) -> bool:
     """
     if path.is_dir():
         return (path / CONFIG).is_file() or bool(_checkpoints(path))
-    return start.startswith(START) or (path.suffix in (".yml", ".yaml") and start.startswith(_TAG))
+    if path.suffix in YAML:
+        return start.startswith(_TAG)
+    return path.suffix in SAVED and start.startswith(START)
 
 
 def training_at(path: Path) -> Training:
@@ -54,7 +58,7 @@ def training_at(path: Path) -> Training:
         InputError: config.yml or the checkpoint is missing.
     """
     is_file = not path.is_dir()
-    chosen = path if is_file and path.suffix not in (".yml", ".yaml") else None
+    chosen = path if is_file and path.suffix not in YAML else None
     folder = path.parent if is_file else path
     found = [f for f in (folder, folder.parent) if (f / CONFIG).is_file()]
     config = path if is_file and chosen is None else next((f / CONFIG for f in found), None)
