@@ -167,6 +167,23 @@ def test_kernels_of_a_scene_are_placed_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(told) == 1
 
 
+@pytest.mark.parametrize(("unbounded", "given"), [(True, 0.01), (False, 0.0)])
+def test_scenes_without_end_are_trained_against_floaters(unbounded: bool, given: float) -> None:
+    """By default as with the published weight, and where a box ends it as without; 0 is 0."""
+
+    def loss(weight: float | None) -> float:
+        torch.manual_seed(0)
+        grid = HashGrid(levels=2, features=2, log2_size=8, base_resolution=4, finest_resolution=8)
+        march = OccupancyGrid(resolution=4, steps=16, sweep=32)
+        info = SceneInfo(CUBE, unbounded, "srgb", (0.0, 0.0, 0.0))
+        model = RadianceModel(Radiance(grid), march, info)
+        scene = Analytic(size=8, train=3, val=1, test=1).open("demo", ReadOptions()).scene("train")
+        objective = Photometric(samples=64, distortion=weight).build(scene, model, Behind(BLACK), 0)
+        return float(objective(0, 0.5)[0].detach())
+
+    assert loss(None) == loss(given) and loss(0.0) < loss(0.01)
+
+
 def test_slices_of_a_large_batch_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gradient of all pixels at once."""
     picture = ImageSignal("p", np.arange(7 * 5 * 3, dtype=np.uint8).reshape(7, 5, 3) * 2)

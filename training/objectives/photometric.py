@@ -55,8 +55,9 @@ class Photometric:
     """Of the difference in colour."""
     max_rays: Annotated[int, Range(1, 1 << 22)] = 65536
     """Most rays a step."""
-    distortion: Annotated[float, Range(0, 1e4)] = 0.0
-    """Weight of mip-NeRF 360's distortion, against floaters (published 1e-2)."""
+    distortion: Annotated[float, Range(0, 1e4)] | None = None
+    """Weight of mip-NeRF 360's distortion, against floaters; the published 0.01 where a scene has
+    no end, else 0."""
     near: Annotated[float, Range(0, 1e4)] = 0.0
     """Weight of what is seen right before the cameras, against floaters (published 1e-2)."""
     reach: Annotated[float, Range(0, 1)] = 0.05
@@ -91,6 +92,8 @@ class Photometric:
         return replace(self, samples=batch)
 
 
+DISTORTION = 0.01
+"""Weight of the distortion in scenes without end, which are full of fog without it."""
 CARVE = 0.15
 """Progress of a scene up to which pixels of the background's colour are taken as empty."""
 SAME = 0.02
@@ -139,6 +142,8 @@ class PhotometricObjective:
                 "images without alpha for --sky", "transparent ones", "leave out --sky"
             )
         self.background, self.carve, self.keep_grid = behind.color, behind.carve, keep_grid
+        unbounded = DISTORTION if field.domain.contracted else 0.0
+        self.distortion = unbounded if config.distortion is None else config.distortion
         self.generator = torch.Generator().manual_seed(seed)
         self.rays = first_rays(config.samples)
         self.placed = keep_grid
@@ -173,8 +178,8 @@ class PhotometricObjective:
     def _regularised(self, loss: Tensor, density: Tensor, intervals: Intervals) -> Tensor:
         """The loss with the terms against floaters."""
         config, length = self.config, self.field.domain.length
-        if config.distortion:
-            loss = loss + config.distortion * distortion(density, intervals, length)
+        if self.distortion:
+            loss = loss + self.distortion * distortion(density, intervals, length)
         if config.near:
             loss = loss + config.near * near_cameras(density, intervals, config.reach * length)
         return loss
