@@ -21,7 +21,7 @@ from polyfield.renderers.volume import points
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.similarity import Similarity
 
-LEAST = 0.05
+LEAST = 0.02
 """Share of a ray's colour that a cell has to give."""
 VIEWS, SIDE = 100, 96
 """Cameras that are asked, evenly spread, and rays along the longer side of each."""

@@ -38,6 +38,8 @@ CELLS = 6
 """Cells along the edge of a block."""
 SPAN = 16.0
 """Of the first harmonics."""
+RESOLUTION, STEPS = {False: 168, True: 156}, {False: 600, True: 1000}
+"""Cells, and training steps, by whether a scene is without end."""
 FAR = 255
 """Distance in blocks that stands for any larger one."""
 FIELD_OF_VIEW, NARROWEST, WIDEST = (math.radians(degrees) for degrees in (40, 20, 75))
@@ -57,14 +59,15 @@ class Web:
 
     name: ClassVar[str] = "web"
     endings: ClassVar[tuple[str, ...]] = (".html",)
-    resolution: Annotated[int, Range(24, 768)] = 168
-    """Cells along an axis of the box, in blocks of six."""
+    resolution: Annotated[int, Range(24, 768)] | None = None
+    """Cells along an axis of the box, in blocks of six: 168, of a scene without end 156."""
     shading: Literal["sh", "deferred"] = "sh"
     """sh: each point has its colours, by --bands; deferred: a small network colours each ray."""
     bands: Annotated[int, Range(1, 2)] = 2
     """1: colours don't depend on the direction, a third of the size; 2: they do, linearly."""
-    steps: Annotated[int, Range(0, 1 << 20)] = 600
-    """Training steps after baking, in which the page learns to look like the run; 0: none."""
+    steps: Annotated[int, Range(0, 1 << 20)] | None = None
+    """Training steps after baking, in which the page learns to look like the run: 600, of a scene
+    without end 1000; 0: none."""
     finer: Annotated[int, Range(0, 3)] | None = None
     """Of images that are shown as tiles: levels beyond their pixels, each twice as fine; 1."""
 
@@ -74,8 +77,9 @@ class Web:
 
     def config(self, unbounded: bool) -> BakedConfig:
         """The field of bytes that the page draws."""
+        cells = RESOLUTION[unbounded] if self.resolution is None else self.resolution
         # The box is half as wide as contracted space.
-        blocks = max(round(self.resolution * (2 if unbounded else 1) / CELLS), 1)
+        blocks = max(round(cells * (2 if unbounded else 1) / CELLS), 1)
         if self.shading == "deferred":
             return Deferred(blocks, CELLS)
         return Baked(blocks, CELLS, self.bands, SPAN)
@@ -116,8 +120,9 @@ class Web:
         model = source.bakeable(self.name)
         tell("page: baking")
         made = model.baked(self.config(model.info.unbounded), source.views)
-        if made is not model and self.steps and source.learn is not None and source.views:
-            source.learn(model, made, self.steps, tell)
+        steps = STEPS[model.info.unbounded] if self.steps is None else self.steps
+        if made is not model and steps and source.learn is not None and source.views:
+            source.learn(model, made, steps, tell)
         return made
 
 
