@@ -42,16 +42,18 @@ CAPTURES = {
 }
 STEPS, SHORT, HALF, DEMO = 5000, 2000, 3000, 500
 """Of a fit, of an ablation, of the two copies of lego, of the built-in scene in other frames."""
+UNBOUNDED = ("fox", "fern", "carton", "statue", "rooftop")
 SHUFFLED = ("fern", "carton", "statue")
 COMPARED = ("fox", "rooftop")
+PLAIN = ["--objective.distortion", "0"]
 CORRECTIONS = {
-    "none": [],
-    "exposure": ["--appearance", "exposure"],
-    "affine": ["--appearance", "affine"],
-    "poses": ["--refine-poses"],
-    "sky": ["--sky"],
+    "none": PLAIN,
+    "exposure": [*PLAIN, "--appearance", "exposure"],
+    "affine": [*PLAIN, "--appearance", "affine"],
+    "poses": [*PLAIN, "--refine-poses"],
+    "sky": [*PLAIN, "--sky"],
     "distortion": ["--objective.distortion", "0.01"],
-    "near": ["--objective.near", "0.01"],
+    "near": [*PLAIN, "--objective.near", "0.01"],
 }
 OURS = str(Path(sys.executable).with_name("polyfield"))
 
@@ -95,6 +97,9 @@ class Evidence:
             yield f"check {name}", partial(self.verdict, name)
         for name in CAPTURES:
             yield f"fit {name}", partial(self.fit, name, self.place(name), steps)
+        for name in UNBOUNDED:
+            there = self.place(name)
+            yield f"plain {name}", partial(self.fit, f"plain-{name}", there, [*steps, *PLAIN])
         for name in SHUFFLED:
             yield f"shuffled {name}", partial(self.shuffled, name)
         for name in COMPARED if self.before is not None else ():
@@ -142,7 +147,7 @@ class Evidence:
             frames.append({**frame, "transform_matrix": poses[other]})
             named.setdefault(f"{split}_filenames", []).append(file)
         (folder / "transforms.json").write_text(json.dumps({**named, "frames": frames}))
-        return self.fit(f"shuffled-{name}", folder, ["--steps", str(STEPS)])
+        return self.fit(f"shuffled-{name}", folder, ["--steps", str(STEPS), *PLAIN])
 
     def half(self, name: str, flags: list[str]) -> dict[str, Any]:
         """Lego at 100x100 in two formats."""
