@@ -47,8 +47,8 @@ def main(run: str, wanted: list[str]) -> None:
     for each in wanted:
         shading, resolution = each.split(":")
         options = Web(shading=shading, resolution=int(resolution))  # type: ignore[arg-type]
-        made = model.baked(options.config(), source.views)
-        source.learn(model, made, options.steps, lambda line: None)
+        made = options.bake(source, lambda line: None)
+        assert isinstance(made, RadianceModel)
         size = len(page(made, source)) / 1e6
         scores = task.measure(made, data, "test", quiet).scores
         near = likeness(made, model, list(source.cameras["test"])[::4])

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 
 from polyfield.encodings.domain import domain
@@ -48,12 +47,13 @@ def student(path: Path) -> RadianceModel:
     low, high = torch.tensor(header["low"]), torch.tensor(header["high"])
     frame = Similarity(tuple(header["center"]), header["scale"])
     space = "linear" if header["linear"] else "srgb"
-    info = SceneInfo(torch.stack([low, high]), False, space, tuple(header["background"]), frame)
+    endless = header["contracted"]
+    info = SceneInfo(torch.stack([low, high]), endless, space, tuple(header["background"]), frame)
     # The steps of the march are those whose length the page says.
-    once = OccupancyGrid(resolution=2, steps=1).build(domain(info.bounds, False))
-    steps = round(once.stride / header["stride"])
+    once = OccupancyGrid(resolution=2, steps=1).build(domain(info.bounds, endless))
+    steps = round(once.lattice.step / header["stride"])
     grid = OccupancyGrid(resolution=min(blocks, MOST_CELLS), steps=steps, limit=MOST_SAMPLES)
-    made = RadianceModel(Baked(blocks, cells, bands), grid, info).eval()
+    made = RadianceModel(Baked(blocks, cells, bands, header["spans"][0]), grid, info).eval()
     assert isinstance(made.field, BakedField)
     place = parts["place"].reshape(blocks, blocks, blocks, 4).transpose(2, 1, 0, 3).astype(int)
     here = place[..., 3] == 0
@@ -67,8 +67,8 @@ def student(path: Path) -> RadianceModel:
     for name in ("first", "second", "third"):
         channels.append(_blocks(parts[name].reshape(z, y, x, 4), side)[..., : bands**2])
     values = np.concatenate(channels, -1)[:count].astype(np.float32) / 255
-    made.field.slot.copy_(torch.from_numpy(np.where(here, number, -1)))
-    made.field.table = nn.Parameter(torch.from_numpy(values.reshape(-1)), requires_grad=False)
+    slot = torch.from_numpy(np.where(here, number, -1)).int()
+    made.field.load_state_dict({"slot": slot, "table": torch.from_numpy(values.reshape(-1))})
     stored = torch.from_numpy(here).float()[None, None] * 1e6
     made.renderer.sampler.adopt(functional.interpolate(stored, (grid.resolution,) * 3)[0, 0])
     return made
