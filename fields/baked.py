@@ -92,8 +92,8 @@ class BakedField(RadianceField):
         table, slot = state_dict.get(f"{prefix}table"), state_dict.get(f"{prefix}slot")
         if table is not None and slot is not None:
             stored = int((slot >= 0).sum())
-            if int(slot.max()) >= stored:
-                raise ValueError(f"block {int(slot.max())} of {stored}")
+            if slot.ndim != 3 or table.ndim != 1 or int(slot.max()) >= stored:
+                raise ValueError(f"blocks {tuple(slot.shape)} of which {stored} are stored")
             self.vertex, rows = shared_vertices(slot.to(self.slot.device), self.cells)
             if len(table) == stored * self.block_size:
                 # Of a file in which each block has its own copies.
@@ -190,9 +190,8 @@ class BakedField(RadianceField):
         device = self.slot.device
         b, n = self.blocks, self.cells
         axis = (torch.arange(2 * b, device=device) + 0.5) / (2 * b)
-        middles = torch.cartesian_prod(axis, axis, axis)
-        full = torch.cat(
-            [is_occupied(self.domain.inverse(part)) for part in middles.split(ROWS)]
+        full = torch.cat(  # a layer at a time: all middles of a fine grid would be gigabytes
+            [is_occupied(self.domain.inverse(_layer(at, axis))) for at in axis]
         ).view(b, 2, b, 2, b, 2)
         alive = full.any(1).any(2).any(3)
         places = alive.nonzero()
@@ -226,6 +225,12 @@ class BakedField(RadianceField):
         if self.domain.contracted:
             log = log + self.domain.stretch(x).log()
         return log, torch.stack([sample.rgb for sample in found])
+
+
+def _layer(x: Float[Tensor, ""], axis: Float[Tensor, " b"]) -> Float[Tensor, "n 3"]:
+    """Points of the unit cube with that x, y and z of the axis, z the fastest."""
+    y, z = torch.meshgrid(axis, axis, indexing="ij")
+    return torch.stack([x.expand_as(y), y, z], -1).reshape(-1, 3)
 
 
 def _mean(

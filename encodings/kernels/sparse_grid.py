@@ -1,11 +1,11 @@
 """Lookups in a grid of which only some blocks are stored, its values rounded to bytes.
 
-Symbols: the unit cube is cut into B^3 blocks of N^3 cells. `slot` [B, B, B] says where a block's
-(N + 1)^3 vertices lie in the table, -1 for one that isn't stored, where all values are 0. A stored
-value p counts as q(p) = round(255 clip(p, 0, 1)) / 255, as a texture of bytes has it; gradients are
-those of p (straight-through, Bengio et al. 2013). The table is [vertices, C]. `vertex`
-[blocks (N + 1)^3] says which row of it each vertex of each block is, z the fastest axis:
-neighbouring blocks share the rows of the vertices between them.
+Symbols: the unit cube is cut into B^3 blocks of N^3 cells. `slot` [B, B, B] is the number of a
+stored block, -1 of one that isn't, where all values are 0. A stored value p counts as q(p) =
+round(255 clip(p, 0, 1)) / 255, as a texture of bytes has it; gradients are those of p
+(straight-through, Bengio et al. 2013). The table is [vertices, C]. `vertex` [blocks (N + 1)^3] says
+which row of it each vertex of each block is, z the fastest axis: neighbouring blocks share the rows
+of the vertices between them.
 """
 
 from __future__ import annotations

@@ -40,6 +40,8 @@ SPAN = 16.0
 """Of the first harmonics."""
 RESOLUTION, STEPS = {False: 168, True: 156}, {False: 600, True: 1000}
 """Cells, and training steps, by whether a scene is without end."""
+MOST = 13
+"""Values at a vertex of colours of two bands."""
 FAR = 255
 """Distance in blocks that stands for any larger one."""
 FIELD_OF_VIEW, NARROWEST, WIDEST = (math.radians(degrees) for degrees in (40, 20, 75))
@@ -118,10 +120,13 @@ class Web:
     def bake(self, source: Source, tell: Tell) -> Bakeable:
         """The model of bytes that the page draws."""
         model = source.bakeable(self.name)
+        if model.field.stored_bytes() is not None:
+            self._refuse(["resolution", "shading", "bands", "steps"], "another field", "bytes")
+            return model
         tell("page: baking")
         made = model.baked(self.config(model.info.unbounded), source.views)
         steps = STEPS[model.info.unbounded] if self.steps is None else self.steps
-        if made is not model and steps and source.learn is not None and source.views:
+        if steps and source.learn is not None and source.views:
             source.learn(model, made, steps, tell)
         return made
 
@@ -130,10 +135,14 @@ def page(model: Bakeable, source: Source) -> bytes:
     """The HTML of a baked model.
 
     Raises:
-        InputError: its sampler takes steps that depend on the ray.
+        InputError: its sampler takes steps that depend on the ray, or its colours have three bands.
     """
     stored = model.field.stored_bytes()
     assert stored is not None, "baked"
+    if not stored.network and stored.values.shape[-1] > MOST:
+        raise InputError(
+            "colours of one or two bands for --to web", "three", "train the run with two"
+        )
     parts, atlas = _textures(stored)
     sky = _sky(model)
     if sky is not None:
@@ -206,7 +215,10 @@ def _distance(here: torch.Tensor) -> torch.Tensor:
     near = here.float()[None, None]
     found = torch.zeros(here.shape, dtype=torch.int64)
     for _ in range(min(max(here.shape), FAR)):
-        found += (near[0, 0] == 0).long()
+        empty = near[0, 0] == 0
+        if not bool(empty.any()):
+            break
+        found += empty.long()
         near = functional.max_pool3d(near, 3, 1, 1)
     return found.clamp(max=FAR).to(torch.uint8)
 

@@ -75,7 +75,9 @@ def views(count=4, size=48):
 
 def written(path, made=None, cameras=None, **options):
     source = Source(made or model(), "a & b", {"train": views() if cameras is None else cameras})
-    said = Web(**{"resolution": 48, **options}).write(source, path, quiet)
+    if source.model.field.stored_bytes() is None:
+        options = {"resolution": 48, **options}
+    said = Web(**options).write(source, path, quiet)
     return source, said
 
 
@@ -207,6 +209,16 @@ def test_steps_that_depend_on_the_ray_are_refused(tmp_path):
     with pytest.raises(InputError, match="same on every ray"):
         written(tmp_path / "a.html", made)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_of_bytes_are_written_as_they_are(tmp_path):
+    made = model().baked(Baked(8, 6, 2))
+    written(tmp_path / "a.html", made)
+    with pytest.raises(InputError, match="--steps 5"):
+        written(tmp_path / "b.html", made, steps=5)
+    with pytest.raises(InputError, match="one or two bands"):
+        written(tmp_path / "b.html", model().baked(Baked(4, 6, 3)))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
 
 
 def test_the_first_view_is_that_of_the_camera_of_middle_height(tmp_path):
