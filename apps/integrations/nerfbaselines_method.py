@@ -20,8 +20,8 @@ from polyfield.apps.integrations.nerfbaselines_data import MODELS, camera_of, wr
 from polyfield.apps.tasks.scene import Scene
 from polyfield.config import nearest
 from polyfield.devices import resolve
-from polyfield.errors import InputError
-from polyfield.files import read_json, write_json
+from polyfield.errors import InputError, shown
+from polyfield.files import check_file, read_json, write_json
 from polyfield.renderers.model_files import load_model, save_model
 from polyfield.renderers.radiance_model import RadianceModel
 from polyfield.tensors import load_tensors, save_tensors
@@ -31,6 +31,9 @@ from polyfield.training.stopwatch import Stopwatch
 MODEL, STATE, ABOUT = "model.safetensors", "state.safetensors", "polyfield.json"
 DEFAULTS: dict[str, Any] = {"preset": "hash", "iterations": 5000, "seed": 0, "device": "auto"}
 """What `--set NAME=VALUE` changes."""
+TRAINING = "training"
+"""The kind of a state."""
+AGAIN = "give a folder that save wrote, whole"
 
 
 class PolyfieldMethod:
@@ -53,11 +56,11 @@ class PolyfieldMethod:
         config_overrides: dict[str, Any] | None = None,
     ) -> None:
         self.checkpoint, self.step, self.loaded = checkpoint, 0, None
-        about: dict[str, Any] = {}
+        about: dict[str, Any] = {"hparams": {}}
         if checkpoint is not None:
-            about = read_json(Path(checkpoint) / ABOUT)
-            self.step = self.loaded = int(about["step"])
-        self.hparams = _options({**about.get("hparams", {}), **(config_overrides or {})})
+            about = _about(Path(checkpoint) / ABOUT)
+            self.step = self.loaded = about["step"]
+        self.hparams = _options({**about["hparams"], **(config_overrides or {})})
         self.device = resolve(str(self.hparams["device"]))
         self._loop: Fit | None = None
         if train_dataset is not None:
@@ -94,7 +97,22 @@ class PolyfieldMethod:
             training = task.training(self.model, data, seed)
         loop = Fit(training.field, training.objective, training.fit, training.parts)
         if self.checkpoint is not None:
-            loop.load_state(load_tensors(Path(self.checkpoint) / STATE, str(self.device))[0])
+            path = Path(self.checkpoint) / STATE
+            state, meta = load_tensors(path, str(self.device))
+            if meta.get("kind") != TRAINING:
+                raise InputError(
+                    f"a state of training at {shown(path)}",
+                    f"kind {str(meta.get('kind'))[:40]!r}",
+                    AGAIN,
+                )
+            try:
+                loop.load_state(state)
+            except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+                raise InputError(
+                    f"the state of this training at {shown(path)}",
+                    f"one that does not fit: {' '.join(str(error).split())[:60]}",
+                    AGAIN,
+                ) from None
         return loop
 
     @classmethod
@@ -148,12 +166,18 @@ class PolyfieldMethod:
         }
 
     def save(self, path: str) -> None:
-        """Write the model, what resuming needs, and the options."""
+        """Write the model, what resuming needs, and the options.
+
+        Raises:
+            InputError: the checkpoint that is copied has no state of training.
+        """
         folder = Path(path)
+        if self._loop is None and self.checkpoint is not None:
+            check_file(Path(self.checkpoint) / STATE, "the checkpoint's state of training")
         folder.mkdir(parents=True, exist_ok=True)
         save_model(folder / MODEL, self.model)
         if self._loop is not None:
-            save_tensors(folder / STATE, self._loop.state(), {"kind": "training"})
+            save_tensors(folder / STATE, self._loop.state(), {"kind": TRAINING})
         elif self.checkpoint is not None and Path(self.checkpoint).resolve() != folder.resolve():
             shutil.copyfile(Path(self.checkpoint) / STATE, folder / STATE)
         write_json(folder / ABOUT, {"step": self.step, "hparams": self.hparams})
@@ -165,6 +189,23 @@ class PolyfieldMethod:
     def optimize_embedding(self, dataset: Any, *, embedding: Any = None) -> Any:
         """Not there: nothing is learned of single images."""
         raise NotImplementedError("nothing is learned of single images")
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """What `save` wrote of a checkpoint: its step, and its options.
+
+    Raises:
+        InputError: no such file, or one that says something else.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(f"an object in {shown(path)}", f"a {type(found).__name__}", AGAIN)
+    for key, kind, what in (("step", int, "a step of 0 or more"), ("hparams", dict, "options")):
+        value = found.get(key)
+        if type(value) is not kind or (key == "step" and value < 0):
+            got = repr(value)[:40] if key in found else "none"
+            raise InputError(f'{what} for "{key}" in {shown(path)}', got, AGAIN)
+    return found
 
 
 def _options(given: dict[str, Any]) -> dict[str, Any]:

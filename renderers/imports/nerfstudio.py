@@ -92,10 +92,17 @@ def _imported(config: Tree, state: State, steps: int, file: Path, given: Path | 
         )
     warnings = _check_heads(state)
     data = data_path(config, given)
-    where = placed(file, data)
-    capture, told = (None, []) if data is None else capture_at(data, config, given is not None)
-    if data is None:
-        told = ["no cameras, for its data isn't there: give --data FOLDER to render or distil it"]
+    told = ["no cameras, for its data isn't there: give --data FOLDER to render or distil it"]
+    try:
+        where = placed(file, data)
+    except InputError as error:
+        if data is None or given is not None:
+            raise
+        data, where = None, placed(file, None)
+        told = [f"no cameras, for its data can't be read: {error}"[:250]]
+    capture = None
+    if data is not None:
+        capture, told = capture_at(data, config, given is not None)
     contracted = not _switch(tree, "disable_scene_contraction", False)
     aabb = state.get("field.aabb", 2)
     if aabb.shape != (2, 3):
@@ -103,6 +110,11 @@ def _imported(config: Tree, state: State, steps: int, file: Path, given: Path | 
     place = place_of(where, aabb, contracted)
     build = {"nerfacto": _nerfacto, "instant-ngp": _instant_ngp}[kind]
     model = build(tree, state, place, aabb)
+    if model.renderer.sampler.opaque_end:
+        told.append(
+            "the last sample of a ray takes the light that is left (last_sample) when it is drawn,"
+            " not when it is distilled: students are taught its densities"
+        )
     return Imported(
         model.eval(),
         f"nerfstudio {kind}",

@@ -7,6 +7,7 @@ list of a few, each of which makes plain data. Everything else ends the reading.
 
 from __future__ import annotations
 
+import math
 import pickletools
 import struct
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from polyfield.errors import InputError
 
 MOST = 1 << 22
 """Bytes of a pickle: a checkpoint's has some 100 kB, tensors lie beside it."""
+LARGE = 1 << 40
+"""Above a tensor's sides, steps, offset and numbers."""
 DTYPES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -227,9 +230,11 @@ def _tensor(*arguments: Any) -> Stored:
             pass
         case _:
             raise ValueError("a tensor without its numbers")
-    whole = all(type(n) is int and n >= 0 for n in (offset, *shape, *strides))
+    whole = all(type(n) is int and 0 <= n < LARGE for n in (offset, *shape, *strides))
     if not whole or len(shape) != len(strides) or len(shape) > 16:
         raise ValueError("a tensor of no shape")
+    if math.prod(max(n, 1) for n in shape) >= LARGE:  # an empty one has strides too
+        raise ValueError("a tensor of too large a shape")
     return Stored(storage, offset, shape, strides)
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from polyfield.errors import InputError, shown
 from polyfield.files import open_file
-from polyfield.renderers.imports.plain_pickle import DTYPES, MOST, Stored, read_pickle
+from polyfield.renderers.imports.plain_pickle import DTYPES, LARGE, MOST, Stored, read_pickle
 
 START = b"PK\x03\x04"
 """How a zip begins."""
@@ -90,17 +90,20 @@ class TorchFile:
         reach = sum(
             (n - 1) * step for n, step in zip(stored.shape, stored.strides, strict=True) if n
         )
-        within = stored.offset + reach < storage.count or (not count and storage.count >= 0)
+        within = stored.offset + reach < storage.count or not count
+        if not 0 <= storage.count < LARGE:
+            raise self._wrong("numbers of an impossible count")
         if not within or count > storage.count or not storage.key.isalnum():
             raise self._wrong("a tensor larger than its numbers")
         size = storage.count * dtype.itemsize
         content = self._record(f"{self._top}data/{storage.key}", min(size, LARGEST))
         if len(content) != size:
             raise self._wrong(f"{len(content)} bytes for {size} of a tensor")
-        values = torch.from_numpy(np.frombuffer(content, dtype).copy())
-        if not count:
-            return values.new_zeros(stored.shape)
-        return torch.as_strided(values, stored.shape, stored.strides, stored.offset).clone()
+        with self._damage():
+            values = torch.from_numpy(np.frombuffer(content, dtype).copy())
+            if not count:
+                return values.new_zeros(stored.shape)
+            return torch.as_strided(values, stored.shape, stored.strides, stored.offset).clone()
 
     def _record(self, name: str, most: int) -> bytes:
         """A record, its sum checked."""
@@ -114,7 +117,7 @@ class TorchFile:
 
     @contextlib.contextmanager
     def _damage(self) -> Iterator[None]:
-        """What the zip's reader raises, as a line."""
+        """What the zip's reader and torch raise, as a line."""
         try:
             yield
         except InputError:
@@ -123,7 +126,7 @@ class TorchFile:
             raise self._wrong("a record that is missing") from None
         except (
             zipfile.BadZipFile, OSError, ValueError, EOFError, RuntimeError, OverflowError,
-            IndexError, struct.error, zlib.error, NotImplementedError, MemoryError,
+            IndexError, struct.error, zlib.error, NotImplementedError, MemoryError, TypeError,
         ) as error:  # fmt: skip
             why = " ".join(str(error).split())[:80] or type(error).__name__
             raise self._wrong(why) from None

@@ -12,6 +12,7 @@ from polyfield.apps.integrations.nerfbaselines_method import PolyfieldMethod
 from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.demo.capture import Analytic
+from polyfield.tensors import save_tensors
 from polyfield.training.loop import Fit
 
 FEW = {"iterations": 8, "preset": "voxels", "device": "cpu"}
@@ -115,6 +116,37 @@ def test_wrong_options_are_one_line(dataset, given, said):
     with pytest.raises(InputError, match=said) as caught:
         PolyfieldMethod(train_dataset=dataset, config_overrides=given)
     assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [("[]", "object"), ("{}", "step"), ('{"step": "4", "hparams": {}}', "step"),
+     ('{"step": -1, "hparams": {}}', "step"), ('{"step": 4}', "hparams"),
+     ('{"step": 4, "hparams": [1]}', "hparams"), ("{", "JSON"), (None, "polyfield.json")],
+)  # fmt: skip
+def test_a_wrong_checkpoint_is_one_line(tmp_path, about, said):
+    if about is not None:
+        (tmp_path / "polyfield.json").write_text(about)
+    with pytest.raises(InputError, match=said) as caught:
+        PolyfieldMethod(checkpoint=str(tmp_path))
+    assert str(caught.value).count("\n") == 0
+
+
+def test_a_missing_or_wrong_state_is_one_line(dataset, tmp_path):
+    folder, copy = tmp_path / "a", tmp_path / "b"
+    PolyfieldMethod(train_dataset=dataset, config_overrides=FEW).save(str(folder))
+    (folder / "state.safetensors").unlink()
+    with pytest.raises(InputError, match="state of training"):
+        PolyfieldMethod(checkpoint=str(folder)).save(str(copy))
+    assert not copy.exists()
+    with pytest.raises(InputError, match="state.safetensors"):
+        PolyfieldMethod(checkpoint=str(folder), train_dataset=dataset)
+    save_tensors(folder / "state.safetensors", {"a": torch.ones(1)}, {"kind": "training"})
+    with pytest.raises(InputError, match="progress"):
+        PolyfieldMethod(checkpoint=str(folder), train_dataset=dataset)
+    (folder / "model.safetensors").rename(folder / "state.safetensors")
+    with pytest.raises(InputError, match="state of training"):
+        PolyfieldMethod(checkpoint=str(folder), train_dataset=dataset)
 
 
 def test_what_it_does_not_take(dataset):

@@ -148,6 +148,27 @@ def test_what_is_left_out_is_said(tmp_path):
     assert all(line.count("\n") == 0 for line in said)
 
 
+def test_an_opaque_end_is_not_taught_and_that_is_said(tmp_path):
+    for behind in ("last_sample", "black"):
+        found = read_model(by_hand.write(tmp_path / behind, Kind(behind=behind)))
+        told = any("last_sample" in line for line in found.warnings)
+        assert told == found.model.renderer.sampler.opaque_end == (behind == "last_sample")
+
+
+def test_data_that_only_its_config_names_stops_nothing(tmp_path):
+    """An applied_transform that is none: an error where the user gave the data."""
+    data = tmp_path / "data"
+    data.mkdir()
+    wrong = {"applied_transform": [[9.0, 0.0, 0.0, 0.0]] * 3, "frames": []}
+    (data / "transforms.json").write_text(json.dumps(wrong))
+    run = by_hand.write(tmp_path / "run", Kind(), str(data))
+    found = read_model(run)
+    assert found.capture is None and found.data is None
+    assert any("no cameras" in line and "a rotation" in line for line in found.warnings)
+    with pytest.raises(InputError, match="a rotation"):
+        read_model(run, data=data)
+
+
 def test_what_is_not_expressed_is_refused(tmp_path):
     more = {"field.mlp_semantics.layers.0.weight": torch.ones(2, 2)}
     with pytest.raises(InputError, match="semantics"):

@@ -198,6 +198,12 @@ def test_one_tensor_by_hand(tmp_path):
         {"key": "1"},
         {"kind": "BFloat16Storage"},
         {"size": (1 << 70, 1)},
+        {"size": (0, 1 << 70)},
+        {"size": (0, 1 << 39, 1 << 39), "stride": (1, 1, 1)},
+        {"size": (1, 2), "stride": (1 << 70, 1)},
+        {"size": (0, 2), "stride": (1 << 70, 1)},
+        {"size": (0, 2), "offset": 1 << 70},
+        {"size": (0, 2), "count": 1 << 70},
     ],
     ids=str,
 )
