@@ -16,9 +16,18 @@ NEAREST = 0.5
 """Of what a browser's camera turns about, before it; lengths of the browser's frame."""
 
 
-def go_to(window: Window, frame: Frame, camera: Camera) -> None:
-    """Take a browser to a camera."""
+def go_to(window: Window, frame: Frame, camera: Camera, canvas: Eye | None) -> None:
+    """Take a browser to a camera, all of whose image is seen there.
+
+    Args:
+        window: of the browser.
+        frame: of the scene.
+        camera: in the user's frame.
+        canvas: of the browser; None where its size isn't known yet.
+    """
     eye = frame.eye(moved(camera, camera.pose))
+    if canvas is not None:
+        eye = whole_on(eye, canvas)
     window.move(eye.wxyz, eye.position, eye.fov, target_of(eye))
 
 

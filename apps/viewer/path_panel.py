@@ -88,7 +88,7 @@ class PathPanel:
             self._stop()
         elif at != self._at:
             self._at = at
-            go_to(seat.window, self._engine.frame, views[at])
+            go_to(seat.window, self._engine.frame, views[at], seat.screen.asked.eye)
         return True
 
     # What is asked for by a click; each is told of a mistake in its own window.
@@ -131,8 +131,8 @@ class PathPanel:
         self._show(len(self.keys) - 1)
 
     def _go(self, number: int) -> None:
-        key = self.keys[self._chosen()]
-        go_to(self._engine.seats[number].window, self._engine.frame, key)
+        key, seat = self.keys[self._chosen()], self._engine.seats[number]
+        go_to(seat.window, self._engine.frame, key, seat.screen.asked.eye)
 
     def _replace(self, number: int) -> None:
         chosen = self._chosen()

@@ -50,7 +50,7 @@ class TrainingViewer:
         self._model: Model | None = None
         self._viewer: Viewer | None = None
         self._failed = False
-        self._coming = server.viser.gui.add_markdown(COMING)
+        self._coming: Any | None = server.viser.gui.add_markdown(COMING)
         self._due = [0.0, 0.0]
         """When there is time again for pictures of browsers that move, and of those that don't."""
 
@@ -127,10 +127,16 @@ class TrainingViewer:
         try:
             stage = self._task.stage(self._model, self._run)
             place = Place() if self._run is None else Place(self._run.path, data_of(self._run))
-            self._coming.remove()
+            self._come()
             self._viewer = Viewer(self._server, stage, self._curve, place, self._control)
         except Exception as error:
             self._fail(error)
+
+    def _come(self) -> None:
+        """Browsers are no longer told to wait."""
+        coming, self._coming = self._coming, None
+        if coming is not None:
+            coming.remove()
 
     def _draw(self, progress: Progress, viewer: Viewer) -> None:
         viewer.listen()
@@ -162,6 +168,7 @@ class TrainingViewer:
         """Say so once; from now on nothing is shown."""
         self._failed, self._viewer = True, None
         self._reporter.warn(f"the viewer has stopped: {type(error).__name__}: {terse(str(error))}")
+        self._come()
 
 
 def data_of(run: Run) -> Path:

@@ -18,7 +18,7 @@ from polyfield.apps.viewer.curve import Curve
 from polyfield.apps.viewer.engine import Engine
 from polyfield.apps.viewer.frames import Eye
 from polyfield.apps.viewer.inbox import Inbox
-from polyfield.apps.viewer.moves import WIDEST, target_of, whole_on
+from polyfield.apps.viewer.moves import WIDEST, go_to, target_of, whole_on
 from polyfield.apps.viewer.panels import Control, RunPanel, show_panel
 from polyfield.apps.viewer.path_panel import PathPanel
 from polyfield.apps.viewer.screen import MOVING_RATE, Level
@@ -149,9 +149,8 @@ class Viewer:
 
     def _go(self, camera: Camera, event: Any) -> None:
         seat = self.engine.seats.get(event.client_id)
-        if seat is not None and seat.screen.asked.eye is not None:
-            eye = whole_on(self.engine.frame.eye(moved(camera, camera.pose)), seat.screen.asked.eye)
-            seat.window.move(eye.wxyz, eye.position, eye.fov, target_of(eye))
+        if seat is not None:
+            go_to(seat.window, self.engine.frame, camera, seat.screen.asked.eye)
 
     def _connected(self, client: Any) -> None:
         """A browser has come: its panel, and whatever its camera does from now on."""
@@ -164,10 +163,11 @@ class Viewer:
 
         client.camera.on_update(store)
         start = self.engine.frame.eye(self.engine.stage.start)
-        wide = whole_on(start, eye)
-        # Who comes back after a while stays where he was.
-        if wide.fov > start.fov and eye.is_sound and _is_there(eye, start):
-            window.move(eye.wxyz, eye.position, wide.fov, target_of(eye))
+        # Who comes back after a while stays where he was; the canvas of a hidden tab has no size.
+        if eye.is_sound and _is_there(eye, start):
+            wide = whole_on(start, eye)
+            if wide.fov > start.fov:
+                window.move(eye.wxyz, eye.position, wide.fov, target_of(eye))
         with sending(), self._tab:
             show_panel(client.gui, self.engine.stage, screen, self.inbox)
         self._said = 0.0

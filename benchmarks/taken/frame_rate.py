@@ -85,15 +85,18 @@ def frames(evidence: Evidence) -> Found:
 def counting(text: str, read: str) -> str:
     """The text of a page whose shader writes how often a ray came to a read.
 
+    The read is in the march or in `harmonics`, which the page puts where the march has its line
+    //SHADING: what is declared before that line is seen by both.
+
     Raises:
         ValueError: the shader has no such line any more.
     """
-    begin, end = "float light = 1.0, k = 0.0;", r"pixel = vec4\(linear[^;]*;"
+    begin, end = "\n//SHADING\n", r"pixel = vec4\(linear[^;]*;"
     if text.count(begin) != 1 or text.count(read) != 1 or len(re.findall(end, text)) != 1:
         raise ValueError(f"the march has changed: no single {read}")
     line = next(line for line in text.splitlines() if read in line)
     text = text.replace(line, f"counted += 1.0;\n{line}").replace(
-        begin, f"{begin} float counted = 0.0;"
+        begin, f"\nfloat counted = 0.0;{begin}"
     )
     return re.sub(end, "pixel = vec4(mod(counted, 256.0) / 255.0, floor(counted / 256.0) / 255.0, "
                   "color.r + light > 9.0 ? 1.0 : 0.0, 1.0);", text)  # fmt: skip

@@ -68,7 +68,8 @@ def student(path: Path) -> RadianceModel:
         channels.append(_blocks(parts[name].reshape(z, y, x, 4), side)[..., : bands**2])
     values = np.concatenate(channels, -1)[:count].astype(np.float32) / 255
     slot = torch.from_numpy(np.where(here, number, -1)).int()
-    made.field.load_state_dict({"slot": slot, "table": torch.from_numpy(values.reshape(-1))})
+    table = torch.from_numpy(values.reshape(-1))
+    made.field.load_state_dict({**made.field.state_dict(), "slot": slot, "table": table})
     stored = torch.from_numpy(here).float()[None, None] * 1e6
     made.renderer.sampler.adopt(functional.interpolate(stored, (grid.resolution,) * 3)[0, 0])
     return made

@@ -34,18 +34,30 @@ def _on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
 
 
-@pytest.mark.parametrize("bands", [1, 2])
-def test_the_student_of_a_page_is_the_one_that_was_written(tmp_path: Path, bands: int) -> None:
+@pytest.mark.parametrize(("bands", "unbounded"), [(1, False), (2, False), (2, True)])
+def test_the_student_of_a_page_is_the_one_that_was_written(
+    tmp_path: Path, bands: int, unbounded: bool
+) -> None:
     from taken.page_reader import student
 
-    made = web.model().baked(Baked(8, 6, bands))
+    made = web.model(unbounded).baked(Baked(8, 6, bands))
     web.written(tmp_path / "a.html", made)
     found = student(tmp_path / "a.html")
-    assert found.renderer.sampler.stride == pytest.approx(made.renderer.sampler.stride)
+    steps = [m.renderer.sampler.lattice.step for m in (found, made)]
+    assert steps[0] == pytest.approx(steps[1])
     for camera in web.views():
         wanted = made.render(camera)
         torch.testing.assert_close(found.render(camera).color, wanted.color, atol=1e-5, rtol=1e-5)
         assert np.ptp(wanted.color.numpy()) > 0.3
+
+
+def _shader(page: str) -> str:
+    """The march as the page's script puts it together."""
+    march, harmonics = (
+        page.split(f'id="{name}">')[1].split("</script>")[0] for name in ("march", "harmonics")
+    )
+    assert march.count("//SHADING") == 1
+    return march.replace("//SHADING", harmonics)
 
 
 def test_every_read_of_the_march_can_be_counted(tmp_path: Path) -> None:
@@ -56,9 +68,13 @@ def test_every_read_of_the_march_can_be_counted(tmp_path: Path) -> None:
     for read, _ in COUNTED.values():
         changed = counting(text, read)
         assert changed.count("counted += 1.0;") == 1 and "pixel = vec4(mod(counted" in changed
-    # No read is left out: the march reads what is counted and two more colours beside the first.
-    march = text.split('id="march">')[1].split("</script>")[0]
-    assert march.count("texture(") + march.count("texelFetch(") == len(COUNTED) + 2
+        whole = _shader(changed)
+        assert whole.index("float counted = 0.0;") < whole.index("counted += 1.0;")
+    # No read is left out: a sample reads what is counted and two more colours beside the first; a
+    # sky is read by textureLod, once a ray.
+    whole = _shader(text)
+    assert whole.count("texture(") + whole.count("texelFetch(") == len(COUNTED) + 2
+    assert whole.count("textureLod(") == 1
     with pytest.raises(ValueError, match="the march has changed"):
         counting(text, "texture(nothing, texel)")
 

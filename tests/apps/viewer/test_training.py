@@ -130,21 +130,28 @@ def test_the_curve_is_the_same_with_and_without_a_browser(
 
 
 def test_who_comes_before_the_first_step_is_told_to_wait(
-    small: ModuleType, data: Path, server: Server, browse: Callable[[int], Any], tmp_path: Path
+    small: ModuleType,
+    data: Path,
+    server: Server,
+    browse: Callable[[int], Any],
+    until: Any,
+    tmp_path: Path,
 ) -> None:
     task = _task(small, 3)
     viewer = TrainingViewer(server, task, Run(tmp_path / "run"), QUIET)
     browser = browse(server.port)
-    browser.read(1.0)
+    until(lambda: browser.of("GuiMarkdownMessage"), lambda: None, browser)
     (told,) = browser.of("GuiMarkdownMessage")
     assert "comes by itself" in told["props"]["_markdown"]
     _fit(task, data, tmp_path / "run", viewer.watchers)
-    browser.read(1.0)
+
+    def is_shown() -> bool:
+        labels = [m["props"].get("label") for m in browser.messages if "props" in m]
+        return "Pause training" in labels
+
+    until(is_shown, lambda: None, browser)
     removed = [message["uuid"] for message in browser.of("GuiRemoveMessage")]
     assert removed == [told["uuid"]]
-    assert any(
-        m["props"].get("label") == "Pause training" for m in browser.messages if "props" in m
-    )
 
 
 def test_paused_it_draws_and_a_stop_saves(
@@ -201,7 +208,13 @@ def test_a_closed_browser_ends_a_pause(
 
 
 def test_a_viewer_that_fails_ends_no_training(
-    small: ModuleType, data: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: ModuleType,
+    data: Path,
+    server: Server,
+    browse: Callable[[int], Any],
+    until: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Broken(Reporter):
         lines: list[str] = []
@@ -215,7 +228,13 @@ def test_a_viewer_that_fails_ends_no_training(
     monkeypatch.setattr(Scene, "stage", stage)
     reporter, task = Broken(quiet=True), _task(small, 3)
     viewer = TrainingViewer(server, task, Run(tmp_path / "run"), reporter)
+    browser = browse(server.port)
+    until(lambda: browser.of("GuiMarkdownMessage"), lambda: None, browser)
     _fit(task, data, tmp_path / "run", viewer.watchers)
     assert [line for line in reporter.lines if "viewer" in line] == [
         "the viewer has stopped: RuntimeError: no picture today"
     ]
+    # Nobody waits on for a picture.
+    until(lambda: browser.of("GuiRemoveMessage"), lambda: None, browser)
+    (told,), (removed,) = browser.of("GuiMarkdownMessage"), browser.of("GuiRemoveMessage")
+    assert "comes by itself" in told["props"]["_markdown"] and removed["uuid"] == told["uuid"]

@@ -156,6 +156,43 @@ def test_a_phone_sees_all_of_the_first_view(
     assert fovs[1] == pytest.approx(eye.fov, rel=1e-3)  # as all begin
 
 
+@pytest.mark.parametrize("by", ["view", "Go there", "Preview"])
+def test_a_phone_sees_all_of_where_it_is_taken(
+    viewer: Viewer, browse: Callable[[int], Any], until: Any, by: str
+) -> None:
+    phone, view = browse(viewer._server.port), viewer.engine.stage.views[2]
+    eye = viewer.engine.frame.eye(view)
+    phone.look(eye.wxyz, (0.0, 0.0, 9.0), 0.3, 60, 120)
+    until(lambda: len(phone.pictures) > 0, viewer.tick, phone)
+    viewer._path.keys.append(view)
+    viewer._path._show(0)
+    phone.read(0.2)
+    before = len(phone.of("SetCameraFovMessage"))
+    if by == "view":
+        phone.click_node("/views/2")
+    else:
+        phone.click(by)
+    until(lambda: len(phone.of("SetCameraFovMessage")) > before, viewer.tick, phone)
+    # Views and the path's pictures are squares.
+    across = math.tan(phone.of("SetCameraFovMessage")[-1]["fov"] / 2) * 60 / 120
+    assert across == pytest.approx(math.tan(eye.fov / 2), rel=1e-3)
+
+
+def test_a_hidden_tab_has_its_panel(
+    viewer: Viewer, browse: Callable[[int], Any], until: Any
+) -> None:
+    browser = browse(viewer._server.port)
+    eye = viewer.engine.frame.eye(viewer.engine.stage.start)
+    browser.look(eye.wxyz, eye.position, eye.fov, 0, 0)
+
+    def is_shown() -> bool:
+        return any(m.get("props", {}).get("label") == "Show" for m in browser.messages)
+
+    until(is_shown, viewer.tick, browser)
+    _at(browser, viewer, viewer.engine.stage.views[0])  # it is looked at
+    until(lambda: len(browser.pictures) == 3, viewer.tick, browser)
+
+
 def test_crop_snapshot_and_size(
     viewer: Viewer, browse: Callable[[int], Any], until: Any, tmp_path: Path
 ) -> None:
