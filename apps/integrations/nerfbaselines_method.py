@@ -202,7 +202,7 @@ def _about(path: Path) -> dict[str, Any]:
         raise InputError(f"an object in {shown(path)}", f"a {type(found).__name__}", AGAIN)
     for key, kind, what in (("step", int, "a step of 0 or more"), ("hparams", dict, "options")):
         value = found.get(key)
-        if type(value) is not kind or (key == "step" and value < 0):
+        if type(value) is not kind or (isinstance(value, int) and value < 0):
             got = repr(value)[:40] if key in found else "none"
             raise InputError(f'{what} for "{key}" in {shown(path)}', got, AGAIN)
     return found
