@@ -127,17 +127,18 @@ function refining(field, inset) {
     job = null;
   }
 
-  /** Forget what was not looked at for longest. */
-  function tidy() {
+  /** Forget what was not looked at for longest; what fills the canvas always has room. */
+  function tidy({ width: across, height: down }) {
+    const most = Math.max(MOST, 1.5 * (across + 2 * SIDE) * (down + 2 * SIDE));
     const all = [];
     for (const { squares } of sheets) {
       for (const [name, square] of squares) all.push([square.used, squares, name, square.canvas]);
     }
     let total = all.reduce((sum, [, , , { width, height }]) => sum + width * height, 0);
-    if (total <= MOST) return;
+    if (total <= most) return;
     all.sort((a, b) => a[0] - b[0]);
     for (const [, squares, name, { width, height }] of all) {
-      if (total <= 0.8 * MOST) break;
+      if (total <= 0.8 * most) break;
       squares.delete(name);
       total -= width * height;
     }
@@ -195,7 +196,7 @@ function refining(field, inset) {
       context.restore();
     }
     context.restore();
-    tidy();
+    tidy(frame);
     return more;
   }
   return { paint };

@@ -6,7 +6,7 @@
  */
 function tiled(header, parts) {
   const { levels, tile, extent } = header;
-  const MOST = 200;  // decoded tiles
+  const MOST = 200;  // decoded tiles, where a view needs no more
   const decoded = new Map();
   let clock = 0;
 
@@ -20,9 +20,9 @@ function tiled(header, parts) {
         found.picture = picture;
         window.polyfield.wake();
       }, () => {
-        decoded.delete(name);
+        // Kept without a picture, so that it isn't decoded again.
         page.fail('A tile of this page is damaged: export or download it again.');
-      });
+      }).catch(() => {});  // `fail` has said it, and throws
     }
     found.used = ++clock;
     return found.picture;
@@ -51,6 +51,8 @@ function tiled(header, parts) {
   }
 
   function paint(context, frame) {
+    if (window.polyfield.error) return false;
+    const before = clock;
     context.fillStyle = '#15171a';
     context.fillRect(0, 0, frame.width, frame.height);
     // The coarsest that has a pixel for each of the device's.
@@ -61,8 +63,10 @@ function tiled(header, parts) {
     }
     const whole = draw(context, frame, wanted);
     if (decoded.size > MOST) {
-      const old = [...decoded].sort((a, b) => a[1].used - b[1].used).slice(0, decoded.size - MOST);
-      for (const [name, { picture }] of old) {
+      // Never those of this frame: they would be decoded again for the next one, and so forever.
+      const old = [...decoded].filter(([, { used }]) => used <= before);
+      old.sort((a, b) => a[1].used - b[1].used);
+      for (const [name, { picture }] of old.slice(0, decoded.size - MOST)) {
         if (picture) picture.close();
         decoded.delete(name);
       }

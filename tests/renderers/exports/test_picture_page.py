@@ -210,6 +210,10 @@ def test_it_moves_zooms_stays_in_the_address_and_resets(tmp_path, browser):
         page.mouse.up()
 
     change(drag, ",")
+    # To the end: on a slow machine the address may change in the middle of it.
+    there = """(x) => Math.abs(polyfield.view.x - x) < 1e-6 * Math.abs(x)
+        && location.hash.startsWith('#' + polyfield.view.x.toFixed(4) + ',')"""
+    page.wait_for_function(there, arg=zoomed["x"] + 40 / zoomed["zoom"], timeout=60000)
     moved = page.evaluate("polyfield.view")
     assert moved["zoom"] == zoomed["zoom"]
     assert moved["x"] - zoomed["x"] == pytest.approx(40 / zoomed["zoom"], rel=1e-6)
@@ -242,7 +246,8 @@ def test_two_fingers_zoom_about_their_middle(tmp_path, browser):
     for wide in (60, 75, 100):
         fingers("touchMove", (200 - wide, 400), (200 + wide, 400))
     fingers("touchEnd")
-    page.wait_for_function("(z) => polyfield.view.zoom > 1.5 * z", arg=before["zoom"])
+    grown = "(z) => polyfield.view.zoom > 1.99 * z"
+    page.wait_for_function(grown, arg=before["zoom"], timeout=60000)
     after = page.evaluate("polyfield.view")
     assert after["zoom"] == pytest.approx(2 * before["zoom"], rel=1e-3)
     for axis, place, size in (("x", 200, 390), ("y", 400, 844)):
@@ -273,6 +278,20 @@ def test_tiles_are_what_python_draws_and_say_what_they_are(tmp_path, browser):
     page.evaluate("document.getElementById('bar').hidden = true")
     shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")) / 255
     seen = shot[560 // 2 - 201 : 560 // 2 + 201, 50:650]
+    assert decibel(seen, wanted(made, (0, 0, 300, 201), 600, 402)) > 55
+    page.context.close()
+
+
+def test_a_view_may_need_more_tiles_than_are_kept_otherwise(tmp_path, browser, monkeypatch):
+    monkeypatch.setattr(tile_pages, "TILE", 16)
+    made = model(Coordinate(RandomFourier(), Perceptron(8, 1)), size=(300, 201))
+    written(tmp_path / "a.html", made, finer=1)
+    page = pages.opened(browser, tmp_path / "a.html", 600, 560)
+    # All of it, pixel for pixel above the bar: 38 by 26 tiles.
+    page.wait_for_function("polyfield.idle && polyfield.view.zoom === 2", timeout=60000)
+    page.evaluate("document.getElementById('bar').hidden = true")
+    shot = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")) / 255
+    seen = shot[50:452]
     assert decibel(seen, wanted(made, (0, 0, 300, 201), 600, 402)) > 55
     page.context.close()
 
@@ -381,4 +400,5 @@ def test_a_damaged_tile_is_one_sentence(tmp_path, browser, monkeypatch):
     page = pages.opened(browser, tmp_path / "a.html")
     page.wait_for_selector("#message:not([hidden])", timeout=60000)
     assert "A tile of this page is damaged" in page.inner_text("#message")
+    page.wait_for_function("polyfield.idle", timeout=60000)
     page.context.close()
