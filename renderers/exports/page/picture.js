@@ -33,14 +33,17 @@ function showPicture([wide, tall], source) {
              zoom: clamp(zoom, least, Math.max(CLOSEST, 2 * whole())) };
     changed();
   }
+  let known = location.hash;  // an address typed since is taken, not written over
   function changed() {
     dirty = true;
     moved = performance.now();
     clearTimeout(still);
     still = setTimeout(() => {
+      if (location.hash !== known) return;
       const words = isHome() ? '' :
         '#' + [view.x.toFixed(4), view.y.toFixed(4), view.zoom.toPrecision(6)].join(',');
       history.replaceState(null, '', words || location.pathname + location.search);
+      known = location.hash;
     }, 300);
   }
   function home() {
@@ -48,6 +51,7 @@ function showPicture([wide, tall], source) {
     changed();
   }
   function restore() {
+    known = location.hash;
     const numbers = location.hash.slice(1).split(',').map(Number);
     if (numbers.length === 3 && numbers.every(Number.isFinite) && numbers[2] > 0) go(...numbers);
     else home();
