@@ -64,4 +64,6 @@ def image(evidence: Evidence, preset: str) -> Found:
 
 def session(path: object) -> onnxruntime.InferenceSession:
     """On the CPU."""
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
