@@ -36,7 +36,7 @@ def picture(evidence: Evidence, preset: str) -> Found:
     header = contents(path)[0]
     computed = "passes" in header
     model = polyfield.load(run)
-    height, width = model.info.shape
+    width, height = model.info.shape
     wanted = model.render()[..., :3].clamp(0, 1).numpy()
     with chromium() as browser, opened(browser, path) as page:
         if computed:
