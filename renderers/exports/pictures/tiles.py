@@ -52,7 +52,9 @@ def tiles_page(model: Pictured, title: str, finer: int, tell: Tell) -> tuple[byt
     need = 8 * shape[0] * shape[1]
     check_memory(f"tiles of {words} pixels", need, "give a smaller --finer, or fit a smaller image")
     tell(f"page: {words} pixels, as tiles")
-    levels = _levels(_drawn(model, shape))
+    # The image's own pixels are asked for themselves: between them a field may be anything.
+    drawn = [_drawn(model, (width << n, height << n)) for n in range(finer, -1, -1)]
+    levels = drawn[:-1] + _levels(drawn[-1])
     tiles, kind = _encoded(levels)
     header = {
         "levels": [[level.shape[1], level.shape[0]] for level in levels],
@@ -77,7 +79,7 @@ def _drawn(model: Pictured, shape: tuple[int, int]) -> UInt8[Tensor, "h w 3"]:
 
 
 def _levels(finest: UInt8[Tensor, "h w 3"]) -> list[Tensor]:
-    """The image and its halves, until one tile holds it; each pixel is the mean of those below."""
+    """A picture and its halves, until one tile holds it; each pixel is the mean of those below."""
     found = [finest]
     while max(found[-1].shape[:2]) > TILE:
         last = found[-1]
