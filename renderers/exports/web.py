@@ -38,7 +38,7 @@ CELLS = 6
 """Cells along the edge of a block."""
 SPAN = 16.0
 """Of the first harmonics."""
-RESOLUTION, STEPS = {False: 168, True: 156}, {False: 600, True: 1000}
+RESOLUTION, STEPS = {False: 168, True: 147}, {False: 600, True: 1000}
 """Cells, and training steps, by whether a scene is without end."""
 MOST = 13
 """Values at a vertex of colours of two bands."""
@@ -62,7 +62,7 @@ class Web:
     name: ClassVar[str] = "web"
     endings: ClassVar[tuple[str, ...]] = (".html",)
     resolution: Annotated[int, Range(24, 768)] | None = None
-    """Cells along an axis of the box, in blocks of six: 168, of a scene without end 156."""
+    """Cells along an axis of the box, in blocks of six: 168, of a scene without end 147."""
     shading: Literal["sh", "deferred"] = "sh"
     """sh: each point has its colours, by --bands; deferred: a small network colours each ray."""
     bands: Annotated[int, Range(1, 2)] = 2
