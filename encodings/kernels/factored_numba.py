@@ -18,10 +18,9 @@ lower vertex is 0 beyond the low border and its upper one R + 1 beyond the high 
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 from polyfield.backends.simd import (
     LANES,
@@ -141,10 +140,11 @@ def _write(y, row, table, modes, concat, channels, a, b, c, p, at, index, weight
 
 
 @njit(cache=True, nogil=True)
-def _forward_chunk(
-    x, y, table, axes, starts, d, resolution, scale, shift, channels, concat, a, b, c, like,
-    first, last,
+def _forward(
+    first, last, x, y, table, axes, starts, d, resolution, scale, shift, channels, concat,
+    a, b, c, like,
 ):  # fmt: skip
+    n = x.size // d
     modes = axes.shape[0]
     width = channels * modes if concat else channels
     slots = len(a) + len(b) + len(c)
@@ -152,8 +152,9 @@ def _forward_chunk(
     vertex, share = np.empty(2 * d * LANES, np.uint32), np.empty(2 * d * LANES, np.float32)
     index = np.empty(modes * slots * LANES, np.uint32)
     weight = np.empty(modes * slots * LANES, np.float32)
-    for point in range(first, last, LANES):
-        count = min(LANES, last - point)
+    end = min(n, last * CHUNK)
+    for point in range(first * CHUNK, end, LANES):
+        count = min(LANES, end - point)
         _axes(x, point, count, d, resolution, scale, shift, xs, cell, vertex, share)
         for m in range(modes):
             _mode(m, axes, starts, a, b, c, resolution, channels, vertex, share, index, weight)
@@ -162,16 +163,6 @@ def _forward_chunk(
             for block in range(0, channels, len(like)):
                 at = min(block, channels - len(like))
                 _write(y, row, table, modes, concat, channels, a, b, c, p, at, index, weight, like)
-
-
-@njit(parallel=True, cache=True, nogil=True)
-def _forward(
-    x, y, table, axes, starts, d, resolution, scale, shift, channels, concat, a, b, c, like
-):
-    n = x.size // d
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        _forward_chunk(x, y, table, axes, starts, d, resolution, scale, shift, channels, concat,
-                       a, b, c, like, chunk * CHUNK, min(n, (chunk + 1) * CHUNK))  # fmt: skip
 
 
 @njit(forceinline=True)
@@ -215,74 +206,52 @@ def _scatter(
 
 
 @njit(cache=True, nogil=True)
-def _table_task(
-    grad, x, dtable, table, m, f, axes, starts, d, resolution, scale, shift, channels, concat,
-    a, b, c, own, one, two, slots, like, mask, low, high,
+def _backward_table(
+    first, last, grad, x, dtable, table, cuts, f, all_axes, all_starts, d, resolution, scale, shift,
+    channels, concat, a, b, c, own, one, two, slots, like, mask,
 ):  # fmt: skip
-    """Add one factor's gradients into its rows low..high-1."""
+    """Gradients of one factor of each mode; a task is a mode and a range of the factor's rows."""
+    modes = all_axes.shape[0]
     n = x.size // d
-    width = channels * axes.shape[0] if concat else channels
+    width = channels * modes if concat else channels
     count_slots = len(a) + len(b) + len(c)
     xs, cell = np.empty(d * LANES, np.float32), np.empty(d * LANES, np.uint32)
     vertex, share = np.empty(2 * d * LANES, np.uint32), np.empty(2 * d * LANES, np.float32)
     index = np.empty(count_slots * LANES, np.uint32)
     weight = np.empty(count_slots * LANES, np.float32)
     mine = np.empty(LANES, np.int64)
-    # One mode alone: its slots start at 0.
-    axes, starts = axes[m : m + 1], starts[m : m + 1]
     k = 0
     while (2 << k) < len(own):
         k += 1
-    slow = axes[0, f, k]
-    column = m * channels if concat else 0
-    for point in range(0, n, LANES):
-        count = min(LANES, n - point)
-        _axes(x, point, count, d, resolution, scale, shift, xs, cell, vertex, share)
-        found = 0
-        for p in range(count):
-            number = np.int64(cell[slow * LANES + p])
-            mine[found] = p
-            found += np.int64((number >= low) & (number <= high))
-        if found == 0:
-            continue
-        _mode(0, axes, starts, a, b, c, resolution, channels, vertex, share, index, weight)
-        for i in range(found):
-            p = mine[i]
-            number = np.int64(cell[slow * LANES + p])
-            lower, upper = number > low, number < high
-            place = (point + p) * width + column
-            for block in range(0, channels, len(like)):
-                at = min(block, channels - len(like))
-                _scatter(dtable, grad, place, table, own, one, two, slots, lower, upper, p, at,
-                         block - at, mask, index, weight, like)  # fmt: skip
-
-
-@njit(parallel=True, cache=True, nogil=True)
-def _backward_table(
-    grad, x, dtable, table, cuts, axes, starts, d, resolution, scale, shift, channels, concat,
-    a, b, c, like, mask,
-):  # fmt: skip
-    factors = axes.shape[0] * axes.shape[1]
-    shards = cuts.shape[1] - 1
-    for task in prange(factors * shards):
-        # Threads take runs of tasks: each has one range of every factor.
-        factor, shard = task % factors, task // factors
-        m, f = factor // axes.shape[1], factor % axes.shape[1]
+    for task in range(first, last):
+        # Threads take runs of tasks: each has one range of every mode.
+        m, shard = task % modes, task // modes
+        factor = m * all_axes.shape[1] + f
         low, high = cuts[factor, shard], cuts[factor, shard + 1]
-        two, three = len(a), len(a) + len(b)
-        if low < high:
-            if f == 0:
-                _table_task(grad, x, dtable, table, m, f, axes, starts, d, resolution, scale,
-                            shift, channels, concat, a, b, c, a, b, c, (0, two, three),
-                            like, mask, low, high)  # fmt: skip
-            if len(b) > 0 and f == 1:
-                _table_task(grad, x, dtable, table, m, f, axes, starts, d, resolution, scale,
-                            shift, channels, concat, a, b, c, b, a, c, (two, 0, three),
-                            like, mask, low, high)  # fmt: skip
-            if len(c) > 0 and f == 2:
-                _table_task(grad, x, dtable, table, m, f, axes, starts, d, resolution, scale,
-                            shift, channels, concat, a, b, c, c, a, b, (three, 0, two),
-                            like, mask, low, high)  # fmt: skip
+        # One mode alone: its slots start at 0.
+        axes, starts = all_axes[m : m + 1], all_starts[m : m + 1]
+        slow = axes[0, f, k]
+        column = m * channels if concat else 0
+        for point in range(0, n if low < high else 0, LANES):
+            count = min(LANES, n - point)
+            _axes(x, point, count, d, resolution, scale, shift, xs, cell, vertex, share)
+            found = 0
+            for p in range(count):
+                number = np.int64(cell[slow * LANES + p])
+                mine[found] = p
+                found += np.int64((number >= low) & (number <= high))
+            if found == 0:
+                continue
+            _mode(0, axes, starts, a, b, c, resolution, channels, vertex, share, index, weight)
+            for i in range(found):
+                p = mine[i]
+                number = np.int64(cell[slow * LANES + p])
+                lower, upper = number > low, number < high
+                place = (point + p) * width + column
+                for block in range(0, channels, len(like)):
+                    at = min(block, channels - len(like))
+                    _scatter(dtable, grad, place, table, own, one, two, slots, lower, upper, p, at,
+                             block - at, mask, index, weight, like)  # fmt: skip
 
 
 @njit(forceinline=True)
@@ -330,10 +299,11 @@ def _slopes(
 
 
 @njit(cache=True, nogil=True)
-def _x_chunk(
-    grad, x, dx, table, axes, starts, d, resolution, scale, shift, channels, concat, a, b, c, like,
-    mask, first, last,
+def _backward_x(
+    first, last, grad, x, dx, table, axes, starts, d, resolution, scale, shift, channels, concat,
+    a, b, c, like, mask,
 ):  # fmt: skip
+    n = x.size // d
     modes = axes.shape[0]
     width = channels * modes if concat else channels
     slots = len(a) + len(b) + len(c)
@@ -343,8 +313,9 @@ def _x_chunk(
     weight = np.empty(modes * slots * LANES, np.float32)
     dots, sums = np.empty(8, np.float32), np.empty(d, np.float32)
     two, three = len(a), len(a) + len(b)
-    for point in range(first, last, LANES):
-        count = min(LANES, last - point)
+    end = min(n, last * CHUNK)
+    for point in range(first * CHUNK, end, LANES):
+        count = min(LANES, end - point)
         _axes(x, point, count, d, resolution, scale, shift, xs, cell, vertex, share)
         for m in range(modes):
             _mode(m, axes, starts, a, b, c, resolution, channels, vertex, share, index, weight)
@@ -369,17 +340,6 @@ def _x_chunk(
                 inside = value >= np.float32(0) and value <= np.float32(1)
                 slope = sums[axis] * np.float32(scale)
                 dx[(point + p) * d + axis] = slope if inside else np.float32(0)
-
-
-@njit(parallel=True, cache=True, nogil=True)
-def _backward_x(
-    grad, x, dx, table, axes, starts, d, resolution, scale, shift, channels, concat, a, b, c, like,
-    mask,
-):  # fmt: skip
-    n = x.size // d
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        _x_chunk(grad, x, dx, table, axes, starts, d, resolution, scale, shift, channels, concat,
-                 a, b, c, like, mask, chunk * CHUNK, min(n, (chunk + 1) * CHUNK))  # fmt: skip
 
 
 def _starts(axes: list[int], kinds: list[int], resolution: int, channels: int) -> tuple:
@@ -426,8 +386,9 @@ def forward(x: Tensor, table: Tensor, grids: Grids, width: int) -> Tensor:
     """See `factored.factored`; the result has `width` channels."""
     y = dispatch.new(x.shape[0], width)
     if y.numel():
-        dispatch.call(
+        parallel.run(
             _forward,
+            -(-len(x) // CHUNK),
             dispatch.flat(x),
             dispatch.flat(y),
             dispatch.flat(table),
@@ -453,17 +414,21 @@ def backward_table(grad: Tensor, x: Tensor, table: Tensor, grids: Grids) -> Tens
     """Gradient of sum(grad * factored(x)) in the table."""
     dtable = dispatch.new(*table.shape).zero_()
     if x.shape[0]:
-        flat = dispatch.flat(x)
-        dispatch.call(
-            _backward_table,
-            dispatch.flat(grad),
-            flat,
-            dispatch.flat(dtable),
-            dispatch.flat(table),
-            _cuts(flat.reshape(x.shape), grids, dispatch.threads()),
-            *_geometry(grids, x.shape[1]),
-            _mask(grids[3]),
+        flat, shards = dispatch.flat(x), dispatch.threads()
+        axes, starts, *middle, a, b, c, like = _geometry(grids, x.shape[1])
+        first, second = len(a), len(a) + len(b)
+        of_factors = (
+            (a, b, c, (0, first, second)),
+            (b, a, c, (first, 0, second)),
+            (c, a, b, (second, 0, first)),
         )
+        arrays = [dispatch.flat(t) for t in (grad, x, dtable, table)]
+        cuts = _cuts(flat.reshape(x.shape), grids, shards)
+        for f in range(axes.shape[1]):
+            parallel.run(
+                _backward_table, len(axes) * shards, *arrays, cuts, f, axes, starts, *middle,
+                a, b, c, *of_factors[f], like, _mask(grids[3]),
+            )  # fmt: skip
     return dtable
 
 
@@ -471,8 +436,9 @@ def backward_x(grad: Tensor, x: Tensor, table: Tensor, grids: Grids) -> Tensor:
     """Gradient of sum(grad * factored(x)) in x; 0 along an axis where x was clamped."""
     dx = dispatch.new(*x.shape)
     if dx.numel():
-        dispatch.call(
+        parallel.run(
             _backward_x,
+            -(-len(x) // CHUNK),
             dispatch.flat(grad),
             dispatch.flat(x),
             dispatch.flat(dx),

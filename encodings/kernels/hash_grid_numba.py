@@ -19,10 +19,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 from polyfield.backends.simd import (
     LANES,
@@ -119,39 +118,36 @@ def _transpose(x, first, count, dims, xs, row):
 
 
 @njit(cache=True, nogil=True)
-def _forward_chunk(
-    x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, first, count
-):
+def _forward(
+    first, last, x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, size
+):  # fmt: skip
+    """Chunks of `size` points."""
+    n = x.size // len(dims)
     width = scales.size * len(like)
-    row = (count + LANES - 1) // LANES * LANES
+    row = (min(size, n) + LANES - 1) // LANES * LANES
     xs = np.empty(len(dims) * row, np.float32)
     axis_index = np.empty(2 * len(dims) * LANES, np.uint32)
     axis_weight = np.empty(2 * len(dims) * LANES, np.float32)
     slope = np.empty(len(dims) * LANES, np.float32)
     index = np.empty((1 << len(dims)) * LANES, np.uint32)
     weight = np.empty((1 << len(dims)) * LANES, np.float32)
-    _transpose(x, first, count, dims, xs, row)
-    for level in range(scales.size):
-        start = starts[level]
-        for at in range(0, count, LANES):
-            _locate(xs, at, row, scales[level], resolutions[level], sizes[level], hashed[level],
-                    smooth, dims, axis_index, axis_weight, slope)  # fmt: skip
-            _corners(sizes[level], hashed[level], dims, axis_index, axis_weight, index, weight)
-            for p in range(min(LANES, count - at)):
-                total = splat(np.float32(0), like)
-                for corner in range(1 << len(dims)):
-                    entry = start + np.int64(index[corner * LANES + p])
-                    total = fma(splat(weight[corner * LANES + p], like),
-                                load(table, entry * len(like), like), total)  # fmt: skip
-                store(y, (first + at + p) * width + level * len(like), total)
-
-
-@njit(parallel=True, cache=True, nogil=True)
-def _forward(x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, size):
-    n = x.size // len(dims)
-    for chunk in prange((n + size - 1) // size):
-        _forward_chunk(x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like,
-                       chunk * size, min(size, n - chunk * size))  # fmt: skip
+    for chunk in range(first, last):
+        begin = chunk * size
+        count = min(size, n - begin)
+        _transpose(x, begin, count, dims, xs, row)
+        for level in range(scales.size):
+            start = starts[level]
+            for at in range(0, count, LANES):
+                _locate(xs, at, row, scales[level], resolutions[level], sizes[level],
+                        hashed[level], smooth, dims, axis_index, axis_weight, slope)  # fmt: skip
+                _corners(sizes[level], hashed[level], dims, axis_index, axis_weight, index, weight)
+                for p in range(min(LANES, count - at)):
+                    total = splat(np.float32(0), like)
+                    for corner in range(1 << len(dims)):
+                        entry = start + np.int64(index[corner * LANES + p])
+                        total = fma(splat(weight[corner * LANES + p], like),
+                                    load(table, entry * len(like), like), total)  # fmt: skip
+                    store(y, (begin + at + p) * width + level * len(like), total)
 
 
 @njit(inline="always")
@@ -258,40 +254,32 @@ def _table_task(
                     store(dtable, to, fma(share, value, load(dtable, to, like)))
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _by_level(grad, out, n, levels, like):
+@njit(cache=True, nogil=True)
+def _by_level(first, last, grad, out, n, levels, like):
     """[n, L, F] -> [L, n, F]."""
     f = len(like)
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
+    for chunk in range(first, last):
         for p in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
             for level in range(levels):
                 store(out, (level * n + p) * f, load(grad, (p * levels + level) * f, like))
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
+def _by_axis(first, last, x, xs, dims):
+    """[n, d] -> [d, row], in chunks."""
+    n, row = x.size // len(dims), xs.size // len(dims)
+    for chunk in range(first, last):
+        begin = chunk * CHUNK
+        _transpose(x, begin, min(CHUNK, n - begin), dims, xs[begin:], row)
+
+
+@njit(cache=True, nogil=True)
 def _backward_table(
-    grad,
-    by_level,
-    x,
-    xs,
-    dtable,
-    scales,
-    resolutions,
-    sizes,
-    starts,
-    hashed,
-    smooth,
-    dims,
-    like,
-    order,
-    shards,
-):
-    n = x.size // len(dims)
+    first, last, grad, by_level, n, xs, dtable, scales, resolutions, sizes, starts, hashed, smooth,
+    dims, like, order, shards,
+):  # fmt: skip
     row = xs.size // len(dims)
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        first = chunk * CHUNK
-        _transpose(x, first, min(CHUNK, n - first), dims, xs[first:], row)
-    for task in prange(order.size):
+    for task in range(first, last):
         level, shard = order[task] // shards, order[task] % shards
         size = sizes[level]
         column = level * len(like) * (n if by_level else 1)
@@ -309,62 +297,61 @@ def _backward_table(
 
 
 @njit(cache=True, nogil=True)
-def _x_chunk(
-    grad, x, dx, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, first, count
-):
+def _backward_x(
+    first, last, grad, x, dx, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like
+):  # fmt: skip
+    n = x.size // len(dims)
     d, width = len(dims), scales.size * len(like)
     xs = np.empty(d * CHUNK, np.float32)
-    sums = np.zeros(d * CHUNK, np.float32)
+    sums = np.empty(d * CHUNK, np.float32)
     axis_index = np.empty(2 * d * LANES, np.uint32)
     axis_weight = np.empty(2 * d * LANES, np.float32)
     slope = np.empty(d * LANES, np.float32)
     index = np.empty((1 << len(dims)) * LANES, np.uint32)
     weight = np.empty((1 << len(dims)) * LANES, np.float32)
     dots = np.empty((1 << len(dims)) * LANES, np.float32)
-    _transpose(x, first, count, dims, xs, CHUNK)
-    for level in range(scales.size):
-        start = starts[level]
-        for at in range(0, count, LANES):
-            _locate(xs, at, CHUNK, scales[level], resolutions[level], sizes[level], hashed[level],
-                    smooth, dims, axis_index, axis_weight, slope)  # fmt: skip
-            _corners(sizes[level], hashed[level], dims, axis_index, axis_weight, index, weight)
-            for p in range(min(LANES, count - at)):
-                g = (first + at + p) * width + level * len(like)
-                for corner in range(1 << len(dims)):
-                    entry = (start + np.int64(index[corner * LANES + p])) * len(like)
-                    dot = np.float32(0)
-                    for f in range(len(like)):
-                        dot += grad[g + f] * table[entry + f]
-                    dots[corner * LANES + p] = dot
-            for p in range(min(LANES, count - at), LANES):
-                for corner in range(1 << len(dims)):
-                    dots[corner * LANES + p] = 0
+    for chunk in range(first, last):
+        begin = chunk * CHUNK
+        count = min(CHUNK, n - begin)
+        sums[:] = 0
+        _transpose(x, begin, count, dims, xs, CHUNK)
+        for level in range(scales.size):
+            start = starts[level]
+            for at in range(0, count, LANES):
+                _locate(xs, at, CHUNK, scales[level], resolutions[level], sizes[level],
+                        hashed[level], smooth, dims, axis_index, axis_weight, slope)  # fmt: skip
+                _corners(sizes[level], hashed[level], dims, axis_index, axis_weight, index, weight)
+                for p in range(min(LANES, count - at)):
+                    g = (begin + at + p) * width + level * len(like)
+                    for corner in range(1 << len(dims)):
+                        entry = (start + np.int64(index[corner * LANES + p])) * len(like)
+                        dot = np.float32(0)
+                        for f in range(len(like)):
+                            dot += grad[g + f] * table[entry + f]
+                        dots[corner * LANES + p] = dot
+                for p in range(min(LANES, count - at), LANES):
+                    for corner in range(1 << len(dims)):
+                        dots[corner * LANES + p] = 0
+                for axis in range(d):
+                    total = splat(np.float32(0), LANES)
+                    for corner in range(1 << len(dims)):
+                        product = load(dots, corner * LANES, LANES)
+                        for other in range(len(dims)):
+                            if other != axis:
+                                product = product * load(
+                                    axis_weight, (2 * other + (corner >> other & 1)) * LANES, LANES
+                                )
+                        total = total + product if corner >> axis & 1 else total - product
+                    step = load(slope, axis * LANES, LANES) * splat(
+                        np.float32(scales[level]), LANES
+                    )
+                    place = axis * CHUNK + at
+                    store(sums, place, fma(total, step, load(sums, place, LANES)))
+        for i in range(count):
             for axis in range(d):
-                total = splat(np.float32(0), LANES)
-                for corner in range(1 << len(dims)):
-                    product = load(dots, corner * LANES, LANES)
-                    for other in range(len(dims)):
-                        if other != axis:
-                            product = product * load(
-                                axis_weight, (2 * other + (corner >> other & 1)) * LANES, LANES
-                            )
-                    total = total + product if corner >> axis & 1 else total - product
-                step = load(slope, axis * LANES, LANES) * splat(np.float32(scales[level]), LANES)
-                place = axis * CHUNK + at
-                store(sums, place, fma(total, step, load(sums, place, LANES)))
-    for i in range(count):
-        for axis in range(d):
-            value = x[(first + i) * d + axis]
-            inside = value >= np.float32(0) and value <= np.float32(1)
-            dx[(first + i) * d + axis] = sums[axis * CHUNK + i] if inside else np.float32(0)
-
-
-@njit(parallel=True, cache=True, nogil=True)
-def _backward_x(grad, x, dx, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like):
-    n = x.size // len(dims)
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        _x_chunk(grad, x, dx, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like,
-                 chunk * CHUNK, min(CHUNK, n - chunk * CHUNK))  # fmt: skip
+                value = x[(begin + i) * d + axis]
+                inside = value >= np.float32(0) and value <= np.float32(1)
+                dx[(begin + i) * d + axis] = sums[axis * CHUNK + i] if inside else np.float32(0)
 
 
 def _geometry(levels: Levels, features: int, smooth: bool) -> tuple:
@@ -387,14 +374,11 @@ def forward(x: Tensor, table: Tensor, levels: Levels, features: int, smooth: boo
     # Sorted points of one dimension touch a short part of each level.
     cached = levels.dim == 1 or table.nbytes <= CACHED
     if y.numel():
-        dispatch.call(
-            _forward,
-            dispatch.flat(x),
-            dispatch.flat(y),
-            dispatch.flat(table),
-            *_geometry(levels, features, smooth),
-            CHUNK if cached else min(LONG, -(-len(x) // dispatch.threads())),
-        )
+        size = CHUNK if cached else min(LONG, -(-len(x) // dispatch.threads()))
+        parallel.run(
+            _forward, -(-len(x) // size), dispatch.flat(x), dispatch.flat(y), dispatch.flat(table),
+            *_geometry(levels, features, smooth), size,
+        )  # fmt: skip
     return y
 
 
@@ -410,17 +394,19 @@ def backward_table(
     # Threads take runs of tasks, so deal the levels out: fine and coarse ones to each.
     tasks = np.arange(count * shards)
     order = np.concatenate([tasks[thread::threads] for thread in range(threads)])
-    xs = np.empty(levels.dim * (-(-n // CHUNK) * CHUNK), np.float32)
+    chunks = -(-n // CHUNK)
+    xs = np.empty(levels.dim * chunks * CHUNK, np.float32)
     geometry = _geometry(levels, features, smooth)
     given, by_level = dispatch.flat(grad), grad.nbytes > CACHED
     ordered = given
     if by_level:
         ordered = _scratch.pop() if _scratch else given[:0]
         ordered = ordered if ordered.size >= given.size else np.empty_like(given)
-        dispatch.call(_by_level, given, ordered, n, count, geometry[-1])
-    dispatch.call(
-        _backward_table, ordered, by_level, dispatch.flat(x), xs, dispatch.flat(dtable),
-        *geometry, order, shards,
+        parallel.run(_by_level, chunks, given, ordered, n, count, geometry[-1])
+    parallel.run(_by_axis, chunks, dispatch.flat(x), xs, geometry[-2])
+    parallel.run(
+        _backward_table, order.size, ordered, by_level, n, xs, dispatch.flat(dtable), *geometry,
+        order, shards,
     )  # fmt: skip
     if by_level:
         _scratch.append(ordered)
@@ -433,12 +419,7 @@ def backward_x(
     """Gradient of sum(grad * hash_grid(x)) in x; 0 along an axis where x was clamped."""
     dx = dispatch.new(*x.shape)
     if dx.numel():
-        dispatch.call(
-            _backward_x,
-            dispatch.flat(grad),
-            dispatch.flat(x),
-            dispatch.flat(dx),
-            dispatch.flat(table),
-            *_geometry(levels, features, smooth),
-        )
+        arrays = [dispatch.flat(t) for t in (grad, x, dx, table)]
+        geometry = _geometry(levels, features, smooth)
+        parallel.run(_backward_x, -(-len(x) // CHUNK), *arrays, *geometry)
     return dx

@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 
 CHUNK = 512
@@ -137,13 +136,13 @@ def _reach(x, at, ring, cell, low, width, counts, slack, dims):
 
 
 @njit(cache=True, nogil=True)
-def _search(x, out, geometry, start, order, sorted_centres, dims, like, first, last):
-    low, inverse, edges, width, counts, slack = geometry
+def _search(first, last, x, out, low, inverse, edges, width, counts, slack, start, order,
+            sorted_centres, dims, like):  # fmt: skip
     d = len(dims)
     k = len(like)
     best = np.empty(k, np.int64)
     cell = np.zeros(3, np.int64)
-    for p in range(first, last):
+    for p in range(first * CHUNK, min(x.size // d, last * CHUNK)):
         at = p * d
         for slot in range(k):
             best[slot] = _NONE | slot
@@ -181,24 +180,15 @@ def _search(x, out, geometry, start, order, sorted_centres, dims, like, first, l
             out[p * k + slot] = best[slot] & np.int64(0x7FFFFFFF)
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _forward(x, centres, out, share, dims, like):
-    d = len(dims)
-    n = x.size // d
-    edges, width, counts, slack = _geometry(centres, d, share)
-    low, inverse = edges.astype(np.float32), (1 / width).astype(np.float32)
-    start, order, sorted_centres = _sort(centres, d, low, inverse, counts)
-    geometry = (low, inverse, edges, width, counts, slack)
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
-        _search(x, out, geometry, start, order, sorted_centres, dims, like,
-                chunk * CHUNK, min(n, (chunk + 1) * CHUNK))  # fmt: skip
-
-
 def forward(x: Tensor, centres: Tensor, k: int) -> Tensor:
     """See `nearest.nearest`."""
     out = torch.empty(x.shape[0], k, dtype=torch.int64)
     if out.numel():
-        flat = out.view(-1).numpy()
-        shape = ((0,) * x.shape[1], (0,) * k)
-        dispatch.call(_forward, dispatch.flat(x), dispatch.flat(centres), flat, SHARE, *shape)
+        d, flat = x.shape[1], dispatch.flat(centres)
+        edges, width, counts, slack = _geometry(flat, d, SHARE)
+        low, inverse = edges.astype(np.float32), (1 / width).astype(np.float32)
+        parallel.run(
+            _search, -(-len(x) // CHUNK), dispatch.flat(x), out.view(-1).numpy(), low, inverse,
+            edges, width, counts, slack, *_sort(flat, d, low, inverse, counts), (0,) * d, (0,) * k,
+        )  # fmt: skip
     return out

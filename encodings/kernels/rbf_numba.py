@@ -14,10 +14,9 @@ import math
 
 import numpy as np
 import torch
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, fma, load, splat, store
 from polyfield.backends.sine import sine
@@ -56,13 +55,13 @@ def _shares(x, point, index, k, centres, shapes, normalise, eps, dims, share):
             share[point * k + slot] /= total + eps
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _forward(
-    x, index, centres, shapes, weights, multipliers, normalise, eps, y, share, k, channels, dims,
-    like,
+    first, last, x, index, centres, shapes, weights, multipliers, normalise, eps, y, share, k,
+    channels, dims, like,
 ):  # fmt: skip
     n = x.size // len(dims)
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
+    for chunk in range(first, last):
         for p in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
             _shares(x, p, index, k, centres, shapes, normalise, eps, dims, share)
             for block in range(0, channels, len(like)):
@@ -74,10 +73,10 @@ def _forward(
                 store(y, p * channels + block, total)
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _backward(grad, index, share, multipliers, dweights, k, channels, like, tasks):
+@njit(cache=True, nogil=True)
+def _backward(first, last, grad, index, share, multipliers, dweights, k, channels, like, tasks):
     count = dweights.size // channels
-    for task in prange(tasks):
+    for task in range(first, last):
         low, high = count * task // tasks, count * (task + 1) // tasks
         for pair in range(index.size):
             kernel = index[pair]
@@ -108,9 +107,9 @@ def forward(
     y, share = dispatch.new(x.shape[0], channels), dispatch.new(*index.shape)
     if y.numel():
         inputs = (x, index, centres, shapes, weights, multipliers)
-        dispatch.call(
-            _forward, *[dispatch.flat(t) for t in inputs], normalise, np.float32(eps),
-            dispatch.flat(y), dispatch.flat(share), index.shape[1], channels,
+        parallel.run(
+            _forward, -(-len(x) // CHUNK), *[dispatch.flat(t) for t in inputs], normalise,
+            np.float32(eps), dispatch.flat(y), dispatch.flat(share), index.shape[1], channels,
             (0,) * x.shape[1], _like(channels),
         )  # fmt: skip
     return y, share
@@ -121,8 +120,7 @@ def backward(grad: Tensor, index: Tensor, share: Tensor, multipliers: Tensor, co
     channels = grad.shape[1]
     dweights = torch.zeros(count, channels)
     if grad.numel():
-        dispatch.call(
-            _backward, *[dispatch.flat(t) for t in (grad, index, share, multipliers, dweights)],
-            index.shape[1], channels, _like(channels), dispatch.threads(),
-        )  # fmt: skip
+        arrays = [dispatch.flat(t) for t in (grad, index, share, multipliers, dweights)]
+        tasks = dispatch.threads()
+        parallel.run(_backward, tasks, *arrays, index.shape[1], channels, _like(channels), tasks)
     return dweights

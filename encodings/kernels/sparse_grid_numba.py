@@ -11,10 +11,9 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 
 CHUNK = 512
@@ -54,11 +53,11 @@ def _corner(corner, a, b, c, side):
     return weight, (u * side + v) * side + w
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _forward(x, table, slot, vertex, blocks, cells, channels, y):
+@njit(cache=True, nogil=True)
+def _forward(first, last, x, table, slot, vertex, blocks, cells, channels, y):
     n = x.size // 3
     side = cells + 1
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
+    for chunk in range(first, last):
         for point in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
             where, row, a, b, c = _row(x, point, blocks, cells, slot)
             out = point * channels
@@ -74,10 +73,12 @@ def _forward(x, table, slot, vertex, blocks, cells, channels, y):
                     y[out + channel] += weight * (np.rint(p * np.float32(255)) / np.float32(255))
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _scatter(grad, x, slot, vertex, blocks, cells, channels, order, starts, first, last, dtable):
+@njit(cache=True, nogil=True)
+def _scatter(
+    first, last, grad, x, slot, vertex, blocks, cells, channels, order, starts, dtable
+):  # fmt: skip
     side = cells + 1
-    for task in prange(first, last):
+    for task in range(first, last):
         for place in range(starts[task], starts[task + 1]):
             point = order[place]
             where, row, a, b, c = _row(x, point, blocks, cells, slot)
@@ -108,9 +109,10 @@ def forward(
     """See `sparse_grid.sparse_grid`."""
     y = dispatch.new(x.shape[0], channels)
     if y.numel():
-        dispatch.call(
-            _forward, dispatch.flat(x), dispatch.flat(table), slot.reshape(-1).numpy(),
-            vertex.numpy(), slot.shape[0], cells, channels, dispatch.flat(y),
+        parallel.run(
+            _forward, -(-len(x) // CHUNK), dispatch.flat(x), dispatch.flat(table),
+            slot.reshape(-1).numpy(), vertex.numpy(), slot.shape[0], cells, channels,
+            dispatch.flat(y),
         )  # fmt: skip
     return y
 
@@ -124,15 +126,15 @@ def backward(
         return dtable
     flat, where, blocks = dispatch.flat(x), slot.reshape(-1).numpy(), slot.shape[0]
     found = np.empty(len(x), np.int64)
-    dispatch.call(_blocks, flat, blocks, cells, found)
+    _blocks(flat, blocks, cells, found)
     order = np.argsort(found, kind="stable")
     edges = np.flatnonzero(np.diff(found[order])) + 1
     starts = np.concatenate([[0], edges, [len(order)]]).astype(np.int64)
     kinds = np.searchsorted(found[order][starts[:-1]], np.arange(9) * blocks**3)
     for first, last in itertools.pairwise(kinds.tolist()):
         if first < last:
-            dispatch.call(
-                _scatter, dispatch.flat(grad), flat, where, vertex.numpy(), blocks, cells,
-                channels, order, starts, first, last, dispatch.flat(dtable),
+            parallel.run(
+                _scatter, last - first, dispatch.flat(grad), flat, where, vertex.numpy(), blocks,
+                cells, channels, order, starts[first:], dispatch.flat(dtable),
             )  # fmt: skip
     return dtable

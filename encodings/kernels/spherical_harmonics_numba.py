@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 
 BLOCK = 4096
 
 
-@njit(parallel=True, cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _forward(d, out, degree):
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def _forward(first, last, d, out, degree):
     n = d.size // 3
     width = degree * degree
-    for block in prange((n + BLOCK - 1) // BLOCK):
+    for block in range(first, last):
         for i in range(block * BLOCK, min(n, (block + 1) * BLOCK)):
             x, y, z = d[3 * i], d[3 * i + 1], d[3 * i + 2]
             o = out[i * width : (i + 1) * width]
@@ -46,5 +45,5 @@ def forward(d: Tensor, degree: int) -> Tensor:
     """See `spherical_harmonics.spherical_harmonics`."""
     out = dispatch.new(d.shape[0], degree * degree)
     if out.numel():
-        dispatch.call(_forward, dispatch.flat(d), dispatch.flat(out), degree)
+        parallel.run(_forward, -(-len(d) // BLOCK), dispatch.flat(d), dispatch.flat(out), degree)
     return out

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, floor, fma, load, rectified, splat, store
 from polyfield.fields.kernels.gemm import (
@@ -208,8 +207,7 @@ def _layers(weights, base, tails, widths, starts, n_extra, n_waves, waves, inner
 
 
 @njit(cache=True, nogil=True)
-def _forward_range(x, extra, columns, y, weights, offsets, widths, dim, octaves, first, last):
-    """Networks first..last-1."""
+def _forward(first, last, x, extra, columns, y, weights, offsets, widths, dim, octaves, bounds):
     depth = widths.size - 1
     n_waves = dim * (2 * octaves + 1)
     n_extra, n_out = widths[0] - n_waves, widths[-1]
@@ -220,11 +218,11 @@ def _forward_range(x, extra, columns, y, weights, offsets, widths, dim, octaves,
     waves = np.zeros(n_waves * CHUNK, np.float32)
     inner = np.zeros(max(1, n_extra) * CHUNK, np.float32)
     hidden = np.zeros(depth * plane, np.float32)
-    for network in range(first, last):
+    for network in range(bounds[first], bounds[last]):
         if offsets[network] == offsets[network + 1]:
             continue
         base = network * size
-        distance = _distance(offsets, network, last) * size
+        distance = _distance(offsets, network, bounds[last]) * size
         _pack(weights, base, widths, starts, tails)
         for row in range(offsets[network], offsets[network + 1], CHUNK):
             rows = min(CHUNK, offsets[network + 1] - row)
@@ -236,7 +234,7 @@ def _forward_range(x, extra, columns, y, weights, offsets, widths, dim, octaves,
             _copy(hidden, (depth - 1) * plane, _pad(n_out), y, row * n_out, n_out, rows, n_out)
 
 
-@njit(inline="always")
+@njit(cache=True, nogil=True)
 def _share(offsets, tasks):
     """Bounds [tasks + 1] of runs of networks with about the same number of rows."""
     count = offsets.size - 1
@@ -254,14 +252,6 @@ def _share(offsets, tasks):
             bounds[task] = network + 1
             task += 1
     return bounds
-
-
-@njit(parallel=True, cache=True, nogil=True)
-def _forward(x, extra, columns, y, weights, offsets, widths, dim, octaves, tasks):
-    bounds = _share(offsets, tasks)
-    for task in prange(tasks):
-        _forward_range(x, extra, columns, y, weights, offsets, widths, dim, octaves,
-                       bounds[task], bounds[task + 1])  # fmt: skip
 
 
 @njit(inline="always")
@@ -318,9 +308,8 @@ def _bias_gradient(dz, n_out, rows, dw, at, sums, tail):
 
 
 @njit(cache=True, nogil=True)
-def _backward_range(grad, x, extra, columns, dx, dextra, dw, weights, offsets, widths, dim, octaves,
-                    need_x, need_extra, first, last):  # fmt: skip
-    """Networks first..last-1."""
+def _backward(first, last, grad, x, extra, columns, dx, dextra, dw, weights, offsets, widths, dim,
+              octaves, need_x, need_extra, bounds):  # fmt: skip
     depth = widths.size - 1
     n_waves = dim * (2 * octaves + 1)
     n_extra, n_out = widths[0] - n_waves, widths[-1]
@@ -337,11 +326,11 @@ def _backward_range(grad, x, extra, columns, dx, dextra, dw, weights, offsets, w
     dz = np.zeros(plane, np.float32)
     other = np.zeros(plane, np.float32)
     turned = np.zeros((depth + 1) * widest * widest, np.float32)
-    for network in range(first, last):
+    for network in range(bounds[first], bounds[last]):
         if offsets[network] == offsets[network + 1]:
             continue
         base = network * size
-        distance = _distance(offsets, network, last) * size
+        distance = _distance(offsets, network, bounds[last]) * size
         _pack(weights, base, widths, starts, tails)
         sums[:] = 0
         for layer in range(1, depth):
@@ -404,15 +393,6 @@ def _backward_range(grad, x, extra, columns, dx, dextra, dw, weights, offsets, w
                 _copy(sums, starts[layer, 1], LANES, dw, to, n_out_here, widths[layer] + 1, rest)
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _backward(grad, x, extra, columns, dx, dextra, dw, weights, offsets, widths, dim, octaves,
-              need_x, need_extra, tasks):  # fmt: skip
-    bounds = _share(offsets, tasks)
-    for task in prange(tasks):
-        _backward_range(grad, x, extra, columns, dx, dextra, dw, weights, offsets, widths, dim,
-                        octaves, need_x, need_extra, bounds[task], bounds[task + 1])  # fmt: skip
-
-
 @njit(cache=True, nogil=True)
 def _sort(network, order, offsets):
     """A counting sort; `offsets` comes in as zeros."""
@@ -435,6 +415,11 @@ def group(network: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(order), torch.from_numpy(offsets)
 
 
+def _tasks() -> int:
+    """Runs of networks: more than threads, so that all are busy to the end."""
+    return parallel.PIECES * dispatch.threads()
+
+
 def _shape(x: Tensor, offsets: Tensor, widths: list[int], octaves: int) -> tuple:
     assert max(widths) <= WIDEST, widths
     return offsets.contiguous().numpy(), np.array(widths, np.int64), x.shape[1], octaves
@@ -446,16 +431,11 @@ def forward(
     """See `bank.bank`."""
     y = dispatch.new(x.shape[0], widths[-1])
     if y.numel():
-        dispatch.call(
-            _forward,
-            dispatch.flat(x),
-            dispatch.flat(extra),
-            extra.shape[1],
-            dispatch.flat(y),
-            dispatch.flat(weights),
-            *_shape(x, offsets, widths, octaves),
-            dispatch.threads(),
-        )
+        shape, tasks = _shape(x, offsets, widths, octaves), _tasks()
+        parallel.run(
+            _forward, tasks, dispatch.flat(x), dispatch.flat(extra), extra.shape[1],
+            dispatch.flat(y), dispatch.flat(weights), *shape, _share(shape[0], tasks),
+        )  # fmt: skip
     return y
 
 
@@ -475,19 +455,10 @@ def backward(
     dextra = torch.zeros_like(extra) if need_extra else x.new_empty(0)
     dw = torch.zeros_like(weights)
     if x.shape[0]:
-        dispatch.call(
-            _backward,
-            dispatch.flat(grad),
-            dispatch.flat(x),
-            dispatch.flat(extra),
-            extra.shape[1],
-            dispatch.flat(dx),
-            dispatch.flat(dextra),
-            dispatch.flat(dw),
-            dispatch.flat(weights),
-            *_shape(x, offsets, widths, octaves),
-            need_x,
-            need_extra,
-            dispatch.threads(),
-        )
+        shape, tasks = _shape(x, offsets, widths, octaves), _tasks()
+        arrays = [dispatch.flat(t) for t in (dx, dextra, dw, weights)]
+        parallel.run(
+            _backward, tasks, dispatch.flat(grad), dispatch.flat(x), dispatch.flat(extra),
+            extra.shape[1], *arrays, *shape, need_x, need_extra, _share(shape[0], tasks),
+        )  # fmt: skip
     return dx, dextra, dw

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, load, store
 from polyfield.fields.kernels.gemm import product, product_add, product_mask, product_relu
@@ -67,8 +66,7 @@ def _copy_columns(
 
 
 @njit(cache=True, nogil=True)
-def _forward_range(x, y, forward, widths, offsets, scratch_width, first, last):
-    """Chunks first..last-1."""
+def _forward(first, last, x, y, forward, widths, offsets, scratch_width):
     n_in, n_out, depth = widths[0], widths[-1], widths.size - 1
     n = x.size // n_in
     one = np.empty(CHUNK * scratch_width, np.float32)
@@ -94,78 +92,69 @@ def _forward_range(x, y, forward, widths, offsets, scratch_width, first, last):
                 _copy_columns(one, 0, wide, y, row * n_out, n_out, rows, n_out)
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _forward(x, y, weights, widths, bias, n_forward, n_backward, scratch_width, tasks):
-    forward = np.zeros(n_forward, np.float32)
-    backward = np.zeros(n_backward, np.float32)
-    offsets = np.empty((widths.size - 1, 5), np.int64)
-    _pack(weights, widths, bias, forward, backward, offsets)
-    chunks = (x.size // widths[0] + CHUNK - 1) // CHUNK
-    for task in prange(tasks):
-        _forward_range(x, y, forward, widths, offsets, scratch_width,
-                       task * chunks // tasks, (task + 1) * chunks // tasks)  # fmt: skip
-
-
 @njit(cache=True, nogil=True)
-def _backward_range(
-    grad, x, dx, forward, backward, widths, offsets, scratch_width, sums, first, last, need_x
+def _backward(
+    first, last, grad, x, dx, forward, backward, widths, offsets, scratch_width, all_sums, need_x
 ):
-    """Chunks first..last-1; adds the weight gradients to `sums`, laid out as `forward`."""
+    """Adds each task's weight gradients to its row of `all_sums`, laid out as `forward`."""
     n_in, n_out, depth = widths[0], widths[-1], widths.size - 1
     n = x.size // n_in
     plane = CHUNK * scratch_width
     hidden = np.empty(depth * plane, np.float32)
     one = np.zeros(plane, np.float32)
     two = np.zeros(plane, np.float32)
-    for chunk in range(first, last):
-        row = chunk * CHUNK
-        rows = min(CHUNK, n - row)
-        source, at, stride = x, row * n_in, n_in
-        for layer in range(depth - 1):
-            wide = _pad(widths[layer + 1])
-            product_relu(source, at, stride, 1, forward, offsets[layer, 2], wide,
-                         hidden, layer * plane, wide, rows, wide, widths[layer],
-                         forward, offsets[layer, 3], hidden)  # fmt: skip
-            source, at, stride = hidden, layer * plane, wide
-        dz, dz_at, dz_row = grad, row * n_out, n_out
-        if n_out % LANES:
-            wide = _pad(n_out)
-            one[: rows * wide] = 0.0
-            _copy_columns(grad, row * n_out, n_out, one, 0, wide, rows, n_out)
-            dz, dz_at, dz_row = one, 0, wide
-            one, two = two, one
-        for layer in range(depth - 1, -1, -1):
-            wide = _pad(widths[layer + 1])
-            if layer > 0:
-                source, at, stride = hidden, (layer - 1) * plane, _pad(widths[layer])
-            else:
-                source, at, stride = x, row * n_in, n_in
-            product_add(source, at, 1, stride, dz, dz_at, dz_row, sums, offsets[layer, 2], wide,
-                        widths[layer], wide, rows, forward, 0, sums)  # fmt: skip
-            if offsets[layer, 1] >= 0:
-                to = offsets[layer, 3]
-                for j in range(0, wide, LANES):
-                    total = load(sums, to + j, LANES)
-                    for r in range(rows):
-                        total = total + load(dz, dz_at + r * dz_row + j, LANES)
-                    store(sums, to + j, total)
-            tall = _pad(widths[layer])
-            w = offsets[layer, 4]
-            if layer > 0:
-                # Hidden planes have the same layout as the result, but for their start.
-                gate = hidden[(layer - 1) * plane : layer * plane]
-                product_mask(dz, dz_at, dz_row, 1, backward, w, tall, one, 0, tall,
-                             rows, tall, widths[layer + 1], _ZERO, 0, gate)  # fmt: skip
-                dz, dz_at, dz_row = one, 0, tall
+    chunks, tasks = (n + CHUNK - 1) // CHUNK, all_sums.shape[0]
+    for task in range(first, last):
+        sums = all_sums[task]
+        for chunk in range(task * chunks // tasks, (task + 1) * chunks // tasks):
+            row = chunk * CHUNK
+            rows = min(CHUNK, n - row)
+            source, at, stride = x, row * n_in, n_in
+            for layer in range(depth - 1):
+                wide = _pad(widths[layer + 1])
+                product_relu(source, at, stride, 1, forward, offsets[layer, 2], wide,
+                             hidden, layer * plane, wide, rows, wide, widths[layer],
+                             forward, offsets[layer, 3], hidden)  # fmt: skip
+                source, at, stride = hidden, layer * plane, wide
+            dz, dz_at, dz_row = grad, row * n_out, n_out
+            if n_out % LANES:
+                wide = _pad(n_out)
+                one[: rows * wide] = 0.0
+                _copy_columns(grad, row * n_out, n_out, one, 0, wide, rows, n_out)
+                dz, dz_at, dz_row = one, 0, wide
                 one, two = two, one
-            elif need_x:
-                if n_in == tall:
-                    product(dz, dz_at, dz_row, 1, backward, w, tall, dx, row * n_in, n_in,
-                            rows, tall, widths[1], _ZERO, 0, dx)  # fmt: skip
+            for layer in range(depth - 1, -1, -1):
+                wide = _pad(widths[layer + 1])
+                if layer > 0:
+                    source, at, stride = hidden, (layer - 1) * plane, _pad(widths[layer])
                 else:
-                    product(dz, dz_at, dz_row, 1, backward, w, tall, one, 0, tall,
-                            rows, tall, widths[1], _ZERO, 0, one)  # fmt: skip
-                    _copy_columns(one, 0, tall, dx, row * n_in, n_in, rows, n_in)
+                    source, at, stride = x, row * n_in, n_in
+                product_add(source, at, 1, stride, dz, dz_at, dz_row, sums, offsets[layer, 2], wide,
+                            widths[layer], wide, rows, forward, 0, sums)  # fmt: skip
+                if offsets[layer, 1] >= 0:
+                    to = offsets[layer, 3]
+                    for j in range(0, wide, LANES):
+                        total = load(sums, to + j, LANES)
+                        for r in range(rows):
+                            total = total + load(dz, dz_at + r * dz_row + j, LANES)
+                        store(sums, to + j, total)
+                tall = _pad(widths[layer])
+                w = offsets[layer, 4]
+                if layer > 0:
+                    # Hidden planes have the same layout as the result, but for their start.
+                    gate = hidden[(layer - 1) * plane : layer * plane]
+                    product_mask(dz, dz_at, dz_row, 1, backward, w, tall, one, 0, tall,
+                                 rows, tall, widths[layer + 1], _ZERO, 0, gate)  # fmt: skip
+                    dz, dz_at, dz_row = one, 0, tall
+                    one, two = two, one
+                elif need_x:
+                    if n_in == tall:
+                        product(dz, dz_at, dz_row, 1, backward, w, tall, dx, row * n_in, n_in,
+                                rows, tall, widths[1], _ZERO, 0, dx)  # fmt: skip
+                    else:
+                        product(dz, dz_at, dz_row, 1, backward, w, tall, one, 0, tall,
+                                rows, tall, widths[1], _ZERO, 0, one)  # fmt: skip
+                        _copy_columns(one, 0, tall, dx, row * n_in, n_in, rows, n_in)
 
 
 # A bias of zeros for products without one; as wide as any layer the kernel takes.
@@ -173,19 +162,10 @@ WIDEST = 4096
 _ZERO = np.zeros(WIDEST, np.float32)
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _backward(
-    grad, x, dx, dw, weights, widths, bias, n_forward, n_backward, scratch_width, tasks, need_x
-):
-    forward = np.zeros(n_forward, np.float32)
-    backward = np.zeros(n_backward, np.float32)
-    offsets = np.empty((widths.size - 1, 5), np.int64)
-    _pack(weights, widths, bias, forward, backward, offsets)
-    sums = np.zeros((tasks, n_forward), np.float32)
-    chunks = (x.size // widths[0] + CHUNK - 1) // CHUNK
-    for task in prange(tasks):
-        _backward_range(grad, x, dx, forward, backward, widths, offsets, scratch_width, sums[task],
-                        task * chunks // tasks, (task + 1) * chunks // tasks, need_x)  # fmt: skip
+@njit(cache=True, nogil=True)
+def _add_up(sums, widths, bias, offsets, dw):
+    """The weight gradients of all tasks, as weights lie."""
+    tasks = sums.shape[0]
     for layer in range(widths.size - 1):
         n_in, n_out = widths[layer], widths[layer + 1]
         wide = _pad(n_out)
@@ -202,34 +182,32 @@ def _backward(
                 dw[offsets[layer, 1] + o] = total
 
 
-def _sizes(widths: list[int]) -> tuple[np.ndarray, int, int, int]:
+def _scratch_width(widths: list[int]) -> int:
+    return -(-max(widths) // LANES) * LANES
+
+
+def _packed(weights: Tensor, widths: list[int], bias: bool) -> tuple[np.ndarray, ...]:
+    """Widths, padded matrices for forward and backward, offsets."""
+
     def pad(width: int) -> int:
         return -(-width // LANES) * LANES
 
     pairs = list(zip(widths[:-1], widths[1:], strict=True))
-    return (
-        np.array(widths, np.int64),
-        sum((i + 1) * pad(o) for i, o in pairs),
-        sum(o * pad(i) for i, o in pairs),
-        pad(max(widths)),
-    )
+    forward = np.zeros(sum((i + 1) * pad(o) for i, o in pairs), np.float32)
+    backward = np.zeros(sum(o * pad(i) for i, o in pairs), np.float32)
+    shape = np.array(widths, np.int64)
+    offsets = np.empty((len(widths) - 1, 5), np.int64)
+    _pack(dispatch.flat(weights), shape, bias, forward, backward, offsets)
+    return shape, forward, backward, offsets
 
 
 def forward(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor:
     """See `mlp.mlp`."""
     y = dispatch.new(x.shape[0], widths[-1])
     if y.numel():
-        shape = _sizes(widths)
-        dispatch.call(
-            _forward,
-            dispatch.flat(x),
-            dispatch.flat(y),
-            dispatch.flat(weights),
-            shape[0],
-            bias,
-            *shape[1:],
-            dispatch.threads(),
-        )
+        shape, matrices, _, offsets = _packed(weights, widths, bias)
+        arrays = (dispatch.flat(x), dispatch.flat(y), matrices, shape, offsets)
+        parallel.run(_forward, -(-len(x) // CHUNK), *arrays, _scratch_width(widths))
     return y
 
 
@@ -240,18 +218,12 @@ def backward(
     dx = dispatch.new(*x.shape) if need_x else x.new_empty(0)
     dw = torch.zeros_like(weights)
     if x.shape[0]:
-        shape = _sizes(widths)
-        dispatch.call(
-            _backward,
-            dispatch.flat(grad),
-            dispatch.flat(x),
-            dispatch.flat(dx),
-            dispatch.flat(dw),
-            dispatch.flat(weights),
-            shape[0],
-            bias,
-            *shape[1:],
-            dispatch.threads(),
-            need_x,
-        )
+        shape, matrices, turned, offsets = _packed(weights, widths, bias)
+        tasks = dispatch.threads()
+        sums = np.zeros((tasks, matrices.size), np.float32)
+        parallel.run(
+            _backward, tasks, dispatch.flat(grad), dispatch.flat(x), dispatch.flat(dx), matrices,
+            turned, shape, offsets, _scratch_width(widths), sums, need_x,
+        )  # fmt: skip
+        _add_up(sums, shape, bias, offsets, dispatch.flat(dw))
     return dx, dw

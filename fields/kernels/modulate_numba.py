@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, fma, load, rectified, splat, store, total, where_nonzero
 
@@ -30,10 +29,10 @@ def _moments(h, at, width, eps, like):
     return mean, np.float32(1) / np.sqrt(total(squares) / np.float32(width) + eps)
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _forward(h, gamma, beta, y, width, normalize, eps, like):
+@njit(cache=True, nogil=True)
+def _forward(first, last, h, gamma, beta, y, width, normalize, eps, like):
     n = gamma.size
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
+    for chunk in range(first, last):
         for row in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
             at = row * width
             mean, rate = np.float32(0), np.float32(1)
@@ -46,10 +45,10 @@ def _forward(h, gamma, beta, y, width, normalize, eps, like):
                 store(y, at + c, rectified(fma(load(h, at + c, like), slope, shift)))
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _backward(grad, h, gamma, beta, dh, dgamma, dbeta, width, normalize, eps, like):
+@njit(cache=True, nogil=True)
+def _backward(first, last, grad, h, gamma, beta, dh, dgamma, dbeta, width, normalize, eps, like):
     n = gamma.size
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
+    for chunk in range(first, last):
         zero = splat(np.float32(0), like)
         for row in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
             at = row * width
@@ -87,7 +86,8 @@ def forward(h: Tensor, gamma: Tensor, beta: Tensor, normalize: bool, eps: float)
     y = dispatch.new(*h.shape)
     if y.numel():
         arrays = [dispatch.flat(t) for t in (h, gamma, beta, y)]
-        dispatch.call(_forward, *arrays, h.shape[1], normalize, np.float32(eps), _like(h.shape[1]))
+        shape = (h.shape[1], normalize, np.float32(eps), _like(h.shape[1]))
+        parallel.run(_forward, -(-len(h) // CHUNK), *arrays, *shape)
     return y
 
 
@@ -98,5 +98,6 @@ def backward(
     dh, dgamma, dbeta = dispatch.new(*h.shape), dispatch.new(len(h)), dispatch.new(len(h))
     if dh.numel():
         arrays = [dispatch.flat(t) for t in (grad, h, gamma, beta, dh, dgamma, dbeta)]
-        dispatch.call(_backward, *arrays, h.shape[1], normalize, np.float32(eps), _like(h.shape[1]))
+        shape = (h.shape[1], normalize, np.float32(eps), _like(h.shape[1]))
+        parallel.run(_backward, -(-len(h) // CHUNK), *arrays, *shape)
     return dh, dgamma, dbeta

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, fma, load, store
 from polyfield.backends.sine import cosine, sine
@@ -15,11 +14,11 @@ from polyfield.backends.sine import cosine, sine
 CHUNK = 256
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _forward(h, w, y, like):
+@njit(cache=True, nogil=True)
+def _forward(first, last, h, w, y, like):
     width = w.size
     n = h.size // width
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
+    for chunk in range(first, last):
         for row in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
             for block in range(0, width, len(like)):
                 at = row * width + block
@@ -27,11 +26,11 @@ def _forward(h, w, y, like):
                 store(y, at, value + sine(value * load(w, block, like), like))
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _backward(grad, h, w, dh, like):
+@njit(cache=True, nogil=True)
+def _backward(first, last, grad, h, w, dh, like):
     width = w.size
     n = h.size // width
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
+    for chunk in range(first, last):
         for row in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK)):
             for block in range(0, width, len(like)):
                 at = row * width + block
@@ -48,7 +47,8 @@ def forward(h: Tensor, w: Tensor) -> Tensor:
     """See `sine_skip.sine_skip`."""
     y = dispatch.new(*h.shape)
     if y.numel():
-        dispatch.call(_forward, *[dispatch.flat(t) for t in (h, w, y)], _like(len(w)))
+        arrays = [dispatch.flat(t) for t in (h, w, y)]
+        parallel.run(_forward, -(-len(h) // CHUNK), *arrays, _like(len(w)))
     return y
 
 
@@ -56,5 +56,6 @@ def backward(grad: Tensor, h: Tensor, w: Tensor) -> Tensor:
     """See `sine_skip._sine_skip_backward`."""
     dh = dispatch.new(*h.shape)
     if dh.numel():
-        dispatch.call(_backward, *[dispatch.flat(t) for t in (grad, h, w, dh)], _like(len(w)))
+        arrays = [dispatch.flat(t) for t in (grad, h, w, dh)]
+        parallel.run(_backward, -(-len(h) // CHUNK), *arrays, _like(len(w)))
     return dh

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, fma, load, rectified, splat, sqrt, store
 from polyfield.backends.sine import cosine, sine
@@ -23,10 +22,10 @@ def _size(z, like):
     return rectified(z) + rectified(splat(np.float32(0), like) - z)
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _forward(z, y, kind, w, tiny, like):
+@njit(cache=True, nogil=True)
+def _forward(first, last, z, y, kind, w, tiny, like):
     n = z.size
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
+    for chunk in range(first, last):
         for at in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK), len(like)):
             value = load(z, at, like)
             if kind == 0:
@@ -38,10 +37,10 @@ def _forward(z, y, kind, w, tiny, like):
                 store(y, at, sine(turn * value, like))
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _backward(grad, z, dz, kind, w, tiny, like):
+@njit(cache=True, nogil=True)
+def _backward(first, last, grad, z, dz, kind, w, tiny, like):
     n = z.size
-    for chunk in prange((n + CHUNK - 1) // CHUNK):
+    for chunk in range(first, last):
         one, half = splat(np.float32(1), like), splat(np.float32(0.5), like)
         for at in range(chunk * CHUNK, min(n, (chunk + 1) * CHUNK), len(like)):
             value, g = load(z, at, like), load(grad, at, like)
@@ -63,13 +62,17 @@ def _like(count: int) -> tuple[int, ...]:
     return (0,) * math.gcd(count, LANES)
 
 
+def _chunks(z: Tensor) -> int:
+    return -(-z.numel() // CHUNK)
+
+
 def forward(z: Tensor, kind: str, w: float, tiny: float) -> Tensor:
     """See `waves.wave`."""
     y = dispatch.new(*z.shape)
     if y.numel():
         arrays = [dispatch.flat(t) for t in (z, y)]
         numbers = (np.float32(w), np.float32(tiny))
-        dispatch.call(_forward, *arrays, KINDS[kind], *numbers, _like(z.numel()))
+        parallel.run(_forward, _chunks(z), *arrays, KINDS[kind], *numbers, _like(z.numel()))
     return y
 
 
@@ -79,5 +82,5 @@ def backward(grad: Tensor, z: Tensor, kind: str, w: float, tiny: float) -> Tenso
     if dz.numel():
         arrays = [dispatch.flat(t) for t in (grad, z, dz)]
         numbers = (np.float32(w), np.float32(tiny))
-        dispatch.call(_backward, *arrays, KINDS[kind], *numbers, _like(z.numel()))
+        parallel.run(_backward, _chunks(z), *arrays, KINDS[kind], *numbers, _like(z.numel()))
     return dz

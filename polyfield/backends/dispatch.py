@@ -13,9 +13,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +30,6 @@ from polyfield.errors import InputError
 CHOICES = ("auto", "reference", "numba", "triton")
 
 _forced: list[str] = []
-_lock = threading.Lock()
 
 
 @cache
@@ -147,24 +145,6 @@ def fast(op: str, *tensors: Tensor) -> bool:
 def kernel(op: str, *tensors: Tensor) -> Any:
     """The module of the kernel that `fast` promised."""
     return importlib.import_module(f"{op}_{'numba' if use_numba(*tensors) else 'triton'}")
-
-
-def call(kernel: Callable[..., Any], *arguments: Any) -> Any:
-    """Run a parallel numba kernel on torch's number of threads.
-
-    Numba's `workqueue` threading layer aborts the process when two threads enter it at once, so
-    calls are serialised.
-    """
-    import numba
-
-    with _lock:
-        count = torch.get_num_threads()
-        numba.set_num_threads(max(1, min(count, numba.config.NUMBA_NUM_THREADS)))
-        if torch.get_num_threads() != count:
-            # The first call launches numba's threads, which tells the OpenMP that torch may share
-            # with it to use them all.
-            torch.set_num_threads(count)
-        return kernel(*arguments)
 
 
 def new(*shape: int) -> Tensor:

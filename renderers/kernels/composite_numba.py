@@ -10,19 +10,18 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 
 BLOCK = 64
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _forward(values, density, length, offsets, out, opacity, channels):
+@njit(cache=True, nogil=True)
+def _forward(first, last, values, density, length, offsets, out, opacity, channels):
     rays = offsets.size - 1
-    for block in prange((rays + BLOCK - 1) // BLOCK):
+    for block in range(first, last):
         for ray in range(block * BLOCK, min(rays, (block + 1) * BLOCK)):
             thickness, total = 0.0, np.float32(0)
             for c in range(channels):
@@ -39,10 +38,12 @@ def _forward(values, density, length, offsets, out, opacity, channels):
             opacity[ray] = total
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _backward(grad, grad_opacity, values, density, length, offsets, dvalues, ddensity, channels):
+@njit(cache=True, nogil=True)
+def _backward(
+    first, last, grad, grad_opacity, values, density, length, offsets, dvalues, ddensity, channels
+):
     rays = offsets.size - 1
-    for block in prange((rays + BLOCK - 1) // BLOCK):
+    for block in range(first, last):
         for ray in range(block * BLOCK, min(rays, (block + 1) * BLOCK)):
             thickness = 0.0
             before = np.float32(1)
@@ -72,9 +73,10 @@ def forward(
     rays, channels = offsets.shape[0] - 1, values.shape[1]
     out, opacity = dispatch.new(rays, channels), dispatch.new(rays)
     if rays:
-        dispatch.call(
-            _forward, dispatch.flat(values), dispatch.flat(density), dispatch.flat(length),
-            dispatch.flat(offsets), dispatch.flat(out), dispatch.flat(opacity), channels,
+        parallel.run(
+            _forward, -(-rays // BLOCK), dispatch.flat(values), dispatch.flat(density),
+            dispatch.flat(length), dispatch.flat(offsets), dispatch.flat(out),
+            dispatch.flat(opacity), channels,
         )  # fmt: skip
     return out, opacity
 
@@ -89,10 +91,12 @@ def backward(
 ) -> tuple[Tensor, Tensor]:
     """See `composite._composite_backward`."""
     dvalues, ddensity = dispatch.new(*values.shape), dispatch.new(*density.shape)
-    if len(offsets) > 1:
-        dispatch.call(
-            _backward, dispatch.flat(grad), dispatch.flat(grad_opacity), dispatch.flat(values),
-            dispatch.flat(density), dispatch.flat(length), dispatch.flat(offsets),
-            dispatch.flat(dvalues), dispatch.flat(ddensity), values.shape[1],
+    rays = len(offsets) - 1
+    if rays > 0:
+        parallel.run(
+            _backward, -(-rays // BLOCK), dispatch.flat(grad), dispatch.flat(grad_opacity),
+            dispatch.flat(values), dispatch.flat(density), dispatch.flat(length),
+            dispatch.flat(offsets), dispatch.flat(dvalues), dispatch.flat(ddensity),
+            values.shape[1],
         )  # fmt: skip
     return dvalues, ddensity

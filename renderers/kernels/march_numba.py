@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 from polyfield.encodings.domain import Domain
 from polyfield.renderers.kernels.march import BLOCK, EDGE, Cells, Lattice
@@ -46,184 +45,128 @@ def _step(t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone):
 
 
 @njit(cache=True, nogil=True)
-def _march_range(
-    origins,
-    directions,
-    t_in,
-    t_out,
-    jitter,
-    fine,
-    clear,
-    low,
-    inverse_size,
-    contracted,
-    step,
-    cone,
-    limit,
-    first,
-    last,
-    counts,
-    starts,
-    ends,
-    room,
-):
-    """March rays first..last-1; returns the samples found, which may be more than fit."""
-    resolution = fine.shape[0]
-    found = 0
+def _march(
+    first, last, origins, directions, t_in, t_out, jitter, fine, clear, low, inverse_size,
+    contracted, step, cone, limit, counts, all_starts, all_ends, totals,
+):  # fmt: skip
+    """The samples of a run of rays each; `totals` may be more than fit."""
+    resolution, room = fine.shape[0], all_starts.shape[1]
+    rays, tasks = counts.size, totals.size
     even = cone == 0 and not contracted
     r = np.float32(resolution)
     half, per_step = step * np.float32(0.5), np.float32(1) / step
-    for ray in range(first, last):
-        ox, oy, oz = origins[3 * ray], origins[3 * ray + 1], origins[3 * ray + 2]
-        dx, dy, dz = directions[3 * ray], directions[3 * ray + 1], directions[3 * ray + 2]
-        t, leave = t_in[ray], t_out[ray]
-        t += jitter[ray] * _step(
-            t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone
-        )
-        origin = t
-        k = np.int64(0)
-        count = 0
-        # Cells an axis the ray crosses per unit of t, where space is not bent.
-        gx, gy, gz = dx * inverse_size[0] * r, dy * inverse_size[1] * r, dz * inverse_size[2] * r
-        ax = (ox - low[0]) * inverse_size[0] * r
-        ay = (oy - low[1]) * inverse_size[1] * r
-        az = (oz - low[2]) * inverse_size[2] * r
-        if contracted:
-            gx, gy, gz = gx * np.float32(0.5), gy * np.float32(0.5), gz * np.float32(0.5)
-        # A ray along a face never leaves by it.
-        ix = np.float32(1) / gx if gx != 0 else NEVER
-        iy = np.float32(1) / gy if gy != 0 else NEVER
-        iz = np.float32(1) / gz if gz != 0 else NEVER
-        while count < limit:
-            h = _step(t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone)
-            middle = t + h * np.float32(0.5)
-            if not middle < leave:
-                break
-            straight = True
+    for task in range(first, last):
+        starts, ends, found = all_starts[task], all_ends[task], 0
+        for ray in range(task * rays // tasks, (task + 1) * rays // tasks):
+            ox, oy, oz = origins[3 * ray], origins[3 * ray + 1], origins[3 * ray + 2]
+            dx, dy, dz = directions[3 * ray], directions[3 * ray + 1], directions[3 * ray + 2]
+            t, leave = t_in[ray], t_out[ray]
+            t += jitter[ray] * _step(
+                t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone
+            )
+            origin = t
+            k = np.int64(0)
+            count = 0
+            # Cells an axis the ray crosses per unit of t, where space is not bent.
+            gx, gy, gz = (
+                dx * inverse_size[0] * r,
+                dy * inverse_size[1] * r,
+                dz * inverse_size[2] * r,
+            )
+            ax = (ox - low[0]) * inverse_size[0] * r
+            ay = (oy - low[1]) * inverse_size[1] * r
+            az = (oz - low[2]) * inverse_size[2] * r
             if contracted:
-                ux = _unit(ox + middle * dx, low[0], inverse_size[0], True)
-                uy = _unit(oy + middle * dy, low[1], inverse_size[1], True)
-                uz = _unit(oz + middle * dz, low[2], inverse_size[2], True)
-                norm = max(abs(ux), abs(uy), abs(uz))
-                if norm > np.float32(1):
-                    straight = False
-                    bend = (np.float32(2) - np.float32(1) / norm) / norm
-                    ux, uy, uz = ux * bend, uy * bend, uz * bend
-                px = (ux + np.float32(2)) * np.float32(0.25) * r
-                py = (uy + np.float32(2)) * np.float32(0.25) * r
-                pz = (uz + np.float32(2)) * np.float32(0.25) * r
-            else:
-                px, py, pz = ax + middle * gx, ay + middle * gy, az + middle * gz
-            cx = min(max(np.int64(px), 0), resolution - 1)
-            cy = min(max(np.int64(py), 0), resolution - 1)
-            cz = min(max(np.int64(pz), 0), resolution - 1)
-            bx, by, bz = cx // BLOCK, cy // BLOCK, cz // BLOCK
-            blocks = np.int64(clear[bx, by, bz])
-            full = blocks == 0 and fine[cx, cy, cz]
-            leap = np.float32(0)
-            if straight:
-                if blocks > 0:
-                    near = np.int64(1) - blocks
-                    ex = (bx + (blocks if gx >= 0 else near)) * BLOCK
-                    ey = (by + (blocks if gy >= 0 else near)) * BLOCK
-                    ez = (bz + (blocks if gz >= 0 else near)) * BLOCK
-                else:
-                    ex = cx + np.int64(gx >= 0)
-                    ey = cy + np.int64(gy >= 0)
-                    ez = cz + np.int64(gz >= 0)
-                leap = min(
-                    (np.float32(ex) - px) * ix,
-                    (np.float32(ey) - py) * iy,
-                    (np.float32(ez) - pz) * iz,
-                )
+                gx, gy, gz = gx * np.float32(0.5), gy * np.float32(0.5), gz * np.float32(0.5)
+            # A ray along a face never leaves by it.
+            ix = np.float32(1) / gx if gx != 0 else NEVER
+            iy = np.float32(1) / gy if gy != 0 else NEVER
+            iz = np.float32(1) / gz if gz != 0 else NEVER
+            while count < limit:
+                h = _step(t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone)
+                middle = t + h * np.float32(0.5)
+                if not middle < leave:
+                    break
+                straight = True
                 if contracted:
-                    # The box is the middle half of the grid; beyond it a straight leap is wrong.
-                    low_face, high_face = np.float32(0.25) * r, np.float32(0.75) * r
+                    ux = _unit(ox + middle * dx, low[0], inverse_size[0], True)
+                    uy = _unit(oy + middle * dy, low[1], inverse_size[1], True)
+                    uz = _unit(oz + middle * dz, low[2], inverse_size[2], True)
+                    norm = max(abs(ux), abs(uy), abs(uz))
+                    if norm > np.float32(1):
+                        straight = False
+                        bend = (np.float32(2) - np.float32(1) / norm) / norm
+                        ux, uy, uz = ux * bend, uy * bend, uz * bend
+                    px = (ux + np.float32(2)) * np.float32(0.25) * r
+                    py = (uy + np.float32(2)) * np.float32(0.25) * r
+                    pz = (uz + np.float32(2)) * np.float32(0.25) * r
+                else:
+                    px, py, pz = ax + middle * gx, ay + middle * gy, az + middle * gz
+                cx = min(max(np.int64(px), 0), resolution - 1)
+                cy = min(max(np.int64(py), 0), resolution - 1)
+                cz = min(max(np.int64(pz), 0), resolution - 1)
+                bx, by, bz = cx // BLOCK, cy // BLOCK, cz // BLOCK
+                blocks = np.int64(clear[bx, by, bz])
+                full = blocks == 0 and fine[cx, cy, cz]
+                leap = np.float32(0)
+                if straight:
+                    if blocks > 0:
+                        near = np.int64(1) - blocks
+                        ex = (bx + (blocks if gx >= 0 else near)) * BLOCK
+                        ey = (by + (blocks if gy >= 0 else near)) * BLOCK
+                        ez = (bz + (blocks if gz >= 0 else near)) * BLOCK
+                    else:
+                        ex = cx + np.int64(gx >= 0)
+                        ey = cy + np.int64(gy >= 0)
+                        ez = cz + np.int64(gz >= 0)
                     leap = min(
-                        leap,
-                        ((high_face if gx >= 0 else low_face) - px) * ix,
-                        ((high_face if gy >= 0 else low_face) - py) * iy,
-                        ((high_face if gz >= 0 else low_face) - pz) * iz,
+                        (np.float32(ex) - px) * ix,
+                        (np.float32(ey) - py) * iy,
+                        (np.float32(ez) - pz) * iz,
                     )
-            # What is true of this sample is true of all up to the border.
-            if even:
-                run = np.int64(min(leap * per_step + (np.float32(1) - MARGIN), MOST))
-                run = max(run, np.int64(1))
-                if full:
-                    last_k = k + min(run, limit - count)
-                    while k < last_k and t + half < leave:
-                        if found < room:
-                            starts[found] = t
-                            ends[found] = t + h
-                        found += 1
-                        count += 1
-                        k += 1
+                    if contracted:
+                        # The box is the middle half of the grid; no straight leap leads beyond.
+                        low_face, high_face = np.float32(0.25) * r, np.float32(0.75) * r
+                        leap = min(
+                            leap,
+                            ((high_face if gx >= 0 else low_face) - px) * ix,
+                            ((high_face if gy >= 0 else low_face) - py) * iy,
+                            ((high_face if gz >= 0 else low_face) - pz) * iz,
+                        )
+                # What is true of this sample is true of all up to the border.
+                if even:
+                    run = np.int64(min(leap * per_step + (np.float32(1) - MARGIN), MOST))
+                    run = max(run, np.int64(1))
+                    if full:
+                        last_k = k + min(run, limit - count)
+                        while k < last_k and t + half < leave:
+                            if found < room:
+                                starts[found] = t
+                                ends[found] = t + h
+                            found += 1
+                            count += 1
+                            k += 1
+                            t = origin + np.float32(k) * step
+                    else:
+                        k += run
                         t = origin + np.float32(k) * step
                 else:
-                    k += run
-                    t = origin + np.float32(k) * step
-            else:
-                # Inside the box, where leaps are, the stretch is 1.
-                until = middle + leap - MARGIN * h
-                while True:
-                    if full:
-                        if found < room:
-                            starts[found] = t
-                            ends[found] = t + h
-                        found += 1
-                        count += 1
-                    t += h
-                    h = max(step, cone * t)
-                    middle = t + h * np.float32(0.5)
-                    if not middle < min(until, leave) or count == limit:
-                        break
-        counts[ray] = count
-    return found
-
-
-@njit(parallel=True, cache=True, nogil=True)
-def _march(
-    origins,
-    directions,
-    t_in,
-    t_out,
-    jitter,
-    fine,
-    clear,
-    low,
-    inverse_size,
-    contracted,
-    step,
-    cone,
-    limit,
-    counts,
-    starts,
-    ends,
-    found,
-):
-    rays, tasks = counts.size, found.size
-    for task in prange(tasks):
-        found[task] = _march_range(
-            origins,
-            directions,
-            t_in,
-            t_out,
-            jitter,
-            fine,
-            clear,
-            low,
-            inverse_size,
-            contracted,
-            step,
-            cone,
-            limit,
-            task * rays // tasks,
-            (task + 1) * rays // tasks,
-            counts,
-            starts[task],
-            ends[task],
-            starts.shape[1],
-        )
+                    # Inside the box, where leaps are, the stretch is 1.
+                    until = middle + leap - MARGIN * h
+                    while True:
+                        if full:
+                            if found < room:
+                                starts[found] = t
+                                ends[found] = t + h
+                            found += 1
+                            count += 1
+                        t += h
+                        h = max(step, cone * t)
+                        middle = t + h * np.float32(0.5)
+                        if not middle < min(until, leave) or count == limit:
+                            break
+            counts[ray] = count
+        totals[task] = found
 
 
 def march(
@@ -236,7 +179,7 @@ def march(
     lattice: Lattice,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `march.march`."""
-    rays, tasks = origins.shape[0], dispatch.threads()
+    rays, tasks = origins.shape[0], parallel.PIECES * dispatch.threads()
     offsets = torch.zeros(rays + 1, dtype=torch.int64)
     if rays == 0:
         return offsets, dispatch.new(0), dispatch.new(0)
@@ -252,7 +195,7 @@ def march(
     )  # fmt: skip
     while True:
         starts, ends = (np.empty((tasks, _room[0]), np.float32) for _ in range(2))
-        dispatch.call(_march, *fixed, starts, ends, found)
+        parallel.run(_march, tasks, *fixed, starts, ends, found)
         if found.max() <= _room[0]:
             break
         _room[0] = int(found.max() * 1.25)

@@ -6,10 +6,9 @@ One pass over the five arrays, a vector at a time, untouched vectors not even re
 from __future__ import annotations
 
 import numpy as np
-from numba import prange
 from torch import Tensor
 
-from polyfield.backends import dispatch
+from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
 from polyfield.backends.simd import (
     LANES,
@@ -55,14 +54,14 @@ def _vector(p, g, m, v, c, at, rate, b1, b2, eps, decay, fix1, fix2, skip):
 
 
 @njit(cache=True, nogil=True)
-def _range(p, g, m, v, c, first, last, rate, b1, b2, eps, decay, fix1, fix2, skip):
-    at = first
-    while at + LANES <= last:
+def _step(first, last, p, g, m, v, c, rate, b1, b2, eps, decay, fix1, fix2, skip):
+    at, end = first * BLOCK, min(p.size, last * BLOCK)
+    while at + LANES <= end:
         _vector(p, g, m, v, c, at, rate, b1, b2, eps, decay, fix1, fix2, skip)
         at += LANES
-    if at < last:
+    if at < end:
         # The tail goes through a padded copy; padding has gradient 0 and is not copied back.
-        rest = last - at
+        rest = end - at
         tail = np.zeros((4, LANES), np.float32)
         steps = np.zeros(LANES, np.uint32)
         for i in range(rest):
@@ -81,29 +80,6 @@ def _range(p, g, m, v, c, first, last, rate, b1, b2, eps, decay, fix1, fix2, ski
             c[at + i] = steps[i]
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _step(p, g, m, v, c, rate, b1, b2, eps, decay, fix1, fix2, skip):
-    for block in prange((p.size + BLOCK - 1) // BLOCK):
-        first = block * BLOCK
-        _range(
-            p,
-            g,
-            m,
-            v,
-            c,
-            first,
-            min(p.size, first + BLOCK),
-            rate,
-            b1,
-            b2,
-            eps,
-            decay,
-            fix1,
-            fix2,
-            skip,
-        )
-
-
 def step(
     param: Tensor,
     grad: Tensor,
@@ -115,8 +91,9 @@ def step(
 ) -> None:
     """See `adam.adam`."""
     fix1, fix2 = corrections(numbers.beta1, numbers.beta2)
-    dispatch.call(
+    parallel.run(
         _step,
+        -(-param.numel() // BLOCK),
         dispatch.flat(param),
         dispatch.flat(grad),
         dispatch.flat(first),

@@ -4,7 +4,6 @@ import errno
 import importlib.util
 import os
 import pickle
-import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -159,15 +158,3 @@ def test_a_compiler_that_is_switched_off_is_told(machine: pytest.MonkeyPatch) ->
     machine.setenv("POLYFIELD_BACKEND", "numba")
     with pytest.raises(InputError, match="numba's compiler .*; got NUMBA_DISABLE_JIT=1; unset it"):
         use_threads(1)
-
-
-def test_launching_numba_leaves_torch_its_threads() -> None:
-    """Both may share one OpenMP, which numba tells to use every core."""
-    code = (
-        "import torch; from polyfield.backends import dispatch; from polyfield.machine import"
-        " use_threads; use_threads(1); dispatch.call(lambda: None); print(torch.get_num_threads())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "1\n"
