@@ -1,13 +1,14 @@
-"""numba's `njit` for kernels: the same, but a cache on disk that fails is no error.
+"""numba's `njit` for kernels: the same, but for what happens on disk.
 
-numba raises where no folder can be written to, where the disk is full, and where a file of its
-cache was cut short. Here the kernel is compiled anew, and one warning says so.
+Kernels are kept in a folder of the user, for all installations; NUMBA_CACHE_DIR names another. Of
+several processes that want one, one compiles it. And a cache that fails is no error: numba raises
+where no folder can be written to, where the disk is full, and where a file of its cache was cut
+short. Here the kernel is compiled anew, and one warning says so.
 """
 
 from __future__ import annotations
 
 import glob
-import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
+
+from polyfield.backends import kernel_cache
+from polyfield.file_locks import FileLock
 
 MEND = "set NUMBA_CACHE_DIR to a folder that can be written to"
 
@@ -39,22 +43,31 @@ def njit(
 
 def _keep(compiled: Any, function: Callable[..., Any]) -> None:
     """Give a dispatcher of numba its cache."""
+    given = numba.config.CACHE_DIR
+    folder = given or _folder()
     try:
-        if _homeless(Path(function.__code__.co_filename).parent):
+        if not folder:
             raise RuntimeError
+        # numba reads it here and nowhere else.
+        numba.config.CACHE_DIR = folder
         compiled.enable_caching()
     except RuntimeError:  # No folder will do.
         _no_cache("no folder that can be written to")
         return
+    finally:
+        numba.config.CACHE_DIR = given
     compiled._cache = ForgivingCache(compiled._cache, function)
 
 
-def _homeless(folder: Path) -> bool:
-    """Whether numba would keep its files in a folder called ~ here, for want of a home."""
-    if numba.config.CACHE_DIR or os.path.expanduser("~") != "~":
-        return False
-    cache = folder / "__pycache__"
-    return not os.access(cache if cache.is_dir() else folder, os.W_OK)
+def _folder() -> str:
+    """Where to keep kernels unless told; nothing where there is no place."""
+    if found := kernel_cache.user_folder():
+        return str(found)
+    if found := kernel_cache.temporary_folder():
+        text = "the user's cache can't be written to: compiled kernels are kept in"
+        _warn_once("place", f"{text} {found}; {MEND}")
+        return str(found)
+    return ""
 
 
 class ForgivingCache:
@@ -69,6 +82,7 @@ class ForgivingCache:
 
     def __init__(self, inner: Any, function: Callable[..., Any]) -> None:
         self._inner = inner
+        self._claims: dict[str, FileLock] = {}
         self._stem = f"{Path(function.__code__.co_filename).stem}.{function.__qualname__}-"
 
     @property
@@ -77,7 +91,23 @@ class ForgivingCache:
         return str(self._inner.cache_path)
 
     def load_overload(self, signature: Any, context: Any) -> Any:
-        """What was compiled for a signature; None if it isn't there or can't be read."""
+        """What was compiled for a signature.
+
+        None if it isn't there or can't be read: then this process has said that it compiles it.
+        """
+        found = self._load(signature, context)
+        if found is not None:
+            return found
+        what = f"{self._stem}{signature}"
+        claim = kernel_cache.claim(Path(self.cache_path), what)
+        if claim is not None:
+            self._claims[what] = claim
+        found = self._load(signature, context)
+        if found is not None:
+            self._release(what)
+        return found
+
+    def _load(self, signature: Any, context: Any) -> Any:
         try:
             return self._inner.load_overload(signature, context)
         except Exception as error:  # Damaged files make pickle raise almost anything.
@@ -94,6 +124,13 @@ class ForgivingCache:
             # An index without its data would go with the data of an older version.
             self._remove()
             _no_cache(f"{error.strerror}: {self.cache_path}")
+        finally:
+            self._release(f"{self._stem}{signature}")
+
+    def _release(self, what: str) -> None:
+        claim = self._claims.pop(what, None)
+        if claim is not None:
+            claim.release()
 
     def flush(self) -> None:
         """Forget what is kept."""

@@ -15,7 +15,7 @@ import pytest
 import torch
 from numba.core.dispatcher import Dispatcher
 
-from polyfield.backends import dispatch, jit
+from polyfield.backends import dispatch, jit, kernel_cache
 from polyfield.errors import InputError
 from polyfield.machine import use_threads
 
@@ -109,16 +109,102 @@ def test_without_a_folder_there_is_no_cache(folder: Path, monkeypatch: pytest.Mo
     assert double(3) == 6
 
 
+@pytest.fixture
+def places(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home, and a folder for temporary files, beside the source."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    (folder / "home").mkdir()
+    (folder / "temporary").mkdir()
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(folder / "home"))
+    monkeypatch.setattr(kernel_cache.tempfile, "gettempdir", lambda: str(folder / "temporary"))
+    for read_once in (kernel_cache.user_folder, kernel_cache.temporary_folder):
+        read_once.cache_clear()
+    yield folder
+    for read_once in (kernel_cache.user_folder, kernel_cache.temporary_folder):
+        read_once.cache_clear()
+
+
+def _kept(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.nb?"))
+
+
+def test_kernels_are_kept_in_the_users_folder(places: Path) -> None:
+    assert _double(places)(3) == 6
+    assert len(_kept(places / "home")) == 2 == len(_kept(places))
+    again = _double(places)
+    assert again(3) == 6 and sum(again.stats.cache_hits.values()) == 1
+    assert numba.config.CACHE_DIR == ""
+
+
+def test_a_home_that_can_not_be_written_to_gives_a_temporary_folder(places: Path) -> None:
+    (places / "home" / ".cache").write_text("a file")
+    (places / "home" / "Library").write_text("a file")
+    (places / "home" / "AppData").write_text("a file")
+    with pytest.warns(RuntimeWarning, match="kept in .*temporary.*NUMBA_CACHE_DIR") as caught:
+        double = _double(places)
+    assert double(3) == 6 and len(caught) == 1
+    assert len(_kept(places / "temporary")) == 2 == len(_kept(places))
+    again = _double(places)
+    assert again(3) == 6 and sum(again.stats.cache_hits.values()) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="temporary files are the user's own there")
+def test_no_kernel_comes_from_a_folder_that_others_write_to(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "~")
+    open_to_all = places / "temporary" / f"polyfield-kernels-{os.getuid()}"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    with pytest.warns(RuntimeWarning, match="each run compiles; set NUMBA_CACHE_DIR"):
+        double = _double(places)
+    assert double(3) == 6 and not _kept(places)
+
+
 def test_without_a_home_no_folder_called_tilde(
+    places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel_cache.os.path, "expanduser", lambda path: path)
+    with pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR"):
+        double = _double(places)
+    assert double(3) == 6 and not list(places.rglob("~"))
+
+
+def test_who_comes_second_waits_and_loads(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fcntl")
+    first, second, waits = _double(folder), _double(folder), []
+    monkeypatch.setattr(kernel_cache.time, "sleep", waits.append)
+    whole = first._cache._inner.save_overload
+
+    def save(*kept: Any) -> None:
+        # The second one asks while the first one compiles, and is told when it is there.
+        monkeypatch.setattr(kernel_cache.time, "sleep", lambda seconds: (whole(*kept), release()))
+        assert second(3) == 6
+
+    def release() -> None:
+        for what in list(first._cache._claims):
+            first._cache._release(what)
+
+    monkeypatch.setattr(first._cache._inner, "save_overload", save)
+    assert first(3) == 6
+    assert sum(first.stats.cache_misses.values()) == 1
+    assert sum(second.stats.cache_hits.values()) == 1
+    assert not list((folder / "cache").rglob("*.claim"))
+
+
+def test_a_claim_of_a_process_that_hangs_is_waited_for_only_so_long(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    monkeypatch.setattr(jit.os.path, "expanduser", lambda path: path)
-    monkeypatch.setattr(jit.os, "access", lambda path, mode: False)
-    with pytest.warns(RuntimeWarning, match="NUMBA_CACHE_DIR"):
-        double = _double(folder)
-    monkeypatch.undo()
-    assert double(3) == 6 and not list(folder.rglob("~"))
+    pytest.importorskip("fcntl")
+    first, second = _double(folder), _double(folder)
+    assert first._cache.load_overload((numba.types.int64,), first.targetctx) is None
+    monkeypatch.setattr(kernel_cache, "PATIENCE", 0.1)
+    assert second(3) == 6 and sum(second.stats.cache_misses.values()) == 1
+    for claim in first._cache._claims.values():
+        claim.release()
 
 
 @pytest.fixture
