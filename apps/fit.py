@@ -14,6 +14,7 @@ import numpy as np
 import tyro
 
 from polyfield.apps import config_cli
+from polyfield.apps.ahead import compiling_ahead
 from polyfield.apps.choices import (
     DEFAULT_PRESET,
     Seconds,
@@ -99,13 +100,15 @@ def fit(
     threads, place = use_threads(threads), resolve(device)
     spec = RunSpec(data, preset, seed, threads, place)
     run = None if out is None else Run(Path(out).expanduser())
-    if view is False:
-        return cast(Model, train(found, spec, run, reporter or Reporter(quiet=True), options))
-    # Only here: a fit that nobody looks at needs nothing of the viewer.
-    from polyfield.apps.view import fit_in_view
+    with compiling_ahead(found, threads, place) as compiled:
+        options = replace(options, compiled=compiled)
+        if view is False:
+            return cast(Model, train(found, spec, run, reporter or Reporter(quiet=True), options))
+        # Only here: a fit that nobody looks at needs nothing of the viewer.
+        from polyfield.apps.view import fit_in_view
 
-    port = None if view is True else view
-    return fit_in_view(found, spec, run, reporter or Reporter(), options, port)
+        port = None if view is True else view
+        return fit_in_view(found, spec, run, reporter or Reporter(), options, port)
 
 
 def fit_scene(

@@ -78,6 +78,10 @@ class RunSpec:
         }
 
 
+def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """How a fit is done; nothing of it changes a number."""
@@ -88,6 +92,8 @@ class RunOptions:
     """Begin anew."""
     checkpoint_every: float = 30.0
     """Seconds between two checkpoints."""
+    compiled: Callable[[], None] = _nothing
+    """Called when all kernels of a step are compiled."""
 
 
 FRESH = RunOptions()
@@ -190,7 +196,8 @@ def _fit(
             progress.numbers[learner.metric.name] = value
 
     session = Session(loop, run, model, reporter, clock, options.checkpoint_every)
-    history = session.train(History(learner.metric), step == "resume", score, eyes)
+    fresh = History(learner.metric)
+    history = session.train(fresh, step == "resume", score, eyes, options.compiled)
     if run is None:
         return model
     try:
@@ -238,6 +245,7 @@ class Session:
         resume: bool = False,
         score: Callable[[Progress], None] = lambda progress: None,
         watchers: Sequence[Watcher] = (),
+        compiled: Callable[[], None] = _nothing,
     ) -> History:
         """Train until the budget is spent, saving as it goes.
 
@@ -246,6 +254,7 @@ class Session:
             resume: Go on from the run's checkpoint.
             score: Adds the headline score to what a step logged.
             watchers: Told every step, the clock stopped.
+            compiled: Called when all kernels of a step are.
 
         Returns:
             The curve.
@@ -262,6 +271,7 @@ class Session:
             reporter.say(f"resuming at step {meta['step']}, {meta['seconds']:.1f} s of training")
         with self._clock.phase("compiling"):
             loop.warm_up()
+            compiled()
         if not resume:
             self._save(history)
         due = time.monotonic() + self._every

@@ -234,6 +234,10 @@ class Task(Learner[DataT, ModelT]):
         """Named starting points."""
 
     @abstractmethod
+    def stand_in(self) -> ModelT:
+        """A model of made-up data: what is compiled for it is what a real one needs."""
+
+    @abstractmethod
     def reopen(self, source: Any, run: Run) -> DataT:
         """Data to measure a run on: what was held out then is held out now."""
 

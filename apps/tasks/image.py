@@ -146,6 +146,11 @@ class Image(Task[ImageData, SignalModel]):
         info = SignalInfo(self.kind, size, (float(width), float(height)), channels, about)
         return SignalModel(self.field, info)
 
+    def stand_in(self) -> SignalModel:
+        """A model of a few pixels."""
+        about = {"color_space": "srgb"}
+        return SignalModel(self.field, SignalInfo(self.kind, (16, 16), (16.0, 16.0), 3, about))
+
     def training(self, model: SignalModel, data: ImageData, seed: int) -> Training:
         """Regression of its pixels."""
         pixels = data.image.to(model.device)

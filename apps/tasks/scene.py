@@ -182,6 +182,11 @@ class Scene(Task[SceneData, RadianceModel]):
             model.corrections.poses.stand_at(capture.cameras("train"), capture.bounds)
         return model
 
+    def stand_in(self) -> RadianceModel:
+        """A model of the unit cube."""
+        cube = torch.stack([torch.zeros(3), torch.ones(3)])
+        return RadianceModel(self.field, self.sampler, SceneInfo(cube, False, "srgb", (0, 0, 0)))
+
     def _corrections(self, data: SceneData) -> Corrections:
         """What is learned beside the field.
 

@@ -172,6 +172,10 @@ class Sound(Task[SoundData, SignalModel]):
         )
         return SignalModel(self._field(sound.duration), info)
 
+    def stand_in(self) -> SignalModel:
+        """A model of a moment's silence."""
+        return SignalModel(self._field(1.0), SignalInfo(self.kind, (64,), (1.0,), 1, {}))
+
     def _field(self, seconds: float) -> Any:
         """The field, its first frequency as high as the sound is long."""
         if self.tone is None:

@@ -68,6 +68,7 @@ def _copy_columns(
 @njit(cache=True, nogil=True)
 def _forward(first, last, x, y, forward, widths, offsets, scratch_width):
     n_in, n_out, depth = widths[0], widths[-1], widths.size - 1
+    start = np.int64(0)  # A literal 0 would have each product compiled for it.
     n = x.size // n_in
     one = np.empty(CHUNK * scratch_width, np.float32)
     two = np.empty(CHUNK * scratch_width, np.float32)
@@ -79,15 +80,15 @@ def _forward(first, last, x, y, forward, widths, offsets, scratch_width):
             wide = _pad(widths[layer + 1])
             w, b = offsets[layer, 2], offsets[layer, 3]
             if layer < depth - 1:
-                product_relu(source, at, stride, 1, forward, w, wide, one, 0, wide,
+                product_relu(source, at, stride, 1, forward, w, wide, one, start, wide,
                              rows, wide, widths[layer], forward, b, one)  # fmt: skip
-                source, at, stride = one, 0, wide
+                source, at, stride = one, start, wide
                 one, two = two, one
             elif n_out == wide:
                 product(source, at, stride, 1, forward, w, wide, y, row * n_out, n_out,
                         rows, wide, widths[layer], forward, b, y)  # fmt: skip
             else:
-                product(source, at, stride, 1, forward, w, wide, one, 0, wide,
+                product(source, at, stride, 1, forward, w, wide, one, start, wide,
                         rows, wide, widths[layer], forward, b, one)  # fmt: skip
                 _copy_columns(one, 0, wide, y, row * n_out, n_out, rows, n_out)
 
@@ -98,6 +99,7 @@ def _backward(
 ):
     """Adds each task's weight gradients to its row of `all_sums`, laid out as `forward`."""
     n_in, n_out, depth = widths[0], widths[-1], widths.size - 1
+    start = np.int64(0)  # A literal 0 would have each product compiled for it.
     n = x.size // n_in
     plane = CHUNK * scratch_width
     hidden = np.empty(depth * plane, np.float32)
@@ -121,7 +123,7 @@ def _backward(
                 wide = _pad(n_out)
                 one[: rows * wide] = 0.0
                 _copy_columns(grad, row * n_out, n_out, one, 0, wide, rows, n_out)
-                dz, dz_at, dz_row = one, 0, wide
+                dz, dz_at, dz_row = one, start, wide
                 one, two = two, one
             for layer in range(depth - 1, -1, -1):
                 wide = _pad(widths[layer + 1])
@@ -130,7 +132,7 @@ def _backward(
                 else:
                     source, at, stride = x, row * n_in, n_in
                 product_add(source, at, 1, stride, dz, dz_at, dz_row, sums, offsets[layer, 2], wide,
-                            widths[layer], wide, rows, forward, 0, sums)  # fmt: skip
+                            widths[layer], wide, rows, forward, start, sums)  # fmt: skip
                 if offsets[layer, 1] >= 0:
                     to = offsets[layer, 3]
                     for j in range(0, wide, LANES):
@@ -143,17 +145,17 @@ def _backward(
                 if layer > 0:
                     # Hidden planes have the same layout as the result, but for their start.
                     gate = hidden[(layer - 1) * plane : layer * plane]
-                    product_mask(dz, dz_at, dz_row, 1, backward, w, tall, one, 0, tall,
-                                 rows, tall, widths[layer + 1], _ZERO, 0, gate)  # fmt: skip
-                    dz, dz_at, dz_row = one, 0, tall
+                    product_mask(dz, dz_at, dz_row, 1, backward, w, tall, one, start, tall,
+                                 rows, tall, widths[layer + 1], _ZERO, start, gate)  # fmt: skip
+                    dz, dz_at, dz_row = one, start, tall
                     one, two = two, one
                 elif need_x:
                     if n_in == tall:
                         product(dz, dz_at, dz_row, 1, backward, w, tall, dx, row * n_in, n_in,
-                                rows, tall, widths[1], _ZERO, 0, dx)  # fmt: skip
+                                rows, tall, widths[1], _ZERO, start, dx)  # fmt: skip
                     else:
-                        product(dz, dz_at, dz_row, 1, backward, w, tall, one, 0, tall,
-                                rows, tall, widths[1], _ZERO, 0, one)  # fmt: skip
+                        product(dz, dz_at, dz_row, 1, backward, w, tall, one, start, tall,
+                                rows, tall, widths[1], _ZERO, start, one)  # fmt: skip
                         _copy_columns(one, 0, tall, dx, row * n_in, n_in, rows, n_in)
 
 

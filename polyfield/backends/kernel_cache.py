@@ -19,6 +19,12 @@ LOOK = 0.02
 """Seconds between two looks at whether it is there."""
 
 
+def place() -> Path | None:
+    """Where kernels are kept: NUMBA_CACHE_DIR, else the user's folder, else a temporary one."""
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    return Path(given) if given else user_folder() or temporary_folder()
+
+
 @cache
 def user_folder() -> Path | None:
     """The user's folder of compiled kernels; None where it can't be written to."""

@@ -1,0 +1,126 @@
+"""Kernels compiled by other processes while this one reads its data.
+
+numba compiles under one lock, so a process of its own is what makes it faster. Each helper builds
+the task's model of made-up data and runs its parts once; who wants a kernel that another one is
+compiling waits for it (`kernel_cache`). A file beside the kernels says that a field has been
+through this, so that later runs start no helper.
+
+`POLYFIELD_AHEAD=0` turns it off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from polyfield.apps.choices import kind_named
+from polyfield.backends import dispatch, kernel_cache
+from polyfield.config import from_tree
+from polyfield.encodings.base import Encoding
+from polyfield.fields.base import Network
+from polyfield.machine import versions
+from polyfield.training.task import Task
+
+MOST = 3
+"""Helpers; what a field has to compile keeps no more of them busy."""
+POINTS = 64
+"""That each part is run on."""
+
+
+@contextmanager
+def compiling_ahead(
+    task: Task[Any, Any], threads: int, device: torch.device
+) -> Iterator[Callable[[], None]]:
+    """Have a task's kernels compiled meanwhile, if that was never done.
+
+    Args:
+        task: What is going to be fitted.
+        threads: Cores that may be used; with one there is no helper.
+        device: Only a CPU's kernels are compiled.
+
+    Yields:
+        What to call when all kernels are there: no helper goes on after it, nor after the block.
+    """
+    mark = _mark(task)
+    wanted = device.type == "cpu" and dispatch.current() != "reference"
+    wanted = wanted and dispatch.why_no_numba() is None and os.environ.get("POLYFIELD_AHEAD") != "0"
+    if not wanted or threads < 2 or mark is None or mark.exists():
+        yield lambda: None
+        return
+    helpers = [_start(task, number) for number in range(min(threads - 1, MOST))]
+
+    def done() -> None:
+        _end(helpers)
+        try:
+            mark.touch()
+        except OSError:
+            pass  # Then the next run starts helpers too.
+
+    try:
+        yield done
+    finally:
+        _end(helpers)
+
+
+def _mark(task: Task[Any, Any]) -> Path | None:
+    """The file that says that a field's kernels were compiled, as the code is now."""
+    folder = kernel_cache.place()
+    if folder is None:
+        return None
+    rooms = Path(kernel_cache.__file__).parents[2]
+    files = sorted([*rooms.glob("*/kernels/*.py"), *rooms.glob("*/backends/*.py")])
+    stamps = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    what = [task.kind, task.tree()["field"], versions(), stamps]
+    name = hashlib.sha256(json.dumps(what, default=str).encode()).hexdigest()[:24]
+    return folder / f"{name}.compiled"
+
+
+def _start(task: Task[Any, Any], number: int) -> subprocess.Popen[str]:
+    helper = subprocess.Popen(
+        [sys.executable, "-P", "-c", "from polyfield.apps.ahead import main; main()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_CACHE_DIR": str(kernel_cache.place())},
+    )
+    assert helper.stdin is not None
+    try:
+        with helper.stdin as words:
+            json.dump({"kind": task.kind, "task": task.tree(), "number": number}, words)
+    except BrokenPipeError:
+        pass  # It has ended already; this process compiles what it would have.
+    return helper
+
+
+def _end(helpers: list[subprocess.Popen[str]]) -> None:
+    for helper in helpers:
+        helper.kill()
+    for helper in helpers:
+        helper.wait()
+
+
+def main() -> None:
+    """What a helper does: networks first, which take longest, each helper another one."""
+    asked = json.load(sys.stdin)
+    task = from_tree(kind_named(asked["kind"]), asked["task"])
+    parts = list(task.stand_in().field.modules())
+    networks = [part for part in parts if isinstance(part, Network)]
+    encodings = [part for part in parts if isinstance(part, Encoding)]
+    ordered = [*networks, *encodings]
+    turn = asked["number"] % len(ordered) if ordered else 0
+    for part in ordered[turn:] + ordered[:turn]:
+        x = torch.rand(POINTS, part.in_dim)
+        # Nobody asks for the gradient in coordinates.
+        y = part(x.requires_grad_(isinstance(part, Network)))
+        if y.requires_grad:
+            y.sum().backward()
