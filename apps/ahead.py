@@ -56,11 +56,12 @@ def compiling_ahead(
     if not wanted or threads < 2 or mark is None or mark.exists():
         yield lambda: None
         return
-    helpers = [_start(task, number) for number in range(min(threads - 1, MOST))]
+    helpers = [_start(task, number, mark.parent.parent) for number in range(min(threads - 1, MOST))]
 
     def done() -> None:
         _end(helpers)
         try:
+            mark.parent.mkdir(parents=True, exist_ok=True)
             mark.touch()
         except OSError:
             pass  # Then the next run starts helpers too.
@@ -72,26 +73,23 @@ def compiling_ahead(
 
 
 def _mark(task: Task[Any, Any]) -> Path | None:
-    """The file that says that a field's kernels were compiled, as the code is now."""
+    """The file that says that a field's kernels were compiled by this version."""
     folder = kernel_cache.place()
     if folder is None:
         return None
-    rooms = Path(kernel_cache.__file__).parents[2]
-    files = sorted([*rooms.glob("*/kernels/*.py"), *rooms.glob("*/backends/*.py")])
-    stamps = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
-    what = [task.kind, task.tree()["field"], versions(), stamps]
+    what = [task.kind, task.tree()["field"], versions()]
     name = hashlib.sha256(json.dumps(what, default=str).encode()).hexdigest()[:24]
     return folder / f"{name}.compiled"
 
 
-def _start(task: Task[Any, Any], number: int) -> subprocess.Popen[str]:
+def _start(task: Task[Any, Any], number: int, folder: Path) -> subprocess.Popen[str]:
     helper = subprocess.Popen(
         [sys.executable, "-P", "-c", "from polyfield.apps.ahead import main; main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_CACHE_DIR": str(kernel_cache.place())},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_CACHE_DIR": str(folder)},
     )
     assert helper.stdin is not None
     try:

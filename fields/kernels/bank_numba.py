@@ -16,9 +16,7 @@ import torch
 from torch import Tensor
 
 from polyfield.backends import dispatch, parallel
-from polyfield.backends.jit import njit
-from polyfield.backends.simd import LANES, floor, fma, load, rectified, splat, store
-from polyfield.fields.kernels.gemm import (
+from polyfield.backends.gemm import (
     product,
     product_add,
     product_add_then,
@@ -27,6 +25,8 @@ from polyfield.fields.kernels.gemm import (
     product_relu_then,
     product_then,
 )
+from polyfield.backends.jit import njit
+from polyfield.backends.simd import LANES, floor, fma, load, rectified, splat, store
 
 CHUNK = 96
 SPARE = 4

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from polyfield.backends import dispatch, parallel
+from polyfield.backends.gemm import product, product_add, product_mask, product_relu
 from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, load, store
-from polyfield.fields.kernels.gemm import product, product_add, product_mask, product_relu
 
 CHUNK = 192
 

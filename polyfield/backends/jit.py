@@ -9,6 +9,7 @@ short. Here the kernel is compiled anew, and one warning says so.
 from __future__ import annotations
 
 import glob
+import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -44,12 +45,12 @@ def njit(
 def _keep(compiled: Any, function: Callable[..., Any]) -> None:
     """Give a dispatcher of numba its cache."""
     given = numba.config.CACHE_DIR
-    folder = given or _folder()
+    base = given or _folder()
     try:
-        if not folder:
+        if not base:
             raise RuntimeError
         # numba reads it here and nowhere else.
-        numba.config.CACHE_DIR = folder
+        numba.config.CACHE_DIR = os.path.join(base, kernel_cache.blocks())
         compiled.enable_caching()
     except RuntimeError:  # No folder will do.
         _no_cache("no folder that can be written to")

@@ -19,10 +19,22 @@ LOOK = 0.02
 """Seconds between two looks at whether it is there."""
 
 
+BLOCKS = ("simd.py", "sine.py", "gemm.py")
+"""What kernels are built of. numba looks at a kernel's own file only, so these name the folder."""
+
+
 def place() -> Path | None:
     """Where kernels are kept: NUMBA_CACHE_DIR, else the user's folder, else a temporary one."""
     given = os.environ.get("NUMBA_CACHE_DIR")
-    return Path(given) if given else user_folder() or temporary_folder()
+    base = Path(given) if given else user_folder() or temporary_folder()
+    return None if base is None else base / blocks()
+
+
+@cache
+def blocks() -> str:
+    """A name that changes with what kernels are built of."""
+    files = [Path(__file__).with_name(name) for name in BLOCKS]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 @cache

@@ -9,6 +9,7 @@ import hostile
 import models
 import paths
 import pictures
+import snapshots
 import sounds
 import words
 import yaml
@@ -238,6 +239,16 @@ def configs(draw: st.DrawFn, seeds: Seeds) -> Case:
 
 
 @st.composite
+def imports(draw: st.DrawFn, seeds: Seeds) -> Case:
+    """`import` of a file that is not as it should be."""
+    kind = draw(st.sampled_from(("scene", "image")))
+    name = draw(st.sampled_from(("x.msgpack", "x.ingp")))
+    size = snapshots.SIZE if kind == "image" else ()
+    files: Files = {name: draw(snapshots.files(kind))}
+    return Case("imports", ("import", name, "--out", "o", *size), files)
+
+
+@st.composite
 def lines(draw: st.DrawFn, seeds: Seeds) -> Case:
     """Command lines with flags, values and words that nobody needs."""
     verb = draw(st.sampled_from(sorted(seeds.flags)))
@@ -262,7 +273,10 @@ def lines(draw: st.DrawFn, seeds: Seeds) -> Case:
             *("export", "run", "--to", "mesh", "--out", "o.ply"),
             *("--resolution", "12", "--threads", "1"),
         ),
+        "import": ("import", "x.msgpack", "--out", "o", *snapshots.SIZE),
     }[verb.partition(" ")[0]]
+    if base[0] == "import":
+        files = {"x.msgpack": snapshots.content("image")}
     if base[0] == "render" and kind == "scene":
         base = (*base, "--frames", "1", "--size", "4x4")
     return Case("lines", draw(words.line(base, verb, seeds)), files)
@@ -276,5 +290,6 @@ GENERATORS: dict[str, Callable[[Seeds], Strategy]] = {
     "runs": runs,
     "camera paths": camera_paths,
     "configs": configs,
+    "imports": imports,
     "lines": lines,
 }
