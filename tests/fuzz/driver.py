@@ -107,6 +107,8 @@ class Worker:
             "HOME": str(self.place / "home"),
             "TMPDIR": str(self.place / "tmp"),
             "MPLCONFIGDIR": str(self._kept),
+            "NUMBA_CACHE_DIR": str(self._kept / "kernels"),
+            "POLYFIELD_AHEAD": "0",
             "OMP_NUM_THREADS": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
