@@ -112,13 +112,13 @@ def main() -> None:
     asked = json.load(sys.stdin)
     task = from_tree(kind_named(asked["kind"]), asked["task"])
     parts = list(task.stand_in().field.modules())
-    networks = [part for part in parts if isinstance(part, Network)]
+    networks: list[Network | Encoding] = [part for part in parts if isinstance(part, Network)]
     encodings = [part for part in parts if isinstance(part, Encoding)]
     ordered = [*networks, *encodings]
     turn = asked["number"] % len(ordered) if ordered else 0
     for part in ordered[turn:] + ordered[:turn]:
-        x = torch.rand(POINTS, part.in_dim)
         # Nobody asks for the gradient in coordinates.
-        y = part(x.requires_grad_(isinstance(part, Network)))
+        x = torch.rand(POINTS, part.in_dim, requires_grad=part in networks)
+        y = part(x)
         if y.requires_grad:
             y.sum().backward()
