@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from polyfield.apps.process import process as process
     from polyfield.apps.render import render as render
     from polyfield.apps.view import view as view
+    from polyfield.apps.warm import warm as warm
     from polyfield.errors import InputError as InputError
     from polyfield.scenes.cameras import Camera as Camera
     from polyfield.training.fit import RunOptions as RunOptions
@@ -52,6 +53,7 @@ _HOMES = {
     "process": "polyfield.apps.process",
     "render": "polyfield.apps.render",
     "view": "polyfield.apps.view",
+    "warm": "polyfield.apps.warm",
 }
 
 __all__ = [  # noqa: F822  # found by __getattr__
@@ -72,6 +74,7 @@ __all__ = [  # noqa: F822  # found by __getattr__
     "process",
     "render",
     "view",
+    "warm",
 ]
 
 
