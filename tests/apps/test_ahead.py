@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -119,14 +118,3 @@ def test_a_helper_runs_all_parts(
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(words)))
     ahead.main()
     assert capsys.readouterr() == ("", "")
-
-
-def test_two_processes_share_an_empty_cache(tmp_path: Path) -> None:
-    code = (
-        "import polyfield; polyfield.fit('image', 'demo', steps=1, threads=2,"
-        " changes={'read.downscale': 4})"
-    )
-    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "POLYFIELD_AHEAD": "1"}
-    subprocess.run([sys.executable, "-P", "-c", code], check=True, env=env, timeout=300)
-    assert len(list(tmp_path.rglob("*.compiled"))) == 1
-    assert list(tmp_path.rglob("*.nbc")) and not list(tmp_path.rglob("*.claim"))

@@ -1,10 +1,7 @@
 """`polyfield warm` compiles what a preset needs, in processes of its own."""
 
 import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,10 +58,3 @@ def test_nowhere_to_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warm.kernel_cache, "place", lambda: None)
     with pytest.raises(InputError, match="a place to keep compiled kernels.*NUMBA_CACHE_DIR"):
         polyfield.warm(["image"], threads=1)
-
-
-def test_kernels_are_there_afterwards(tmp_path: Path) -> None:
-    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    words = [sys.executable, "-P", "-m", "polyfield", "warm", "sound", "--threads", "1", "--quiet"]
-    subprocess.run(words, check=True, env=env, timeout=300)
-    assert list(tmp_path.rglob("*hash_grid_numba._forward*.nbc"))
