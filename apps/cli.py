@@ -38,7 +38,7 @@ VERBS = {
     "process": ("polyfield.apps.process", "find the poses of photographs or of a video"),
     "check": ("polyfield.apps.check", "look a capture over: what is wrong, and the mend"),
     "info": ("polyfield.apps.info", "say what a run is, or what this machine has"),
-    "warm": ("polyfield.apps.warm", "compile kernels before they are wanted"),
+    "warm": ("polyfield.apps.compiling.warm", "compile kernels before they are wanted"),
     "bench": ("polyfield.apps.bench", "time the kernels"),
 }
 """Word on the command line -> (module with `main`, what it does)."""

@@ -14,7 +14,6 @@ import numpy as np
 import tyro
 
 from polyfield.apps import config_cli
-from polyfield.apps.ahead import compiling_ahead
 from polyfield.apps.choices import (
     DEFAULT_PRESET,
     Seconds,
@@ -28,6 +27,7 @@ from polyfield.apps.choices import (
     kind_named,
     preset_of,
 )
+from polyfield.apps.compiling.ahead import compiling_ahead
 from polyfield.devices import resolve
 from polyfield.errors import InputError
 from polyfield.machine import use_threads

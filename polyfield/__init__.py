@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from polyfield.apps.check import check as check
     from polyfield.apps.compare import compare as compare
+    from polyfield.apps.compiling.warm import warm as warm
     from polyfield.apps.distill import distill as distill
     from polyfield.apps.evaluate import evaluate as evaluate
     from polyfield.apps.export import export as export
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from polyfield.apps.process import process as process
     from polyfield.apps.render import render as render
     from polyfield.apps.view import view as view
-    from polyfield.apps.warm import warm as warm
     from polyfield.errors import InputError as InputError
     from polyfield.scenes.cameras import Camera as Camera
     from polyfield.training.fit import RunOptions as RunOptions
@@ -53,7 +53,7 @@ _HOMES = {
     "process": "polyfield.apps.process",
     "render": "polyfield.apps.render",
     "view": "polyfield.apps.view",
-    "warm": "polyfield.apps.warm",
+    "warm": "polyfield.apps.compiling.warm",
 }
 
 __all__ = [  # noqa: F822  # found by __getattr__

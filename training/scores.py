@@ -114,11 +114,16 @@ def psnr(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"], peak: float = 1
     Returns:
         dB; infinite where the two are equal, NaN where the error is not finite.
     """
-    assert pred.shape == target.shape, (pred.shape, target.shape)
-    error = torch.mean((pred.double() - target.double()) ** 2)
-    if not bool(error.isfinite()):
+    error = mse(pred, target)
+    if not math.isfinite(error):
         return math.nan
-    return float(10.0 * torch.log10(peak**2 / error))
+    return 10.0 * math.log10(peak**2 / error) if error > 0 else math.inf
+
+
+def mse(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"]) -> float:
+    """Mean square error, in double: what says of an infinite PSNR that nothing is wrong."""
+    assert pred.shape == target.shape, (pred.shape, target.shape)
+    return float(torch.mean((pred.double() - target.double()) ** 2))
 
 
 WINDOW = 11

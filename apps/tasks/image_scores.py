@@ -11,7 +11,7 @@ from torch import Tensor
 from polyfield.scenes.color import srgb_from_linear
 from polyfield.scenes.signals.image import ImageSignal
 from polyfield.training.figures import Pair
-from polyfield.training.scores import PSNR, psnr, ssim
+from polyfield.training.scores import PSNR, mse, psnr, ssim
 from polyfield.training.task import Measured
 
 
@@ -54,7 +54,8 @@ def measure_image(
         )
     facts: dict[str, Any] = {"split": "all", "views": 1, "frames_skipped": 0}
     facts |= {"color_space": image.color_space, "background": list(background)}
-    facts["per_view"] = [{"name": image.name, **view}]
+    error = mse(found, target)
+    facts |= {"mse": error, "per_view": [{"name": image.name, **view, "mse": error}]}
     line = f"PSNR {PSNR.text(view['psnr'])}{words}, SSIM {view['ssim']:.4f} (1 view of split all)"
     pair = Pair(target, found, PSNR.text(view["psnr"]))
     return Measured({**scores, **view}, facts, [pair], line, prediction=prediction)

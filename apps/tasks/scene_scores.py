@@ -17,7 +17,7 @@ from polyfield.scenes.cameras import Cameras
 from polyfield.scenes.poses import random_cameras
 from polyfield.scenes.rays import Rays
 from polyfield.training.figures import Pair
-from polyfield.training.scores import PSNR, psnr, ssim
+from polyfield.training.scores import PSNR, mse, psnr, ssim
 from polyfield.training.task import Fidelity, Measured
 from polyfield.training.watchers.console import Reporter
 
@@ -77,7 +77,11 @@ def measure_scene(
         prediction, target = compared(model, scene, index)
         name, mask = scene.view_name(index), scene.mask(index)
         seen = (prediction, target) if mask is None else (prediction[mask], target[mask])
-        score = {"psnr": psnr(*seen), "ssim": ssim(prediction, target, mask)}
+        score = {
+            "psnr": psnr(*seen),
+            "ssim": ssim(prediction, target, mask),
+            "mse": mse(*seen),
+        }
         names.append(name)
         scores.append(score)
         if index in marked:
@@ -95,6 +99,7 @@ def measure_scene(
         "color_space": model.color_space,
         "background": model.background.tolist(),
         **({} if scene.ignored is None else {"ignored": _ignored_share(scene, indices)}),
+        "mse": _mean([score["mse"] for score in scores]),
         "per_view": [{"name": n, **s} for n, s in zip(names, scores, strict=True)],
     }
     views = f"{len(scores)} view{'s' if len(scores) != 1 else ''} of split {split}"

@@ -27,6 +27,8 @@ GRID = 4096
 """Places on an edge of a cell that vertices of neighbouring blocks are told apart by."""
 CAMERAS, SIDE = 8, 48
 """Cameras, and pixels of each along a side, by which the level is found."""
+MOST = 16_000_000
+"""Vertices of all blocks: a mesh of a gigabyte, which no program opens."""
 SEEN = 0.5
 """Opacity of a pixel below which it has met nothing."""
 FEWEST = 64
@@ -80,7 +82,7 @@ def surface(
         tell: shows progress.
 
     Raises:
-        InputError: nothing passes the level.
+        InputError: nothing passes the level, or far too much does.
         MissingBackend: scikit-image is not installed.
     """
     measure = extras.load("skimage.measure", "scikit-image", "--to mesh", "mesh")
@@ -102,6 +104,13 @@ def surface(
             vertices.append(points.astype(np.float64) + np.array(corner))
             faces.append(triangles.astype(np.int64) + total)
             total += len(points)
+        if total > MOST:
+            raise InputError(
+                f"a surface of at most {MOST / 1e6:.0f} million vertices",
+                f"more in {(number + 1) / len(places):.0%} of the box: fog, or a field that has "
+                "hardly been trained",
+                "give a higher --level, a lower --resolution, or train for longer",
+            )
         share = (number + 1) / len(places)
         if share - told >= 0.1:
             told = share

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import pickletools
 import struct
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,12 @@ class _Mark:
     """Where a list on the stack begins."""
 
 
+_DAMAGED = (
+    ValueError, IndexError, TypeError, KeyError, OverflowError, struct.error, DeprecationWarning,
+)  # fmt: skip
+"""What a pickle that is not whole makes Python raise."""
+
+
 class _Refused(Exception):
     """What is not allowed, for the line."""
 
@@ -87,14 +94,17 @@ def read_pickle(content: bytes, where: str) -> Any:
         raise InputError(f"a pickle of at most {MOST >> 20} MiB in {where}", "more", _SAVE)
     machine = _Machine()
     try:
-        for opcode, argument, _ in pickletools.genops(content):
-            machine.step(opcode.name, argument)
-        return machine.result()
+        with warnings.catch_warnings():
+            # Escapes that Python no longer knows.
+            warnings.simplefilter("error", DeprecationWarning)
+            for opcode, argument, _ in pickletools.genops(content):
+                machine.step(opcode.name, argument)
+            return machine.result()
     except _Refused as refused:
         raise InputError(
             f"tensors and plain values alone in {where}", str(refused)[:120], _SAVE
         ) from None
-    except (ValueError, IndexError, TypeError, KeyError, OverflowError, struct.error) as error:
+    except _DAMAGED as error:
         why = " ".join(str(error).split())[:80] or type(error).__name__
         raise InputError(f"a whole pickle in {where}", why, _SAVE) from None
 

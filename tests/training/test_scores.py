@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from polyfield.training import scores
-from polyfield.training.scores import is_broken, log_spectrum, lsd, psnr, psnr_of, snr, ssim
+from polyfield.training.scores import is_broken, log_spectrum, lsd, mse, psnr, psnr_of, snr, ssim
 
 
 def test_psnr_of_a_known_error() -> None:
     target = torch.zeros(4, 5, 3)
     assert psnr(target + 0.1, target) == pytest.approx(20.0, abs=1e-5)
     assert psnr(target + 0.1, target, peak=10.0) == pytest.approx(40.0, abs=1e-5)
-    assert psnr(target, target) == math.inf
+    assert psnr(target, target) == math.inf and mse(target, target) == 0
 
 
 def _ssim_by_hand(a: np.ndarray, b: np.ndarray) -> float:

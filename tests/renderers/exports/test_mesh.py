@@ -222,6 +222,13 @@ def test_what_can_not_be_is_one_line(tmp_path, options, name, word):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_fog_is_told_and_not_meshed(tmp_path, monkeypatch):
+    monkeypatch.setattr(surfaces, "MOST", 500)
+    with pytest.raises(InputError, match="more in [0-9]+% of the box.*a higher --level"):
+        export(Ball(), tmp_path / "a.ply")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_package_names_the_extra(tmp_path, monkeypatch):
     import sys
 

@@ -124,6 +124,7 @@ def test_a_call_is_refused_and_not_made(tmp_path, call, protocol):
     "body",
     [
         b"cos\nsystem\n(S'touch x'\ntR.",  # an old spelling
+        b"cos\\X\nsystem\n.",  # an escape that Python no longer knows
         b"(S'touch x'\nios\nsystem\n.",  # INST
         b"(cos\nsystem\nS'touch x'\no.",  # OBJ
         b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x01x\x85R.",

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from polyfield.apps import ahead
 from polyfield.apps.choices import configured, kind_named
+from polyfield.apps.compiling import ahead
 from polyfield.apps.tasks import KINDS
 from polyfield.backends import dispatch, kernel_cache
 from polyfield.devices import CPU

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import polyfield
-from polyfield.apps import cli, warm
+from polyfield.apps import cli
+from polyfield.apps.compiling import warm
 from polyfield.apps.tasks import KINDS
 from polyfield.backends import dispatch
 from polyfield.errors import InputError

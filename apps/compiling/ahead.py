@@ -84,7 +84,7 @@ def _mark(task: Task[Any, Any]) -> Path | None:
 
 def _start(task: Task[Any, Any], number: int, folder: Path) -> subprocess.Popen[str]:
     helper = subprocess.Popen(
-        [sys.executable, "-P", "-c", "from polyfield.apps.ahead import main; main()"],
+        [sys.executable, "-P", "-c", "from polyfield.apps.compiling.ahead import main; main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -79,7 +79,7 @@ def warm(
     def one(kind: str, preset: str) -> tuple[str, float]:
         began = time.perf_counter()
         words = json.dumps([kind, preset, count])
-        code = "from polyfield.apps.warm import step; step()"
+        code = "from polyfield.apps.compiling.warm import step; step()"
         done = subprocess.run(
             [sys.executable, "-P", "-c", code], input=words, text=True, capture_output=True
         )

@@ -1,0 +1,1 @@
+"""CPU kernels compiled before they are wanted."""
