@@ -37,8 +37,8 @@ class Flags:
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = ()
     """Benchmarks by name; all but scene-30db if none given.
 
-    On a CPU: hash-grid, mlp, linear, bank, lookups, image-step. On a GPU: memory, hash-grid, mlp,
-    bank, rays, adam. On both: scene-step, render, scene-30db.
+    On a CPU: memory, hash-grid, mlp, linear, bank, lookups, image-step. On a GPU: memory,
+    hash-grid, mlp, bank, rays, adam. On both: scene-step, render, scene-30db.
     """
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Also write the rows there."""

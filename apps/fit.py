@@ -39,6 +39,7 @@ from polyfield.training.fit import FRESH, RunOptions, RunSpec
 from polyfield.training.fit import fit as train
 from polyfield.training.run import Run
 from polyfield.training.task import TREES, Task
+from polyfield.training.team import device_of, joined
 from polyfield.training.watchers.console import Reporter
 
 Source = str | os.PathLike[str] | np.ndarray
@@ -97,10 +98,12 @@ def fit(
     if field is not None:
         found = replace(found, field=field)  # type: ignore[type-var]
     found = budgeted(changed(found, changes) if changes else found, seconds, steps)
-    threads, place = use_threads(threads), resolve(device)
+    threads, place = use_threads(threads), resolve(device_of(device))
     spec = RunSpec(data, preset, seed, threads, place)
     run = None if out is None else Run(Path(out).expanduser())
-    with compiling_ahead(found, threads, place) as compiled:
+    with joined(place) as team, compiling_ahead(found, threads, place) as compiled:
+        if not team.leads:
+            run, reporter, view = None, Reporter(mute=True), False
         options = replace(options, compiled=compiled)
         if view is False:
             return cast(Model, train(found, spec, run, reporter or Reporter(quiet=True), options))

@@ -7,6 +7,7 @@ are drawn on the CPU and moved; clocks wait for a GPU's work.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -80,8 +81,24 @@ def move(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=True)
 
 
-def uniform(shape: tuple[int, ...], generator: Generator, device: torch.device) -> Tensor:
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of what a generator draws for more than these: a share of a batch."""
+
+    generator: Generator
+    count: int
+    """Rows that are drawn."""
+    first: int
+    last: int
+    """Rows first..last-1 are these."""
+
+
+def uniform(shape: tuple[int, ...], generator: Generator | Rows, device: torch.device) -> Tensor:
     """Numbers of U(0, 1), float32, the same on every device: the generator is the CPU's."""
+    if isinstance(generator, Rows):
+        assert shape[0] == generator.last - generator.first, (shape, generator)
+        all_rows = torch.rand((generator.count, *shape[1:]), generator=generator.generator)
+        return move(all_rows[generator.first : generator.last], device)
     return move(torch.rand(shape, generator=generator), device)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from polyfield.backends import optional
-from polyfield.devices import uniform
+from polyfield.devices import Rows, uniform
 from polyfield.encodings.domain import Domain
 from polyfield.errors import InputError
 from polyfield.ranges import Range, check
@@ -93,7 +93,7 @@ class NerfaccSampler(Sampler):
         return math.sqrt(3) * self.domain.span / self.config.steps
 
     def forward(
-        self, rays: Rays, density: Density | None, generator: torch.Generator | None = None
+        self, rays: Rays, density: Density | None, generator: torch.Generator | Rows | None = None
     ) -> Intervals:
         """Intervals in occupied cells.
 

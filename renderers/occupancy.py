@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from polyfield.devices import move, uniform
+from polyfield.devices import Rows, move, uniform
 from polyfield.encodings.domain import Domain
 from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
@@ -121,7 +121,7 @@ class OccupancySampler(Sampler):
         return Lattice(diagonal / self.config.steps, self.config.cone, self.config.limit)
 
     def forward(
-        self, rays: Rays, density: Density | None, generator: torch.Generator | None = None
+        self, rays: Rays, density: Density | None, generator: torch.Generator | Rows | None = None
     ) -> Intervals:
         """Intervals in occupied cells.
 

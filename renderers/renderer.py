@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from polyfield.devices import Rows
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.samplers import Sampler
@@ -32,7 +33,7 @@ class VolumeRenderer(nn.Module):
         self.sampler = sampler
 
     def samples(
-        self, field: RadianceField, rays: Rays, generator: torch.Generator | None = None
+        self, field: RadianceField, rays: Rays, generator: torch.Generator | Rows | None = None
     ) -> tuple[RadianceSample, Intervals]:
         """What a field says along rays [r], with gradient in the rays too, and where."""
         intervals = self.sampler(rays.detach(), field.density, generator)

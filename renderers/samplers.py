@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from polyfield.devices import uniform
+from polyfield.devices import Rows, uniform
 from polyfield.encodings.domain import Domain
 from polyfield.errors import InputError
 from polyfield.ranges import Range, check
@@ -55,7 +55,7 @@ class Sampler(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, rays: Rays, density: Density | None, generator: torch.Generator | None = None
+        self, rays: Rays, density: Density | None, generator: torch.Generator | Rows | None = None
     ) -> Intervals:
         """Intervals along rays [r]; jittered if there is a generator, else always the same.
 
@@ -143,7 +143,7 @@ class UniformSampler(Sampler):
         self.domain, self.samples = domain, samples
 
     def forward(
-        self, rays: Rays, density: Density | None, generator: torch.Generator | None = None
+        self, rays: Rays, density: Density | None, generator: torch.Generator | Rows | None = None
     ) -> Intervals:
         """Equal intervals on each ray that meets the box.
 

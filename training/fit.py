@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -269,6 +270,7 @@ class Session:
             take_over(loop, state, meta, run.path)
             history = History(history.metric, meta["history"])
             reporter.say(f"resuming at step {meta['step']}, {meta['seconds']:.1f} s of training")
+        loop.meet()
         with self._clock.phase("compiling"):
             loop.warm_up()
             compiled()
@@ -297,6 +299,8 @@ class Session:
                     watcher.watch(progress)
                 while not stop.is_asked and any(watcher.holds() for watcher in holding):
                     pass
+                if loop.team.any(stop.is_asked) and not stop.is_asked:
+                    stop.ask(signal.SIGTERM)  # What one process was asked, all do.
                 stop.check()
                 if time.monotonic() >= due:
                     self._save(history)

@@ -22,6 +22,7 @@ from polyfield.ranges import Count, Range, check
 from polyfield.training.adam import Adam
 from polyfield.training.kernels.adam import AdamNumbers
 from polyfield.training.stopwatch import Stopwatch
+from polyfield.training.team import current
 
 GUARD = 50
 """Steps between looks at the parameters and copies of the last good state."""
@@ -135,6 +136,7 @@ class Fit:
         parts = parts or {}
         self.modules: dict[str, nn.Module] = {"field": field, **parts}
         self.device = field.domain.bounds.device
+        self.team = current()
         self.progress = Progress()
         own = {name: list(part.parameters()) for name, part in parts.items()}
         groups = {name: params for name, params in {**field.groups(), **own}.items() if params}
@@ -179,6 +181,13 @@ class Fit:
         self.step()
         self.load_state(before)
         wait(self.device)
+
+    def meet(self) -> None:
+        """Begin where the process that leads the team begins."""
+        if self.team.size > 1:
+            state = {name: tensor.clone() for name, tensor in self.state().items()}
+            self.team.spread(list(state.values()))
+            self.load_state(state)
 
     def parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """All that learns, by the names it has in `state`."""
@@ -226,11 +235,11 @@ class Fit:
         what is left of a step counts in the next one.
         """
         before = self.progress.seconds
-        self.progress.seconds = before + watch.seconds() - began
+        self.progress.seconds = self.team.agree(before + watch.seconds() - began)
         self.progress.fraction = self._fraction()
         if self.progress.fraction >= 1:
             wait(self.device)
-            self.progress.seconds = before + watch.seconds() - began
+            self.progress.seconds = self.team.agree(before + watch.seconds() - began)
 
     def _fraction(self) -> float:
         if self.config.steps is not None:
@@ -243,13 +252,14 @@ class Fit:
         p = self.progress
         self.field.set_progress(p.fraction)
         loss, numbers = self.objective(p.step, p.fraction)
-        value = loss.item()
+        value = self.team.totals(loss.item())[0]
         if not math.isfinite(value):
             for _, parameter in self.parameters():
                 parameter.grad = None
             return "the loss"
         if loss.requires_grad:
             loss.backward()
+        self.team.add_up([p for _, p in self.parameters() if p.requires_grad])
         self.optimizer.step(self._numbers(p.fraction))
         p.step += 1
         p.loss, p.numbers = value, numbers

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from polyfield.apps.benchmarks.cpu_limits import limits
 from polyfield.apps.benchmarks.timing import Row, alternate, ray_points, timed
 from polyfield.backends import dispatch
 from polyfield.encodings.domain import Box
@@ -46,7 +47,11 @@ def _grid(op: str, config: HashGrid, x: Tensor, size: str) -> Iterator[Row]:
             encoding(x)
 
     runs: dict[str, Callable[[], object]] = {"reference": forward, "numba": forward}
-    yield from timed(f"{op} forward", size, len(x), alternate(runs, 5))
+    levels, features = encoding.levels, config.features
+    # A line has two corners, space has eight.
+    points = len(x) * 2 ** x.shape[1] // 8
+    least = limits().grid(levels.sizes, features, points, adds=False)
+    yield from timed(f"{op} forward", size, len(x), alternate(runs, 5), least)
     graphs = {}
     for name, backend in (("reference", "reference"), ("numba", "auto")):
         with dispatch.force(backend):
@@ -58,7 +63,8 @@ def _grid(op: str, config: HashGrid, x: Tensor, size: str) -> Iterator[Row]:
         )
 
     runs = {name: backward(name) for name in graphs}
-    yield from timed(f"{op} backward", size, len(x), alternate(runs, 5))
+    least = limits().grid(levels.sizes, features, points, adds=True)
+    yield from timed(f"{op} backward", size, len(x), alternate(runs, 5), least)
 
 
 def small_mlp() -> Iterator[Row]:
@@ -78,7 +84,8 @@ def small_mlp() -> Iterator[Row]:
 
     size = f"32-64-64-3, {POINTS} rows"
     for op, run in (("mlp forward", forward), ("mlp forward+backward", both)):
-        yield from timed(op, size, POINTS, alternate({"reference": run, "numba": run}, 9))
+        least = limits().network(widths, POINTS, run is both)
+        yield from timed(op, size, POINTS, alternate({"reference": run, "numba": run}, 9), least)
 
 
 def wide_linear() -> Iterator[Row]:
@@ -92,7 +99,8 @@ def wide_linear() -> Iterator[Row]:
         torch.autograd.grad(layer(x), [x, *layer.parameters()], cotangent)
 
     runs = {"reference": run, "numba": run}
-    yield from timed("linear forward+backward", f"256-256, {n} rows", n, alternate(runs, 9))
+    size, least = f"256-256, {n} rows", limits().network([256, 256], n, True)
+    yield from timed("linear forward+backward", size, n, alternate(runs, 9), least)
 
 
 def image_step() -> Iterator[Row]:
@@ -106,7 +114,7 @@ def image_step() -> Iterator[Row]:
 
     ours = field()
     objective = Regression(BATCH).build(picture, ours, 0)
-    fit = Fit(ours, objective, FitConfig(steps=1 << 30))
+    fit = Fit(ours, objective, FitConfig(steps=10**9))
     theirs = field()
     plain = Regression(BATCH).build(picture, theirs, 0)
     adam = torch.optim.Adam(theirs.parameters(), 1e-2, betas=(0.9, 0.99), eps=1e-15)
@@ -123,7 +131,11 @@ def image_step() -> Iterator[Row]:
 
     times = alternate({"reference": reference, "numba": fast}, 9)
     times["numba"] /= 10
-    yield from timed("image-step", f"2-D L16 F2 T2^15, 64x2, {BATCH} points", BATCH, times)
+    size = f"2-D L16 F2 T2^15, 64x2, {BATCH} points"
+    sizes = ours.encoding.levels.sizes
+    least = sum(limits().grid(sizes, 2, BATCH // 2, adds) for adds in (False, True))
+    least += limits().network([32, 64, 64, 3], BATCH, True)
+    yield from timed("image-step", size, BATCH, times, least)
 
 
 def bank() -> Iterator[Row]:
@@ -140,7 +152,13 @@ def lookups() -> Iterator[Row]:
     yield from grids.lookups(POINTS)
 
 
+def memory() -> Iterator[Row]:
+    """What all shares are of."""
+    yield from limits().rows
+
+
 KERNELS: dict[str, Callable[[], Iterator[Row]]] = {
+    "memory": memory,
     "hash-grid": hash_grid,
     "mlp": small_mlp,
     "linear": wide_linear,

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from polyfield.apps.benchmarks.cpu_limits import limits
 from polyfield.apps.benchmarks.timing import Row, alternate
 from polyfield.apps.tasks.scene import Scene
 from polyfield.apps.tasks.scene_scores import measure_scene
@@ -92,9 +93,32 @@ def scene_step(data: str, device: torch.device) -> Iterator[Row]:
     times = alternate({name: step(name) for name in counts}, 5)
     rates = {name: median(counts[name]) / times[name] for name in counts}
     for name, rate in rates.items():
-        ratio = rate / rates["reference"]
-        size = f"{data}, {median(counts[name]):.0f} samples"
-        yield Row("scene-step", name, size, times[name], rate, ratio)
+        ratio, samples = rate / rates["reference"], median(counts[name])
+        share = _least(int(samples)) / times[name] if device.type == "cpu" else None
+        size = f"{data}, {samples:.0f} samples"
+        yield Row("scene-step", name, size, times[name], rate, ratio, share)
+
+
+def _least(samples: int) -> float:
+    """Least seconds that a CPU's memory and products allow for a step of the `hash` preset.
+
+    What a step can't do without: reads of the grid's corners, additions to them, and the products
+    of both networks and of their gradients.
+    """
+    field = Scene.presets()["hash"].field
+    assert isinstance(field, Radiance)
+    grid = field.position
+    assert isinstance(grid, HashGrid)
+    entries, features, least = grid.geometry(3).sizes, grid.features, 0.0
+    for adds in (False, True):
+        least += limits().grid(entries, features, samples, adds)
+    harmonics = 16
+    for widths in (
+        [grid.levels * features, *[field.hidden] * field.density_layers, field.feature],
+        [field.feature + harmonics, *[field.hidden] * field.color_layers, 3],
+    ):
+        least += limits().network(widths, samples, backward=True)
+    return least
 
 
 def render(data: str, device: torch.device) -> Iterator[Row]:

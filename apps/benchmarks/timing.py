@@ -62,10 +62,21 @@ def alternate(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[st
     return in_turns({name: forced(name, run) for name, run in runs.items()}, repeats)
 
 
-def timed(op: str, size: str, count: int, times: dict[str, float]) -> Iterator[Row]:
-    """A row for each backend; the one named "reference" is what ratios are to."""
+def timed(
+    op: str, size: str, count: int, times: dict[str, float], bound: float | None = None
+) -> Iterator[Row]:
+    """A row for each backend; the one named "reference" is what ratios are to.
+
+    Args:
+        op: What was timed.
+        size: Of what.
+        count: Points, samples or pixels.
+        times: Seconds of each backend.
+        bound: Least seconds that this machine allows.
+    """
     for name, seconds in times.items():
-        yield Row(op, name, size, seconds, count / seconds, times["reference"] / seconds)
+        share = None if bound is None else bound / seconds
+        yield Row(op, name, size, seconds, count / seconds, times["reference"] / seconds, share)
 
 
 def ray_points(n: int, dim: int) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from polyfield.devices import uniform
+from polyfield.devices import Rows, uniform
 from polyfield.encodings.domain import Domain
 from polyfield.fields.placement import Placed, Placement
 from polyfield.ranges import Count, Range, check
@@ -76,7 +76,7 @@ class ProposalSampler(Sampler):
 
     @torch.no_grad()
     def forward(
-        self, rays: Rays, density: Density | None, generator: torch.Generator | None = None
+        self, rays: Rays, density: Density | None, generator: torch.Generator | Rows | None = None
     ) -> Intervals:
         """The last round's intervals; those outside a domain that has an end are left out."""
         unit, config = self.placed.unit, self.config
@@ -102,7 +102,9 @@ class ProposalSampler(Sampler):
         return rest.keep(rank < limit)
 
     @staticmethod
-    def _jitter(rays: Rays, generator: torch.Generator | None) -> Float[Tensor, "r 1"] | None:
+    def _jitter(
+        rays: Rays, generator: torch.Generator | Rows | None
+    ) -> Float[Tensor, "r 1"] | None:
         if generator is None:
             return None
         return uniform((len(rays), 1), generator, rays.near.device)

@@ -20,6 +20,7 @@ from polyfield.scenes.base import Scene
 from polyfield.scenes.visibility import look_at_one_thing, seen_by
 from polyfield.training.objectives.floaters import distortion, near_cameras
 from polyfield.training.objectives.residuals import LossName, loss_of
+from polyfield.training.team import current
 
 
 def first_rays(wanted: int) -> int:
@@ -165,15 +166,19 @@ class PhotometricObjective:
             self._place(step)
         rays, rgba = self.scene.sample(self.rays, self.generator)
         background, target = self._target(rgba, progress)
-        rays = self.corrections.rays(rays)
-        sample, intervals = self.renderer.samples(self.field, rays, self.generator)
+        team, count = current(), len(rays)
+        mine, draws = team.share(count), team.draws(self.generator, count)
+        rays, target = self.corrections.rays(rays[mine]), target[mine]
+        background = background if background is None or background.dim() == 1 else background[mine]
+        sample, intervals = self.renderer.samples(self.field, rays, draws)
         pixels = rendered(self.field, sample, intervals, rays)
         color = self.corrections.over(pixels, rays.directions, background, rays.camera)
         loss, mse = loss_of(self.config.loss, color - target)
-        samples = len(intervals)
-        numbers = {"mse": mse, "rays": float(len(rays)), "samples": float(samples)}
-        self.rays = ray_count(self.rays, samples, self.config.samples, self.config.max_rays)
-        return self._regularised(loss, sample.density, intervals), numbers
+        loss, share = self._regularised(loss, sample.density, intervals), len(rays) / count
+        mse, samples = team.totals(mse * share if share else 0.0, len(intervals))
+        numbers = {"mse": mse, "rays": float(count), "samples": float(samples)}
+        self.rays = ray_count(self.rays, int(samples), self.config.samples, self.config.max_rays)
+        return loss * share if share < 1 else loss, numbers
 
     def _regularised(self, loss: Tensor, density: Tensor, intervals: Intervals) -> Tensor:
         """The loss with the terms against floaters."""

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from polyfield.devices import move
+from polyfield.errors import InputError
 from polyfield.fields.base import SignalField
 from polyfield.ranges import Range, check
 from polyfield.scenes.base import Signal
 from polyfield.training.objectives.residuals import LossName, loss_of
+from polyfield.training.team import current
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,14 @@ class RegressionObjective:
         seed: int,
         kept: Tensor | None = None,
     ) -> None:
-        self.config, self.signal, self.field = config, signal, field
+        team = current()
+        if team.size > 1 and (field.takes_errors or field.prefers_grid):
+            raise InputError(
+                "one process for a field that learns from all errors, or on a grid",
+                f"{team.size}",
+                "start it without torchrun",
+            )
+        self.config, self.signal, self.field, self.team = config, signal, field, team
         self.x, self.value = signal.all()
         weight = signal.detail(kept) if field.takes_points else None
         if kept is not None:
@@ -102,9 +111,14 @@ class RegressionObjective:
             self.position = 0
         pick = self.order[self.position : self.position + batch]
         self.position += batch
+        pick = pick[self.team.share(batch)]
         if batch <= self.whole:
             x = self.x.index_select(0, pick)
-            return self._judge(x, self.field(x) - self.value.index_select(0, pick))
+            loss, numbers = self._judge(x, self.field(x) - self.value.index_select(0, pick))
+            if self.team.size == 1:
+                return loss, numbers
+            share = len(x) / batch
+            return loss * share, self._numbers(*self.team.totals(numbers["mse"] * share, len(x)))
         total, square = 0.0, 0.0
         for part in pick.split(self.slice):
             x, share = self.x.index_select(0, part), len(part) / batch
@@ -112,7 +126,7 @@ class RegressionObjective:
             loss, numbers = self._judge(x, residual)
             (loss * share).backward()
             total, square = total + loss.item() * share, square + numbers["mse"] * share
-        return torch.tensor(total), self._numbers(square, batch)
+        return torch.tensor(total), self._numbers(*self.team.totals(square, len(pick)))
 
     def _judge(self, x: Tensor, residual: Tensor) -> tuple[Tensor, dict[str, float]]:
         if self.field.takes_errors:
@@ -121,7 +135,7 @@ class RegressionObjective:
         return loss, self._numbers(mse, len(x))
 
     @staticmethod
-    def _numbers(mse: float, samples: int) -> dict[str, float]:
+    def _numbers(mse: float, samples: float) -> dict[str, float]:
         return {"mse": mse, "samples": float(samples)}
 
     def state(self) -> dict[str, Tensor]:

@@ -28,11 +28,12 @@ class Reporter:
 
     Args:
         quiet: Print nothing but warnings.
+        mute: Print nothing at all.
     """
 
-    def __init__(self, quiet: bool = False) -> None:
-        self._quiet = quiet
-        self._terminal = terminal.is_terminal(sys.stdout) and not quiet
+    def __init__(self, quiet: bool = False, mute: bool = False) -> None:
+        self._quiet, self._mute = quiet or mute, mute
+        self._terminal = terminal.is_terminal(sys.stdout) and not self._quiet
         self._live: Live | None = None
         self._every = LIVE_SECONDS if self._terminal else PLAIN_SECONDS
         self._next = time.monotonic() + self._every
@@ -56,7 +57,9 @@ class Reporter:
             terminal.say(terminal.shown(line), sys.stdout)
 
     def warn(self, line: str) -> None:
-        """Print a warning, quiet or not."""
+        """Print a warning, quiet or not; not where it is mute."""
+        if self._mute:
+            return
         self._close()
         terminal.say(f"polyfield: warning: {terminal.one_line(line)}", sys.stdout)
 
