@@ -109,7 +109,8 @@ def _least(samples: int) -> float:
     assert isinstance(field, Radiance)
     grid = field.position
     assert isinstance(grid, HashGrid)
-    entries, features, least = grid.geometry(3).sizes, grid.features, 0.0
+    entries, features = grid.geometry(3).sizes, grid.features
+    least = 0.0
     for adds in (False, True):
         least += limits().grid(entries, features, samples, adds)
     harmonics = 16
