@@ -93,9 +93,9 @@ def scene_step(data: str, device: torch.device) -> Iterator[Row]:
     times = alternate({name: step(name) for name in counts}, 5)
     rates = {name: median(counts[name]) / times[name] for name in counts}
     for name, rate in rates.items():
-        ratio, samples = rate / rates["reference"], median(counts[name])
-        share = _least(int(samples)) / times[name] if device.type == "cpu" else None
-        size = f"{data}, {samples:.0f} samples"
+        ratio, taken = rate / rates["reference"], median(counts[name])
+        share = _least(int(taken)) / times[name] if device.type == "cpu" else None
+        size = f"{data}, {taken:.0f} samples"
         yield Row("scene-step", name, size, times[name], rate, ratio, share)
 
 
