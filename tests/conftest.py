@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 UNCHECKED = {
     "backends.simd",
     "backends.gemm",
+    "backends.parallel",
     "encodings.kernels.factored",
     "backends.sine",
     "encodings.kernels.hash_grid",
