@@ -40,7 +40,8 @@ def _spread(
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         word, byte = context.get_value_type(types.intp), ir.IntType(8)
         pointer = byte.as_pointer()
-        where, tasks_, pieces_, threads_, values = args
+        where, tasks_, pieces_, threads_, given = args
+        values = _unowned(context, builder, sig.args[-1], given)
         failed = cgutils.alloca_once_value(builder, ir.Constant(byte, 0))
         job = cgutils.pack_struct(builder, [where, tasks_, pieces_, failed, values])
         place = cgutils.alloca_once_value(builder, job)
@@ -51,11 +52,26 @@ def _spread(
         count = cgutils.alloca_once_value(builder, pieces_)
         each = ir.FunctionType(ir.VoidType(), [pointer] * 5 + [word] * 3)
         spread = cgutils.get_or_insert_function(builder.module, each, "numba_parallel_for")
-        given = [builder.bitcast(v, pointer) for v in (task, nothing, count, one, place)]
-        builder.call(spread, [*given, ir.Constant(word, 0), ir.Constant(word, 1), threads_])
+        what = [builder.bitcast(v, pointer) for v in (task, nothing, count, one, place)]
+        builder.call(spread, [*what, ir.Constant(word, 0), ir.Constant(word, 1), threads_])
         return builder.icmp_unsigned("==", builder.load(failed), ir.Constant(byte, 0))
 
     return found, codegen
+
+
+def _unowned(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+    """The arguments with arrays that nobody owns, as the caller holds them meanwhile.
+
+    Each slice of an owned array counts its owners up and down, in one place for all threads: they
+    would wait for each other.
+    """
+    for number, kind in enumerate(kinds.types):
+        if isinstance(kind, types.Array):
+            value = builder.extract_value(values, number)
+            array = context.make_array(kind)(context, builder, value=value)
+            array.meminfo = ir.Constant(array.meminfo.type, None)
+            values = builder.insert_value(values, array._getvalue(), number)
+    return values
 
 
 def _task(context: Any, module: Any, name: str, job: Any, kinds: list[Any]) -> Any:
@@ -107,12 +123,9 @@ def run(kernel: Callable[..., Any], tasks: int, *arguments: Any) -> None:
     Raises:
         RuntimeError: the kernel failed, for want of memory.
     """
-    threads = min(dispatch.threads(), numba.config.NUMBA_NUM_THREADS, tasks)
     if tasks <= 0:
         return
-    if threads == 1:
-        kernel(0, tasks, *arguments)
-        return
+    threads = min(dispatch.threads(), numba.config.NUMBA_NUM_THREADS, tasks)
     with _lock:
         address = _address(kernel, arguments)
         if not _launch(address, tasks, threads, threads, *arguments):
