@@ -1,4 +1,4 @@
-"""Kernels compiled by other processes while this one reads its data.
+"""Kernels compiled by other processes, and the compiler loaded, while this one reads its data.
 
 numba compiles under one lock, so a process of its own is what makes it faster. Each helper builds
 the task's model of made-up data and runs its parts once; who wants a kernel that another one is
@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,8 @@ def compiling_ahead(
     mark = _mark(task)
     wanted = device.type == "cpu" and dispatch.current() != "reference"
     wanted = wanted and dispatch.why_no_numba() is None and os.environ.get("POLYFIELD_AHEAD") != "0"
+    if wanted and threads > 1:
+        threading.Thread(target=_load_compiler, daemon=True).start()
     if not wanted or threads < 2 or mark is None or mark.exists():
         yield lambda: None
         return
@@ -70,6 +73,15 @@ def compiling_ahead(
         yield done
     finally:
         _end(helpers)
+
+
+def _load_compiler() -> None:
+    """Import what numba needs, which takes longer than to load kernels; decoders let it run."""
+    from numba.core.compiler_lock import global_compiler_lock
+    from numba.core.registry import cpu_target
+
+    with global_compiler_lock:
+        cpu_target.target_context.refresh()
 
 
 def _mark(task: Task[Any, Any]) -> Path | None:
