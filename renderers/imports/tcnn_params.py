@@ -103,7 +103,9 @@ def vector(content: bytes, kind: str, where: str) -> Float[Tensor, "p"]:
     """
     kinds = {"__half": "<f2", "float": "<f4"}
     if kind not in kinds:
-        raise InputError(f"numbers of {' or '.join(kinds)} for {where}", repr(kind)[:40], "")
+        raise InputError(
+            f"numbers of {' or '.join(kinds)} for {where}", repr(kind)[:40], "save it again"
+        )
     dtype = np.dtype(kinds[kind])
     if len(content) % dtype.itemsize:
         raise InputError(f"whole numbers for {where}", f"{len(content)} bytes", "save it again")

@@ -121,6 +121,9 @@ def _model(kind: type[Lens], k: Float[Tensor, "n c"], shapes: Float[Tensor, "n 6
     plane = (probes * size[:, None] - center[:, None]) / focal[:, None]
     point, tolerance = (plane[..., 0], plane[..., 1]), PROBE_ERROR / focal.amax(1, keepdim=True)
     steps, good = kind.steps_needed(point, k, tolerance)
+    if kind.plane.is_flat:
+        # Nothing is to be undone, however far from the axis pixels are.
+        good = good | (k == 0).all(1)
     if not bool(good.all()):
         worst = k[int((~good).nonzero()[0])].tolist()
         values = " ".join(f"{value:.4g}" for value in worst)

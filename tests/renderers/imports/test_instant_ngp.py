@@ -143,7 +143,11 @@ MISTAKES = {
     "few": (("snapshot", "params_binary"), b"\0" * 64, "got 32; only the default"),
     "odd": (("snapshot", "params_binary"), b"\0" * 65, "whole numbers"),
     "nan": (("snapshot", "params_binary"), b"\xff" * 64, "finite numbers"),
-    "double": (("snapshot", "params_type"), "double", "numbers of __half or float"),
+    "double": (
+        ("snapshot", "params_type"),
+        "double",
+        "numbers of __half or float.*; save it again",
+    ),
     "cells": (("snapshot", "density_grid_binary"), b"\0" * 64, "density_grid_binary"),
     "box": (("snapshot", "aabb"), {"min": [0, 0, 0], "max": [0, 1, 1]}, "a box"),
     "flat": (("snapshot", "aabb"), {"min": [0, 0, 0], "max": [1, 1, 2]}, "a power of 2"),

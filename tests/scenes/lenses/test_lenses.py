@@ -65,6 +65,13 @@ def test_a_lens_that_cannot_be_undone_is_one_line(lens: Lens, focal: float) -> N
     assert "\n" not in str(error.value)
 
 
+def test_a_lens_that_bends_nothing_needs_no_undoing() -> None:
+    """However far from the axis the pixels are, and whatever other cameras have."""
+    far = Camera(EYE, 20, 20, 40.0, 40.0, 10.0, 1e15, OpenCV())
+    cameras = Cameras.stack([far, Camera(EYE, 20, 20, 40.0, 40.0, 10.0, 10.0, OpenCV(0.01))])
+    assert bool(cameras[0].rays().directions.isfinite().all())
+
+
 def test_too_few_steps_are_noticed() -> None:
     k = torch.tensor([[0.0578421, -0.0805099, -0.000980296, 0.00015575]], dtype=torch.float64)
     x = torch.linspace(-0.7, 0.7, 9, dtype=torch.float64)[None]
