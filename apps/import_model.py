@@ -64,18 +64,20 @@ def import_model(
     found = read_model(place, size, None if data is None else Path(data).expanduser())
     for line in found.warnings:
         reporter.warn(line)
+    # Lenses that can't be undone are told before anything is written.
+    views = Cameras.stack(found.cameras) if found.cameras else None
     run.make()
     with locked(run.path):
         plan(run, {}, False, overwrite)
-        _write(found, run, place)
+        _write(found, views, run, place)
     cameras = len(found.cameras or (found.capture.names("train") if found.capture else ()))
-    views = f", {cameras} cameras" if cameras else ""
+    seen = f", {cameras} cameras" if cameras else ""
     values = found.model.size().trainable
-    reporter.say(f"{run.path}: {found.model.kind} of {found.program}, {values} values{views}")
+    reporter.say(f"{run.path}: {found.model.kind} of {found.program}, {values} values{seen}")
     return found.model
 
 
-def _write(found: Imported, run: Run, source: Path) -> None:
+def _write(found: Imported, views: Cameras | None, run: Run, source: Path) -> None:
     """The files of a run; config.yaml as a fit would have left it."""
     model = found.model
     about = model.describe()
@@ -95,9 +97,9 @@ def _write(found: Imported, run: Run, source: Path) -> None:
     save_model(run.file("model.safetensors"), model)
     if found.capture is not None:
         write_capture(run.file("cameras.json"), found.capture)
-    elif found.cameras:
-        views = {"train": Cameras.stack(found.cameras)}
-        write_cameras(run.file("cameras.json"), views, {"train": found.names}, model.bounds)
+    elif views is not None:
+        names = {"train": found.names}
+        write_cameras(run.file("cameras.json"), {"train": views}, names, model.bounds)
     told = {"imported_from": found.program, "imported_steps": found.steps}
     update_metrics(run, {**facts(run, model), **told})
 

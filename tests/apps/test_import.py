@@ -185,3 +185,13 @@ def test_a_hostile_training_is_one_line(tmp_path, capsys):
     assert cli.run(["import", str(folder), "--out", str(tmp_path / "run")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not touched.exists() and not (tmp_path / "run").exists()
+
+
+def test_a_lens_that_folds_is_told_before_anything_is_written(tmp_path, capsys):
+    tree = hand.scene_tree()
+    lens = tree["snapshot"]["nerf"]["dataset"]["metadata"][1]["lens"]
+    lens["k1"] = -30.0
+    file = hand.write(tmp_path / "scene.ingp", tree)
+    assert cli.run(["import", str(file), "--out", str(tmp_path / "run")]) == 2
+    assert "can be undone" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [file]
