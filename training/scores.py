@@ -121,7 +121,7 @@ def psnr(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"], peak: float = 1
 
 
 def mse(pred: Float[Tensor, "*n"], target: Float[Tensor, "*n"]) -> float:
-    """Mean square error, in double: what says of an infinite PSNR that nothing is wrong."""
+    """Mean square error, in double; 0 where the PSNR is infinite, which no JSON holds."""
     assert pred.shape == target.shape, (pred.shape, target.shape)
     return float(torch.mean((pred.double() - target.double()) ** 2))
 

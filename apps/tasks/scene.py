@@ -154,10 +154,10 @@ class Scene(Task[SceneData, RadianceModel]):
         """Parse a capture, and read its training images where they are trained on."""
         named = None if self.format is None else format_named(self.format)
         capture = open_capture(source, self.read, named)
-        for split in capture.splits:
-            capture.cameras(split)  # A lens that can't be undone is told before a run is begun.
         if not training:
             return SceneData(capture, None, capture.name, (), None)
+        for split in capture.splits:
+            capture.cameras(split)  # A lens that can't be undone is told before a run is begun.
         views, notes = capture.scene("train"), []
         if "test" in capture.splits:
             capture.check_pixels("test")
