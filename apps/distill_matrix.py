@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from polyfield.apps.choices import budgeted, configured
-from polyfield.errors import InputError
+from polyfield.errors import InputError, folder_refused
 from polyfield.files import read_json, write_json
 from polyfield.training.fit import RunOptions, RunSpec, fit
 from polyfield.training.loop import FitError
@@ -99,13 +99,12 @@ def _begun(out: Path, path: Path, metric: Metric) -> list[dict[str, Any]]:
 
     Raises:
         InputError: no folder can be there, or matrix.json is another file.
+        WriteError: its disk is full or fails.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            "a folder for --out", f"{out}: {error.strerror}", "choose another"
-        ) from None
+        raise folder_refused(out, error, "a folder for --out") from None
     if not path.is_file():
         return []
     tree = read_json(path)

@@ -66,6 +66,22 @@ _WRITE_HINTS = {
 }
 
 
+def folder_refused(
+    path: str | os.PathLike[str], error: OSError, expected: str
+) -> InputError | WriteError:
+    """What to raise where the folder for `--out` can't be made or written.
+
+    Args:
+        path: the folder.
+        error: what the system said: of the disk, or of a name that won't do.
+        expected: such as "a folder to write the run into".
+    """
+    if error.errno in _WRITE_HINTS:
+        return WriteError(path, error)
+    reason = visible(error.strerror or str(error))
+    return InputError(expected, f"{shown(path)}: {reason}", "choose another --out")
+
+
 def visible(text: str) -> str:
     r"""Text that can't move a cursor, colour or reorder a line: such characters become escapes.
 

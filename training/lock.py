@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from polyfield.errors import InputError
+from polyfield.errors import InputError, folder_refused
 from polyfield.file_locks import Taken, hold
-from polyfield.files import one_line
 
 NAME = ".lock"
 """File in a run's folder, there while it is trained."""
+WANTED = "a folder to write the run into"
+"""What was expected where it can't be written."""
 
 
 @contextmanager
@@ -24,6 +25,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         InputError: another process holds it, or the folder can't be written.
+        WriteError: its disk is full or fails.
     """
     try:
         lock = hold(folder / NAME, str(os.getpid()))
@@ -33,11 +35,7 @@ def locked(folder: Path) -> Iterator[None]:
             "a run that nobody is training", f"{folder}, which {words} is", "wait for it to end"
         ) from None
     except OSError as error:
-        raise InputError(
-            "a folder to write the run into",
-            f"{folder}: {one_line(error)}",
-            "choose another --out",
-        ) from None
+        raise folder_refused(folder, error, WANTED) from None
     try:
         yield
     finally:

@@ -21,13 +21,14 @@ import torch
 from torch import Tensor, nn
 
 from polyfield.devices import resolve
-from polyfield.errors import InputError, WriteError
+from polyfield.errors import InputError, WriteError, folder_refused
 from polyfield.files import TEMPORARY, one_line, read_json, read_yaml, write_json, write_yaml
 from polyfield.machine import peak_memory, versions
 from polyfield.renderers.model import Model
 from polyfield.renderers.model_files import load_model
 from polyfield.tensors import load_meta, load_tensors, save_tensors
 from polyfield.training.lock import NAME as LOCK
+from polyfield.training.lock import WANTED
 from polyfield.training.run_files import checked_config, checked_metrics, checked_state
 
 Plan = Literal["fresh", "resume", "finished"]
@@ -108,21 +109,19 @@ class Run:
 
         Raises:
             InputError: the folder can't be made.
+            WriteError: its disk is full or fails.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(
-                "a folder to write the run into",
-                f"{self.path}: {error.strerror}",
-                "choose another --out",
-            ) from None
+            raise folder_refused(self.path, error, WANTED) from None
 
     def begin(self, config: Mapping[str, Any]) -> None:
         """Make the folder, clear what an older run left in it, and write config.yaml.
 
         Raises:
             InputError: the folder can't be made or written.
+            WriteError: its disk is full or fails.
         """
         self.make()
         try:
@@ -132,11 +131,7 @@ class Run:
         except WriteError:
             raise
         except OSError as error:
-            raise InputError(
-                "a folder to write the run into",
-                f"{self.path}: {error.strerror}",
-                "choose another --out",
-            ) from None
+            raise folder_refused(self.path, error, WANTED) from None
 
     def tidy(self) -> None:
         """Remove what a killed process left half written."""
@@ -335,9 +330,7 @@ def _check_writable(path: Path) -> None:
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(
-            "a folder to write the run into", f"{folder}, which can't be", "choose another --out"
-        )
+        raise InputError(WANTED, f"{folder}, which can't be", "choose another --out")
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any], where: str = "") -> list[str]:

@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import torch
 import polyfield
 from polyfield import machine
 from polyfield.encodings.hash_grid import HashGrid
-from polyfield.errors import InputError
+from polyfield.errors import InputError, WriteError
 from polyfield.fields.coordinate import Coordinate
 from polyfield.renderers.model_files import save_model
 from polyfield.renderers.signal_model import SignalInfo, SignalModel
@@ -166,6 +167,22 @@ def test_places_that_can_not_be(tmp_path: Path) -> None:
         plan(Run(tmp_path / "file" / "run"), CONFIG, False, False)
     with pytest.raises(InputError, match="--resume or --overwrite"):
         plan(Run(tmp_path / "new"), CONFIG, True, True)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(errno.ENOSPC, WriteError), (errno.EDQUOT, WriteError), (errno.ENOTDIR, InputError)],
+)
+def test_a_full_disk_is_no_wrong_name(
+    run: Run, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[Exception]
+) -> None:
+    def full(*words: object, **more: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(kind, match=f"(?i)expected .*{os.strerror(code)}; "):
+        run.make()
+    assert not run.path.exists()
 
 
 @pytest.mark.parametrize("text", ["[", "just words", "kind: song", ""])
