@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 
 HELPFUL = {
-    # Threads of OpenMP wait for work by spinning, 300,000 turns unless told otherwise. torch's take
-    # the cores that kernels or another program compute on: then training is several times slower.
+    # Threads of OpenMP wait for work by spinning, 300,000 turns unless told otherwise. torch and
+    # numba bring a pool each, and the spinning of one, or of another program, takes the cores that
+    # the other computes on: then training is several times slower.
     "GOMP_SPINCOUNT": "5000",
     # Fresh arrays of megabytes come in huge pages where Linux offers them: faster to touch and to
     # read at random.

@@ -415,11 +415,6 @@ def group(network: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(order), torch.from_numpy(offsets)
 
 
-def _tasks() -> int:
-    """Runs of networks: more than threads, so that all are busy to the end."""
-    return parallel.PIECES * dispatch.threads()
-
-
 def _shape(x: Tensor, offsets: Tensor, widths: list[int], octaves: int) -> tuple:
     assert max(widths) <= WIDEST, widths
     return offsets.contiguous().numpy(), np.array(widths, np.int64), x.shape[1], octaves
@@ -431,7 +426,7 @@ def forward(
     """See `bank.bank`."""
     y = dispatch.new(x.shape[0], widths[-1])
     if y.numel():
-        shape, tasks = _shape(x, offsets, widths, octaves), _tasks()
+        shape, tasks = _shape(x, offsets, widths, octaves), dispatch.threads()
         parallel.run(
             _forward, tasks, dispatch.flat(x), dispatch.flat(extra), extra.shape[1],
             dispatch.flat(y), dispatch.flat(weights), *shape, _share(shape[0], tasks),
@@ -455,7 +450,7 @@ def backward(
     dextra = torch.zeros_like(extra) if need_extra else x.new_empty(0)
     dw = torch.zeros_like(weights)
     if x.shape[0]:
-        shape, tasks = _shape(x, offsets, widths, octaves), _tasks()
+        shape, tasks = _shape(x, offsets, widths, octaves), dispatch.threads()
         arrays = [dispatch.flat(t) for t in (dx, dextra, dw, weights)]
         parallel.run(
             _backward, tasks, dispatch.flat(grad), dispatch.flat(x), dispatch.flat(extra),

@@ -171,7 +171,6 @@ def _product(mode: int, ahead: int = 0) -> Any:
     Tiles of 4, 2 and 1 vectors; for what is left of the rows smaller tiles, then single rows.
     """
 
-    @njit(inline="never", nogil=True, boundscheck=False)
     def multiply(a, a_start, a_row, a_column, b, b_start, b_row, c, c_start, c_row,
                  m, n, k, bias, bias_start, mask, distance=0):  # fmt: skip
         j = 0
@@ -230,7 +229,8 @@ def _product(mode: int, ahead: int = 0) -> Any:
                 i += 1
             j += LANES
 
-    return multiply
+    multiply.__qualname__ = f"product_{mode}_{ahead}"
+    return njit(inline="never", nogil=True, boundscheck=False)(multiply)
 
 
 product = _product(WRITE)

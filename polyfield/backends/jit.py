@@ -14,6 +14,7 @@ import pickle
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numba
@@ -33,13 +34,35 @@ def njit(
         function: None where options are given.
         cache: Keep what is compiled on disk, where that can be.
         options: numba's.
+
+    Raises:
+        ValueError: another function has this one's name.
     """
     if function is None:
         return lambda given: njit(given, cache=cache, **options)
+    _check_name(function)
     compiled = numba.njit(**options)(function)
     if cache and not numba.config.DISABLE_JIT:
         _keep(compiled, function)
     return compiled
+
+
+_codes: dict[tuple[str, str], CodeType] = {}
+"""Of functions, by module and name."""
+
+
+def _check_name(function: Callable[..., Any]) -> None:
+    """Raise for a second function of the same name, such as another closure.
+
+    What several processes compiled and kept is linked by names, types and a number that each
+    process counts for itself. Of two functions that differ in none of these the one that is loaded
+    first stands for both, without a word.
+    """
+    code, name = function.__code__, (function.__module__, function.__qualname__)
+    known = _codes.get(name)
+    if known is not None and (known != code or function.__closure__ is not None):
+        raise ValueError(f"expected a name that no other kernel has; got {'.'.join(name)} again")
+    _codes[name] = code
 
 
 def _keep(compiled: Any, function: Callable[..., Any]) -> None:

@@ -1,81 +1,122 @@
-"""CPU kernels on several threads: a pool of Python's own, which take a kernel's tasks in pieces.
+"""CPU kernels on several threads: each is compiled once, and numba's pool runs it by its address.
 
-A kernel is compiled for a run of its tasks and lets go of Python's lock while it runs. numba's own
-`parallel=True` would compile the same code about three times over, and bring a second pool of
-OpenMP beside torch's: idle threads of either spin on the cores that the other computes on, two
-Python threads in it can end the process, and a forked process can't use it.
+A kernel does a run of its tasks, `kernel(first, last, *arguments)`. numba's own `parallel=True`
+would compile the same code about three times over: for the loop's body, for its wrapper, and for
+the function around it. Here a few lines of machine code for each list of types hand the arguments
+to the same pool, and each thread calls the kernel.
 """
 
 from __future__ import annotations
 
 import os
-import queue
 import threading
-from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
+
+import numba
+import torch
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.typing import signature
+from numba.extending import intrinsic
+from numba.np.ufunc import parallel as pool
 
 from polyfield.backends import dispatch
-
-PIECES = 4
-"""Pieces for each thread: one that starts late, or whose core is busy, takes fewer of them."""
+from polyfield.backends.jit import njit
 
 
-class _Job(NamedTuple):
-    """A kernel's tasks; who is free takes the next piece."""
+@intrinsic
+def _spread(
+    typingctx: Any, address: Any, tasks: Any, pieces: Any, threads: Any, arguments: Any
+) -> Any:
+    """Have the pool call the kernel at an address for `pieces` runs of the tasks.
 
-    kernel: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    pieces: deque[tuple[int, int]]
-    done: queue.SimpleQueue[BaseException | None]
-    """What became of each piece."""
+    Returns whether all went well: what a kernel raised is lost, for no thread of the pool is
+    Python's.
+    """
+    kinds = [types.intp, types.intp, *arguments.types]
+    found = signature(types.boolean, types.intp, types.intp, types.intp, types.intp, arguments)
 
-    def work(self) -> None:
-        """Take pieces for as long as there are any."""
-        while True:
-            try:
-                first, last = self.pieces.popleft()
-            except IndexError:
-                return
-            try:
-                self.kernel(first, last, *self.arguments)
-            except BaseException as error:
-                self.done.put(error)
-            else:
-                self.done.put(None)
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        word, byte = context.get_value_type(types.intp), ir.IntType(8)
+        pointer = byte.as_pointer()
+        where, tasks_, pieces_, threads_, given = args
+        values = _unowned(context, builder, sig.args[-1], given)
+        failed = cgutils.alloca_once_value(builder, ir.Constant(byte, 0))
+        job = cgutils.pack_struct(builder, [where, tasks_, pieces_, failed, values])
+        place = cgutils.alloca_once_value(builder, job)
+        task = _task(context, builder.module, f"{builder.function.name}.task", job.type, kinds)
+        # The pool moves an address on by a step for each piece: from nothing by one, it counts.
+        nothing = cgutils.alloca_once_value(builder, ir.Constant(pointer, None))
+        one = cgutils.alloca_once_value(builder, ir.Constant(word, 1))
+        count = cgutils.alloca_once_value(builder, pieces_)
+        each = ir.FunctionType(ir.VoidType(), [pointer] * 5 + [word] * 3)
+        spread = cgutils.get_or_insert_function(builder.module, each, "numba_parallel_for")
+        what = [builder.bitcast(v, pointer) for v in (task, nothing, count, one, place)]
+        builder.call(spread, [*what, ir.Constant(word, 0), ir.Constant(word, 1), threads_])
+        return builder.icmp_unsigned("==", builder.load(failed), ir.Constant(byte, 0))
 
-
-class _Pool:
-    """Threads that wait for jobs; as many as were ever asked for."""
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._count = 0
-        self._starting = threading.Lock()
-
-    def offer(self, job: _Job, helpers: int) -> None:
-        """Have a job done by as many threads, beside the one that asks."""
-        if self._count < helpers:
-            with self._starting:
-                while self._count < helpers:
-                    self._count += 1
-                    name = f"polyfield-kernels-{self._count}"
-                    threading.Thread(target=self._serve, name=name, daemon=True).start()
-        for _ in range(helpers):
-            self._jobs.put(job)
-
-    def _serve(self) -> None:
-        while True:
-            self._jobs.get().work()
+    return found, codegen
 
 
-_pool = _Pool()
+def _unowned(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+    """The arguments with arrays that nobody owns, as the caller holds them meanwhile.
+
+    Each slice of an owned array counts its owners up and down, in one place for all threads: they
+    would wait for each other.
+    """
+    for number, kind in enumerate(kinds.types):
+        if isinstance(kind, types.Array):
+            value = builder.extract_value(values, number)
+            array = context.make_array(kind)(context, builder, value=value)
+            array.meminfo = ir.Constant(array.meminfo.type, None)
+            values = builder.insert_value(values, array._getvalue(), number)
+    return values
+
+
+def _task(context: Any, module: Any, name: str, job: Any, kinds: list[Any]) -> Any:
+    """What the pool calls: void(char **places, size_t *counts, size_t *steps, void *job)."""
+    word, byte = context.get_value_type(types.intp), ir.IntType(8)
+    pointer = byte.as_pointer()
+    shape = [pointer.as_pointer(), word.as_pointer(), word.as_pointer(), pointer]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), shape), name=name)
+    function.linkage = "internal"
+    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    places, counts, _, data = function.args
+    held = builder.load(builder.bitcast(data, job.as_pointer()))
+    where, tasks, pieces, failed, values = (builder.extract_value(held, i) for i in range(5))
+    begin = builder.ptrtoint(builder.load(places), word)
+    end = builder.add(begin, builder.load(counts))
+    first, last = (builder.sdiv(builder.mul(tasks, n), pieces) for n in (begin, end))
+    called = context.call_conv.get_function_type(types.none, kinds)
+    kernel = builder.inttoptr(where, called.as_pointer())
+    unpacked = cgutils.unpack_tuple(builder, values, len(kinds) - 2)
+    status, _ = context.call_conv.call_function(
+        builder, kernel, types.none, kinds, [first, last, *unpacked]
+    )
+    with cgutils.if_unlikely(builder, status.is_error):
+        builder.store(ir.Constant(byte, 1), failed)
+    builder.ret_void()
+    return function
+
+
+@njit(cache=True, nogil=True)
+def _launch(address, tasks, pieces, threads, *arguments):  # type: ignore[no-untyped-def]
+    return _spread(address, tasks, pieces, threads, arguments)
+
+
+_addresses: dict[tuple[Any, Any], int] = {}
+"""Of kernels, by what their arguments are like."""
+_lock = threading.Lock()
+"""Two Python threads in numba's pool end the process, where it is `workqueue`."""
+_alone = False
+"""Whether this process was forked: OpenMP's threads did not come with it."""
 
 
 def _forked() -> None:
-    """A forked process has none of the threads."""
-    global _pool
-    _pool = _Pool()
+    global _alone, _lock
+    _alone, _lock = True, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -86,22 +127,43 @@ def run(kernel: Callable[..., Any], tasks: int, *arguments: Any) -> None:
     """Run a kernel's tasks on as many threads as torch uses.
 
     Args:
-        kernel: Called as `kernel(first, last, *arguments)` for runs first..last-1 of the tasks,
-            which touch no memory that another task writes. It is compiled with `nogil=True`.
+        kernel: Compiled by `njit`; called as `kernel(first, last, *arguments)` for runs
+            first..last-1 of the tasks, which touch no memory that another task writes.
         tasks: 0 or more.
         arguments: The same for each run.
+
+    Raises:
+        RuntimeError: the kernel failed, for want of memory.
     """
-    threads = min(dispatch.threads(), tasks)
-    if threads <= 1:
-        if tasks:
-            kernel(0, tasks, *arguments)
+    if tasks <= 0:
         return
-    count = min(tasks, PIECES * threads)
-    cuts = [tasks * i // count for i in range(count + 1)]
-    job = _Job(kernel, arguments, deque(zip(cuts[:-1], cuts[1:], strict=True)), queue.SimpleQueue())
-    _pool.offer(job, threads - 1)
-    job.work()
-    errors = [job.done.get() for _ in range(count)]
-    for error in errors:
-        if error is not None:
-            raise error
+    if _alone:
+        kernel(0, tasks, *arguments)
+        return
+    threads = min(dispatch.threads(), numba.config.NUMBA_NUM_THREADS, tasks)
+    with _lock:
+        address = _address(kernel, arguments)
+        if not _launch(address, tasks, threads, threads, *arguments):
+            raise RuntimeError(f"{kernel.__qualname__} failed: out of memory")
+
+
+def _address(kernel: Any, arguments: tuple[Any, ...]) -> int:
+    """Where a kernel's machine code for these arguments begins; compiled if need be."""
+    key = (kernel, numba._dispatcher.compute_fingerprint(arguments))
+    found = _addresses.get(key)
+    if found is None:
+        _start_pool()
+        kinds = (types.intp, types.intp, *(numba.typeof(a) for a in arguments))
+        kernel.compile(kinds)
+        compiled = kernel.overloads[kinds]
+        found = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+        _addresses[key] = found
+    return found
+
+
+def _start_pool() -> None:
+    count = torch.get_num_threads()
+    pool._launch_threads()
+    if torch.get_num_threads() != count:
+        # It told the OpenMP that torch may share with it to use every core.
+        torch.set_num_threads(count)

@@ -179,7 +179,7 @@ def march(
     lattice: Lattice,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `march.march`."""
-    rays, tasks = origins.shape[0], parallel.PIECES * dispatch.threads()
+    rays, tasks = origins.shape[0], dispatch.threads()
     offsets = torch.zeros(rays + 1, dtype=torch.int64)
     if rays == 0:
         return offsets, dispatch.new(0), dispatch.new(0)

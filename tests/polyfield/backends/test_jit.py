@@ -244,3 +244,26 @@ def test_a_compiler_that_is_switched_off_is_told(machine: pytest.MonkeyPatch) ->
     machine.setenv("POLYFIELD_BACKEND", "numba")
     with pytest.raises(InputError, match="numba's compiler .*; got NUMBA_DISABLE_JIT=1; unset it"):
         use_threads(1)
+
+
+def test_a_name_that_two_kernels_have_is_refused() -> None:
+    """On disk functions of one name and of one list of types stand for each other."""
+
+    def made(number: int) -> Any:
+        def add(x: int) -> int:
+            return x + number
+
+        return add
+
+    jit.njit(made(1))
+    with pytest.raises(ValueError, match=r"no other kernel has; got .*\.add again"):
+        jit.njit(made(2))
+
+
+def test_products_of_other_modes_have_other_names() -> None:
+    from polyfield.backends import gemm
+
+    found = [value for value in vars(gemm).values() if isinstance(value, Dispatcher)]
+    products = [one for one in found if one.py_func.__name__ == "multiply"]
+    assert len(products) == 7
+    assert len({one.py_func.__qualname__ for one in products}) == 7

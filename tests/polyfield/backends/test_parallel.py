@@ -1,5 +1,6 @@
 """Kernels get their arguments, and each task is done once."""
 
+import os
 import threading
 
 import numpy as np
@@ -83,3 +84,17 @@ def test_threads_of_python_may_call_at_once() -> None:
 def test_torch_keeps_its_threads(threads: int) -> None:
     parallel.run(_count, 50, np.zeros(50, np.int64))
     assert torch.get_num_threads() == threads
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_has_kernels_too(threads: int) -> None:
+    out = np.zeros(50, np.int64)
+    parallel.run(_count, 50, out)
+    child = os.fork()
+    if child == 0:
+        try:
+            parallel.run(_count, 50, out)
+        finally:
+            os._exit(0 if (out == 2).all() else 1)
+    assert os.waitpid(child, 0)[1] == 0
