@@ -70,7 +70,7 @@ class Evidence:
         """A capture."""
         return self.data / CAPTURES[name]
 
-    def fit(self, name: str, data: Path, flags: list[str], command: str = OURS) -> dict[str, Any]:
+    def fit(self, name: str, data: Path, flags: list[str], command: str = "") -> dict[str, Any]:
         """A scene fitted; its scores on held-out views."""
         run = self.out / "runs" / name
         shutil.rmtree(run, ignore_errors=True)
@@ -83,6 +83,7 @@ class Evidence:
             str(run),
             "--quiet",
             *self.threads,
+            *([] if command else ["--all-views"]),  # An older version measures all.
             *flags,
         ]
         subprocess.run(words, check=True)

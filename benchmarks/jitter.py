@@ -80,7 +80,7 @@ def fit(data: Path, out: Path, flags: list[str]) -> dict[str, float]:
     """Held-out scores of a scene fitted."""
     shutil.rmtree(out, ignore_errors=True)
     command = Path(sys.executable).with_name("polyfield")
-    words = [command, "fit", "scene", data, "--out", out, "--quiet", *flags]
+    words = [command, "fit", "scene", data, "--out", out, "--quiet", "--all-views", *flags]
     subprocess.run([str(word) for word in words], check=True)
     found = json.loads((out / "metrics.json").read_text())
     return {key: found[key] for key in ("psnr", "ssim")}

@@ -379,7 +379,7 @@ def _measured(
     """Compare the trained model with the data, and draw it."""
     reporter.say("measuring")
     with clock.phase("evaluation"):
-        measured = learner.measure(model, data, "test", reporter)
+        measured = learner.measure(model, data, "test", reporter, learner.most_measured(data))
     score = measured.scores[learner.metric.name]
     if is_broken(score):
         raise FitError(

@@ -39,7 +39,7 @@ _FILES = (
     "report.md", "report.json", "report.png",
 )  # fmt: skip
 # What may differ between a run and the command that resumes it.
-_FREE = ("polyfield", "preset", "threads", "fingerprint", "read.memory")
+_FREE = ("polyfield", "preset", "threads", "fingerprint", "read.memory", "all_views")
 
 
 @dataclass(frozen=True)

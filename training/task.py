@@ -203,6 +203,10 @@ class Learner(ABC, Generic[DataT, ModelT]):
             InputError: the data has no such split.
         """
 
+    def most_measured(self, data: DataT) -> int | None:
+        """How many views or parts of the test split a fit measures at its end; None for all."""
+        return None
+
     @abstractmethod
     def write_inputs(self, data: DataT, run: Run) -> None:
         """Write what is known before training, beside config.yaml."""

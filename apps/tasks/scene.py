@@ -17,6 +17,7 @@ from polyfield.apps.tasks.scene_drawing import SceneDrawing, check_out, draw_sce
 from polyfield.apps.tasks.scene_presets import BY_CELLS, scene_presets
 from polyfield.apps.tasks.scene_scores import (
     captured_pixels,
+    enough_views,
     held_out,
     measure_scene,
     scene_fidelity,
@@ -133,6 +134,8 @@ class Scene(Task[SceneData, RadianceModel]):
     """What may differ between images: nothing, gains of the channels, or an affine map."""
     refine_poses: bool = False
     """Learn a small motion of each training camera."""
+    all_views: bool = False
+    """Measure all held-out views at the end; else some of them, where they have many pixels."""
 
     def __post_init__(self) -> None:
         viewing_background(self.background)
@@ -245,6 +248,10 @@ class Scene(Task[SceneData, RadianceModel]):
         """Compare with the views of a split."""
         capture = self._in_frame(data, model).capture
         return measure_scene(model, capture, split, reporter, most)
+
+    def most_measured(self, data: SceneData) -> int | None:
+        """So many that measuring takes less time than training."""
+        return None if self.all_views else enough_views(data.capture)
 
     def _in_frame(self, data: SceneData, model: RadianceModel) -> SceneData:
         """The data with its coordinates in the model's frame."""

@@ -25,6 +25,8 @@ PREVIEWS = 3
 """Views in preview.png, evenly spread over the split."""
 FITTED_VIEWS = 8
 """Views measured where there is no test split and the training views have to do."""
+ENOUGH_VIEWS, ENOUGH_PIXELS = 8, 1 << 23
+"""Views, and pixels of views, that are enough at the end of a fit."""
 UNSEEN = 4
 """New poses from which student and teacher are compared."""
 AT_ONCE = 1 << 18
@@ -103,8 +105,20 @@ def measure_scene(
         "per_view": [{"name": n, **s} for n, s in zip(names, scores, strict=True)],
     }
     views = f"{len(scores)} view{'s' if len(scores) != 1 else ''} of split {split}"
+    if most is not None and most < len(scene):
+        views = f"{len(scores)} of {len(scene)} views of split {split}; --all-views measures all"
     line = f"PSNR {PSNR.text(means['psnr'])}, SSIM {means['ssim']:.4f} ({views})"
     return Measured(means, facts, pairs, line, linear=model.color_space == "linear")
+
+
+def enough_views(capture: Capture) -> int | None:
+    """How many test views say how good a fit is, evenly spread; None for all."""
+    if "test" not in capture.splits:
+        return None
+    cameras = capture.cameras("test")
+    pixels = float(cameras.size.double().prod(1).mean())
+    enough = max(ENOUGH_VIEWS, math.ceil(ENOUGH_PIXELS / pixels))
+    return enough if enough < len(cameras) else None
 
 
 def compared(

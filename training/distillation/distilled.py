@@ -160,6 +160,10 @@ class Distilled(Learner[DistillData[DataT], ModelT]):
         found[f"{name}_teacher"] = theirs[name]
         return replace(measured, facts={**measured.facts, **found})
 
+    def most_measured(self, data: DistillData[DataT]) -> int | None:
+        """As many as of a run of the data."""
+        return None if data.data is None else self._task.most_measured(data.data)
+
     def _teacher_scores(
         self, data: DistillData[DataT], measured: Measured, reporter: Reporter
     ) -> Mapping[str, Any]:
@@ -167,11 +171,13 @@ class Distilled(Learner[DistillData[DataT], ModelT]):
         run = data.teacher.run
         known, source = run.metrics(), run.config()["data"]
         same = known.get("data", source) == source
-        if self.metric.name in known and known.get("split") == measured.facts["split"] and same:
+        same = same and all(known.get(k) == measured.facts[k] for k in ("split", "views"))
+        if self.metric.name in known and same:
             return known
         assert data.data is not None
         teacher: Any = data.teacher.model
-        return self._task.measure(teacher, data.data, "test", reporter).scores
+        most = self.most_measured(data)
+        return self._task.measure(teacher, data.data, "test", reporter, most).scores
 
     def write_inputs(self, data: DistillData[DataT], run: Run) -> None:
         """What is known of the teacher's data."""
