@@ -1,10 +1,13 @@
-"""Activations made of sines, elementwise and as one op: of SIREN, SPDER and FINER.
+"""Activations made of sines and exponentials, elementwise and as one op.
 
-    sine:    sin z
-    damped:  sin z sqrt|z|, its slope finite at 0
-    finer:   sin(w (|z| + 1) z)
+    sine:    sin z (SIREN)
+    damped:  sin z sqrt|z|, its slope finite at 0 (SPDER)
+    finer:   sin(w (|z| + 1) z) (FINER)
+    bell:    exp(-z^2) (Gaussian activations)
+    decay:   exp(-max(z, 0) / 2) (Gaussian kernels, of squared distances)
 
-Symbols: z any tensor, w a constant. Arguments of the sine up to 1e5 keep their accuracy.
+Symbols: z any tensor, w a constant. Arguments of the sine up to 1e5 keep their accuracy; the kernel
+makes exponentials below 1e-26 zero.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from torch import Tensor
 from polyfield.backends import dispatch
 from polyfield.backends.ops import op
 
-Kind = Literal["sine", "damped", "finer"]
+Kind = Literal["sine", "damped", "finer", "bell", "decay"]
 TINY = 1e-30
 """Least |z| under a root: its square root is a normal float32."""
 
@@ -30,6 +33,10 @@ def reference(z: Float[Tensor, "*n"], kind: str, w: float) -> Float[Tensor, "*n"
     if kind == "damped":
         # The clamp has no gradient where it holds: at 0, where the sine's own is enough.
         return z.sin() * z.abs().clamp(min=TINY).sqrt()
+    if kind == "bell":
+        return (-z.square()).exp()
+    if kind == "decay":
+        return (-0.5 * z.clamp(min=0)).exp()
     return (w * (z.abs() + 1) * z).sin()
 
 

@@ -8,12 +8,22 @@ import numpy as np
 from torch import Tensor
 
 from polyfield.backends import dispatch, parallel
+from polyfield.backends.exponential import exponential
 from polyfield.backends.jit import njit
-from polyfield.backends.simd import LANES, fma, load, rectified, splat, sqrt, store
+from polyfield.backends.simd import (
+    LANES,
+    fma,
+    load,
+    rectified,
+    splat,
+    sqrt,
+    store,
+    where_nonzero,
+)
 from polyfield.backends.sine import cosine, sine
 
 CHUNK = 1 << 14
-KINDS = {"sine": 0, "damped": 1, "finer": 2}
+KINDS = {"sine": 0, "damped": 1, "finer": 2, "bell": 3, "decay": 4}
 
 
 @njit(inline="always")
@@ -32,6 +42,10 @@ def _forward(first, last, z, y, kind, w, tiny, like):
                 store(y, at, sine(value, like))
             elif kind == 1:
                 store(y, at, sine(value, like) * sqrt(_size(value, like) + splat(tiny, like)))
+            elif kind == 3:
+                store(y, at, exponential(splat(np.float32(0), like) - value * value, like))
+            elif kind == 4:
+                store(y, at, exponential(splat(np.float32(-0.5), like) * rectified(value), like))
             else:
                 turn = (_size(value, like) + splat(np.float32(1), like)) * splat(w, like)
                 store(y, at, sine(turn * value, like))
@@ -52,6 +66,14 @@ def _backward(first, last, grad, z, dz, kind, w, tiny, like):
                 # z / (2 |z| sqrt|z|), and 0 at 0.
                 slope = half * (value / (size * root))
                 store(dz, at, g * fma(cosine(value, like), root, sine(value, like) * slope))
+            elif kind == 3:
+                bell = exponential(splat(np.float32(0), like) - value * value, like)
+                store(dz, at, splat(np.float32(-2), like) * value * bell * g)
+            elif kind == 4:
+                held = rectified(value)
+                slope = splat(np.float32(-0.5), like) * g
+                found = slope * exponential(splat(np.float32(-0.5), like) * held, like)
+                store(dz, at, where_nonzero(held, found, splat(np.float32(0), like)))
             else:
                 size, turn = _size(value, like), splat(w, like)
                 slope = turn * (size + size + one)

@@ -11,6 +11,7 @@ from typing import Annotated
 from jaxtyping import Float
 from torch import Tensor
 
+from polyfield.fields.kernels.waves import wave
 from polyfield.fields.networks.stack import Stack, widths
 from polyfield.ranges import Range, check
 
@@ -34,4 +35,4 @@ class Gauss:
 
 
 def _bell(z: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    return (-z.square()).exp()
+    return wave(z, "bell")

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.fields.base import Network
+from polyfield.fields.kernels.waves import wave
 from polyfield.fields.networks.linear import Linear, linear
 from polyfield.ranges import Range, check
 
@@ -58,4 +59,4 @@ class KernelNetwork(Network):
         s, c = self.log_scales.exp(), self.centers
         offset = (s * c.square()).sum(-1)
         q = linear(x.square(), s, offset) + linear(x, -2 * s * c)
-        return (-0.5 * q.clamp(min=0)).exp()
+        return wave(q, "decay")

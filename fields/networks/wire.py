@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.fields.base import Network
+from polyfield.fields.kernels.gabor import gabor
 from polyfield.fields.networks.linear import Linear, linear
 from polyfield.ranges import Range, check
 
@@ -65,18 +66,13 @@ class WireNetwork(Network):
 
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         """The real part of the last layer."""
-        z = self.first(x)
-        # exp(i w z - (s z)^2) of a real z.
-        h = self._wave((-(self.scale * z).square()).exp(), z)
+        h = self._waves(self.first(x.reshape(-1, self.in_dim)))
         for layer in self.hidden:
-            a, b = layer(h).chunk(2, -1)
-            size = a.square() + b.square()
-            h = self._wave((-self.frequency * b - self.scale**2 * size).exp(), a)
-        return self.last(h)
+            h = self._waves(layer(h))
+        return self.last(h).view(*x.shape[:-1], self.out_dim)
 
-    def _wave(self, envelope: Float[Tensor, "*n u"], a: Float[Tensor, "*n u"]) -> Tensor:
-        phase = self.frequency * a
-        return torch.cat([envelope * phase.cos(), envelope * phase.sin()], -1)
+    def _waves(self, z: Float[Tensor, "n z"]) -> Float[Tensor, "n y"]:
+        return gabor(z, self.first.out_features, self.frequency, self.scale)
 
 
 class ComplexLinear(nn.Module):

@@ -19,7 +19,7 @@ LOOK = 0.02
 """Seconds between two looks at whether it is there."""
 
 
-BLOCKS = ("simd.py", "sine.py", "gemm.py")
+BLOCKS = ("simd.py", "sine.py", "gemm.py", "exponential.py")
 """What kernels are built of. numba looks at a kernel's own file only, so these name the folder."""
 
 

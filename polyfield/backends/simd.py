@@ -192,6 +192,19 @@ def to_int(typingctx: Any, a: Any) -> Any:
 
 
 @intrinsic
+def power_of_two(typingctx: Any, a: Any) -> Any:
+    """2^a for whole float lanes from -126 to 128; 2^128 is infinite."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.VectorType(ir.IntType(32), a.lanes)
+        bias, bits = (ir.Constant(kind, [n] * a.lanes) for n in (127, 23))
+        exponent = builder.add(builder.fptosi(args[0], kind), bias)
+        return builder.bitcast(builder.shl(exponent, bits), _ir_vector(a))
+
+    return a(a), codegen
+
+
+@intrinsic
 def rectified(typingctx: Any, a: Any) -> Any:
     """Max(a, 0), lane by lane; a NaN stays one."""
 
