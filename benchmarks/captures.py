@@ -10,18 +10,18 @@ at once, with `--threads 1`, an OUT each and `--only`, are done sooner than one 
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jitter
+import kept_rows
 import moved
 import numpy as np
 
@@ -91,7 +91,7 @@ class Evidence:
         keys = ("psnr", "ssim", "views", "steps", "seconds_training")
         return {key: found[key] for key in keys}
 
-    def rows(self) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    def rows(self) -> Iterator[kept_rows.Row]:
         """Names of all rows, and what measures them."""
         steps, short = ["--steps", str(STEPS)], ["--steps", str(SHORT)]
         for name in CAPTURES:
@@ -210,26 +210,11 @@ class Evidence:
 
 def main() -> None:
     """The command line."""
-    ask = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    ask.add_argument("data", type=Path)
-    ask.add_argument("out", type=Path)
-    ask.add_argument("--before")
-    ask.add_argument("--threads", type=int, default=2)
-    ask.add_argument("--only", nargs="*", help="rows that contain one of these words")
-    ask.add_argument("--list", action="store_true")
+    ask = kept_rows.parser(__doc__)
+    ask.add_argument("--before", help="the polyfield of an older version")
     given = ask.parse_args()
     evidence = Evidence(given.data.absolute(), given.out.absolute(), given.before, given.threads)
-    kept = evidence.out / "rows.json"
-    rows = json.loads(kept.read_text()) if kept.exists() else {}
-    for name, measure in evidence.rows():
-        if given.only and not any(word in name for word in given.only):
-            continue
-        if given.list:
-            print(name, "(there)" if name in rows else "")
-        elif name not in rows:
-            rows[name] = measure()
-            kept.write_text(json.dumps(rows, indent=1) + "\n")
-            print(name, json.dumps(rows[name]), flush=True)
+    kept_rows.measure(evidence.rows(), given)
 
 
 if __name__ == "__main__":

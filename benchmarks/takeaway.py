@@ -14,14 +14,9 @@ takeaway.md in place of measuring.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
-import time
-import traceback
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
+import kept_rows
 from taken import (
     frame_rate,
     graphs,
@@ -33,7 +28,7 @@ from taken import (
     viewing,
     watched,
 )
-from taken.evidence import Evidence, Found
+from taken.evidence import Evidence
 from taken.table import table
 
 from polyfield.machine import use_threads
@@ -42,7 +37,7 @@ SUBJECTS = (pages, frame_rate, viewing, watched, surfaces, graphs, snapshots, pi
 """In order: what is timed first, what takes long last."""
 
 
-def rows(evidence: Evidence) -> Iterator[tuple[str, Callable[[], Found]]]:
+def rows(evidence: Evidence) -> Iterator[kept_rows.Row]:
     """Names of all rows, and what measures them."""
     for subject in SUBJECTS:
         yield from subject.rows(evidence)
@@ -50,40 +45,15 @@ def rows(evidence: Evidence) -> Iterator[tuple[str, Callable[[], Found]]]:
 
 def main() -> None:
     """The command line."""
-    ask = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    ask.add_argument("data", type=Path)
-    ask.add_argument("out", type=Path)
-    ask.add_argument("--only", nargs="*", help="rows whose name contains one of these words")
-    ask.add_argument("--list", action="store_true", help="names of the rows")
+    ask = kept_rows.parser(__doc__)
     ask.add_argument("--table", action="store_true", help="what there is, for takeaway.md")
-    ask.add_argument("--threads", type=int, default=2)
     given = ask.parse_args()
     evidence = Evidence(given.data.absolute(), given.out.absolute(), given.threads)
     use_threads(given.threads)
-    kept = evidence.out / "rows.json"
-    found = json.loads(kept.read_text()) if kept.exists() else {}
     if given.table:
-        print(table(found))
+        print(table(kept_rows.read(evidence.out)))
         return
-    failed = []
-    for name, measure in rows(evidence):
-        if given.only and not any(word in name for word in given.only):
-            continue
-        if given.list:
-            print(name, "(there)" if name in found else "")
-        elif name not in found:
-            began = time.monotonic()
-            try:
-                row = measure()
-            except Exception:
-                failed.append(name)
-                traceback.print_exc()
-                continue
-            found[name] = {**row, "row_seconds": time.monotonic() - began}
-            kept.write_text(json.dumps(found, indent=1) + "\n")
-            print(name, json.dumps(found[name]), flush=True)
-    if failed:
-        sys.exit(f"not measured: {', '.join(failed)}")
+    kept_rows.measure(rows(evidence), given)
 
 
 if __name__ == "__main__":
