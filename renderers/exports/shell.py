@@ -30,7 +30,7 @@ class Parts:
     hint: str
     """What one does first, for those who hear the page."""
     scripts: Sequence[str]
-    """JavaScript, in order, behind common.js."""
+    """JavaScript, in order, behind common.js and gestures.js."""
     shaders: Sequence[str] = ()
     """GLSL; each is an element whose id is the file's stem."""
 
@@ -64,7 +64,7 @@ def shell(
         "KEYS": _read(parts.keys),
         "HEADER": json.dumps(whole).replace("<", "\\u003c"),
         "SHADERS": shaders,
-        "SCRIPT": "".join(_read(name) for name in ("common.js", *parts.scripts)),
+        "SCRIPT": "".join(_read(name) for name in ("common.js", "gestures.js", *parts.scripts)),
         "DATA": base64.b64encode(zlib.compress(b"".join(data.values()), 9)).decode(),
     }
     # At once: what is put in is not searched again.

@@ -195,50 +195,19 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
       change();
     }
 
-    // Mouse, pen and fingers.
-    const fingers = new Map();
-    canvas.addEventListener('pointerdown', (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      canvas.focus();
-      fingers.set(event.pointerId, [event.clientX, event.clientY]);
-    });
-    for (const name of ['pointerup', 'pointercancel', 'lostpointercapture']) {
-      canvas.addEventListener(name, (event) => fingers.delete(event.pointerId));
-    }
-    canvas.addEventListener('pointermove', (event) => {
-      const before = fingers.get(event.pointerId);
-      if (!before) return;
-      const now = [event.clientX, event.clientY];
-      const [dx, dy] = sub(now, before);
-      if (fingers.size === 2) {
-        const [other] = [...fingers].filter(([id]) => id !== event.pointerId).map(([, at]) => at);
-        const wide = (at) => Math.max(Math.hypot(...sub(at, other)), 1);
-        zoom(wide(before) / wide(now));
-        pan(dx / 2, dy / 2);
-      } else if (event.buttons & 6 || event.shiftKey) {
+    const { fingers, held } = page.gestures(canvas, {
+      drag: (dx, dy, event) => {
+        if (event.buttons & 6 || event.shiftKey) pan(dx, dy);
+        else orbit(dx, dy);
+      },
+      pinch: (factor, dx, dy) => {
+        zoom(1 / factor);
         pan(dx, dy);
-      } else {
-        orbit(dx, dy);
-      }
-      fingers.set(event.pointerId, now);
-    });
+      },
+      wheel: (factor) => zoom(1 / factor),
+      home: reset,
+    }, [...'wasdqe']);
     canvas.addEventListener('contextmenu', (event) => event.preventDefault());
-    canvas.addEventListener('wheel', (event) => {
-      event.preventDefault();
-      zoom(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 400))));
-    }, { passive: false });
-
-    // Keys.
-    const held = new Set();
-    window.addEventListener('keydown', (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const key = event.key.toLowerCase();
-      if (key === 'r') reset();
-      if (key === '?') element('keys').hidden = !element('keys').hidden;
-      if ('wasdqe'.includes(key)) held.add(key);
-    });
-    window.addEventListener('keyup', (event) => held.delete(event.key.toLowerCase()));
-    window.addEventListener('blur', () => held.clear());
     function fly(seconds) {
       if (!held.size) return;
       const { axes } = camera(1, 1), reach = view.distance * 0.8 * seconds;
@@ -247,8 +216,6 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
       for (const key of held) view.target = add(view.target, times(along[key], reach));
       change();
     }
-    element('reset').onclick = reset;
-    element('help').onclick = () => { element('keys').hidden = !element('keys').hidden; };
 
     // Small while it moves, whole when it rests, then finer and finer.
     const MOVING = 1 / 30, REST = 160, FINEST = 32;

@@ -70,69 +70,29 @@ function showPicture([wide, tall], source) {
   }
   const zoomMiddle = (factor) => zoomAt(factor, canvas.clientWidth / 2, canvas.clientHeight / 2);
 
-  // Mouse, pen and fingers.
-  const fingers = new Map();
-  canvas.addEventListener('pointerdown', (event) => {
-    canvas.setPointerCapture(event.pointerId);
-    canvas.focus();
-    fingers.set(event.pointerId, [event.clientX, event.clientY]);
-  });
-  for (const name of ['pointerup', 'pointercancel', 'lostpointercapture']) {
-    canvas.addEventListener(name, (event) => fingers.delete(event.pointerId));
-  }
-  canvas.addEventListener('pointermove', (event) => {
-    const before = fingers.get(event.pointerId);
-    if (!before) return;
-    const at = [event.clientX, event.clientY];
-    const [dx, dy] = [at[0] - before[0], at[1] - before[1]];
-    if (fingers.size === 2) {
-      const [other] = [...fingers].filter(([id]) => id !== event.pointerId).map(([, o]) => o);
-      const apart = (o) => Math.max(Math.hypot(o[0] - other[0], o[1] - other[1]), 1);
-      move(dx / 2, dy / 2);
-      zoomAt(apart(at) / apart(before), (at[0] + other[0]) / 2, (at[1] + other[1]) / 2);
-    } else if (dx || dy) {
-      move(dx, dy);
-    }
-    fingers.set(event.pointerId, at);
-  });
-  canvas.addEventListener('dblclick', (event) => zoomAt(2, event.clientX, event.clientY));
-  canvas.addEventListener('wheel', (event) => {
-    event.preventDefault();
-    const lines = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
-    const turn = event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0025);
-    zoomAt(Math.exp(-clamp(turn, -1, 1)), event.clientX, event.clientY);
-  }, { passive: false });
-
-  // Keys.
-  const held = new Set();
   const ALONG = { arrowleft: [1, 0], a: [1, 0], arrowright: [-1, 0], d: [-1, 0],
                   arrowup: [0, 1], w: [0, 1], arrowdown: [0, -1], s: [0, -1] };
-  const help = () => { element('keys').hidden = !element('keys').hidden; };
-  window.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const key = event.key.toLowerCase();
-    if (key in ALONG) {
-      held.add(key);
-      event.preventDefault();
-    }
-    if (key === '+' || key === '=') zoomMiddle(STEP);
-    if (key === '-' || key === '_') zoomMiddle(1 / STEP);
-    if (key === '1') go(now().x, now().y, 1 / ratio());
-    if (key === 'r' || key === '0') home();
-    if (key === '?') help();
-  });
-  window.addEventListener('keyup', (event) => held.delete(event.key.toLowerCase()));
-  window.addEventListener('blur', () => held.clear());
+  const nearer = () => zoomMiddle(STEP), farther = () => zoomMiddle(1 / STEP);
+  const { fingers, held } = page.gestures(canvas, {
+    drag: move,
+    pinch: (factor, dx, dy, x, y) => {
+      move(dx, dy);
+      zoomAt(factor, x, y);
+    },
+    wheel: zoomAt,
+    home,
+    keys: { '+': nearer, '=': nearer, '-': farther, _: farther, 0: home,
+            1: () => go(now().x, now().y, 1 / ratio()) },
+  }, Object.keys(ALONG));
+  canvas.addEventListener('dblclick', (event) => zoomAt(2, event.clientX, event.clientY));
   function glide(seconds) {
     if (!held.size) return;
     const reach = 0.7 * Math.max(canvas.clientWidth, canvas.clientHeight) * seconds;
     for (const key of held) move(ALONG[key][0] * reach, ALONG[key][1] * reach);
   }
-  element('reset').onclick = home;
-  element('help').onclick = help;
-  for (const [name, factor] of [['nearer', STEP], ['farther', 1 / STEP]]) {
+  for (const [name, does] of [['nearer', nearer], ['farther', farther]]) {
     element(name).hidden = false;
-    element(name).onclick = () => zoomMiddle(factor);
+    element(name).onclick = does;
   }
   window.addEventListener('hashchange', restore);
 
