@@ -20,6 +20,8 @@ from polyfield.backends.jit import njit
 from polyfield.backends.simd import LANES, load, store
 
 CHUNK = 192
+TILE = 64
+"""Rows and columns of a matrix that are turned together: of a wide one they stay in cache."""
 
 
 @njit(inline="always")
@@ -39,11 +41,12 @@ def _pack(weights, widths, bias, forward, backward, offsets):
         n_in, n_out = widths[layer], widths[layer + 1]
         wide, tall = _pad(n_out), _pad(n_in)
         offsets[layer, 0], offsets[layer, 2], offsets[layer, 4] = at, to, back
-        for o in range(n_out):
-            for i in range(n_in):
-                value = weights[at + o * n_in + i]
-                forward[to + i * wide + o] = value
-                backward[back + o * tall + i] = value
+        for left in range(0, n_in, TILE):
+            for o in range(n_out):
+                for i in range(left, min(left + TILE, n_in)):
+                    value = weights[at + o * n_in + i]
+                    forward[to + i * wide + o] = value
+                    backward[back + o * tall + i] = value
         at += n_out * n_in
         to += n_in * wide
         back += n_out * tall
@@ -105,6 +108,7 @@ def _backward(
     hidden = np.empty(depth * plane, np.float32)
     one = np.zeros(plane, np.float32)
     two = np.zeros(plane, np.float32)
+    nothing = np.zeros(scratch_width, np.float32)  # The bias of products without one.
     chunks, tasks = (n + CHUNK - 1) // CHUNK, all_sums.shape[0]
     for task in range(first, last):
         sums = all_sums[task]
@@ -146,22 +150,17 @@ def _backward(
                     # Hidden planes have the same layout as the result, but for their start.
                     gate = hidden[(layer - 1) * plane : layer * plane]
                     product_mask(dz, dz_at, dz_row, 1, backward, w, tall, one, start, tall,
-                                 rows, tall, widths[layer + 1], _ZERO, start, gate)  # fmt: skip
+                                 rows, tall, widths[layer + 1], nothing, start, gate)  # fmt: skip
                     dz, dz_at, dz_row = one, start, tall
                     one, two = two, one
                 elif need_x:
                     if n_in == tall:
                         product(dz, dz_at, dz_row, 1, backward, w, tall, dx, row * n_in, n_in,
-                                rows, tall, widths[1], _ZERO, start, dx)  # fmt: skip
+                                rows, tall, widths[1], nothing, start, dx)  # fmt: skip
                     else:
                         product(dz, dz_at, dz_row, 1, backward, w, tall, one, start, tall,
-                                rows, tall, widths[1], _ZERO, start, one)  # fmt: skip
+                                rows, tall, widths[1], nothing, start, one)  # fmt: skip
                         _copy_columns(one, 0, tall, dx, row * n_in, n_in, rows, n_in)
-
-
-# A bias of zeros for products without one; as wide as any layer the kernel takes.
-WIDEST = 4096
-_ZERO = np.zeros(WIDEST, np.float32)
 
 
 @njit(cache=True, nogil=True)
@@ -171,13 +170,15 @@ def _add_up(sums, widths, bias, offsets, dw):
     for layer in range(widths.size - 1):
         n_in, n_out = widths[layer], widths[layer + 1]
         wide = _pad(n_out)
-        for o in range(n_out):
-            for i in range(n_in):
-                total = np.float32(0.0)
-                for task in range(tasks):
-                    total += sums[task, offsets[layer, 2] + i * wide + o]
-                dw[offsets[layer, 0] + o * n_in + i] = total
-            if bias:
+        for left in range(0, n_in, TILE):
+            for o in range(n_out):
+                for i in range(left, min(left + TILE, n_in)):
+                    total = np.float32(0.0)
+                    for task in range(tasks):
+                        total += sums[task, offsets[layer, 2] + i * wide + o]
+                    dw[offsets[layer, 0] + o * n_in + i] = total
+        if bias:
+            for o in range(n_out):
                 total = np.float32(0.0)
                 for task in range(tasks):
                     total += sums[task, offsets[layer, 3] + o]

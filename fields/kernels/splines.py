@@ -17,9 +17,6 @@ from torch.nn import functional
 from polyfield.backends import dispatch
 from polyfield.backends.ops import op
 
-WIDEST = 1024
-"""Outputs the kernel takes."""
-
 
 def b_splines(x: Float[Tensor, "*n"], cells: int, order: int) -> Float[Tensor, "*n b"]:
     """The cells + order B-splines at x, 0 beyond the extended grid.
@@ -77,7 +74,7 @@ def splines(
     Returns:
         [n, o].
     """
-    if dispatch.use_numba(x, base, weights) and len(weights) <= WIDEST:
+    if dispatch.use_numba(x, base, weights):
         return _splines(x, base, weights, cells, order)
     return reference(x, base, weights, cells, order)
 

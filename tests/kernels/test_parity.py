@@ -255,6 +255,17 @@ def test_mlp(widths: list[int], bias: bool) -> None:
         torch.testing.assert_close(one, two, rtol=1e-4, atol=atol)
 
 
+@pytest.mark.parametrize("widths", [[4, 4200, 3], [4300, 5, 3], [3, 8192, 2]])
+def test_layers_of_any_width(widths: list[int]) -> None:
+    """As wide as configs allow, and wider than any number that a kernel was written with."""
+    x = torch.randn(30, widths[0], generator=seeded(0))
+    weights = torch.randn(size(widths, True), generator=seeded(1)) * 0.05
+    fast = outcome("numba", lambda x, w: mlp(x, w, widths, True), x, weights)
+    slow = outcome("reference", lambda x, w: mlp(x, w, widths, True), x, weights)
+    for one, two in zip(fast, slow, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
+
+
 def test_mlp_passes_nan_on() -> None:
     widths = [32, 64, 64, 3]
     x = torch.randn(10, 32, generator=seeded(0))
