@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -15,6 +16,8 @@ from driver import Result
 
 MOST_MEMORY = 2 << 30
 """Bytes above the idle process."""
+COPIES = 12
+"""Of its values, while a model is trained: gradients, moments, the last good state, packed ones."""
 LONGEST_LINE = 320
 """Characters of an error."""
 PREFIX = "polyfield: error: "
@@ -56,7 +59,7 @@ def faults(case: Case, result: Result, folder: Path) -> Iterator[Fault]:
     if result.end:
         yield Fault(result.end.split(":")[0], f"{result.end} {last}".strip())
         return
-    if result.memory > MOST_MEMORY:
+    if result.memory > MOST_MEMORY + _own(result, folder):
         yield Fault("memory", f"{result.memory / 1e9:.1f} GB, exit {result.code}; {last}")
     if "Traceback (most recent call last)" in stdout + stderr:
         yield Fault("traceback", last)
@@ -75,6 +78,21 @@ def faults(case: Case, result: Result, folder: Path) -> Iterator[Fault]:
         paths = {*result.before.items()} ^ {*result.after.items()}
         names = ", ".join(sorted({path for path, _ in paths})[:6])
         yield Fault("half written", f"{last} | {names}")
+
+
+def _own(result: Result, folder: Path) -> int:
+    """Bytes that training what was asked for takes: of a changed config that may be a large model.
+
+    What a file says of itself is no reason, only what a fit that worked says it has trained.
+    """
+    changed = [path for path, digest in result.after.items() if result.before.get(path) != digest]
+    runs = [folder / path for path in changed if Path(path).name == "metrics.json"]
+    sizes = [0]
+    for path in runs if result.code == 0 else []:
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            values = json.loads(path.read_text(encoding="utf-8")).get("parameters")
+            sizes.append(values if isinstance(values, int) else 0)
+    return COPIES * 4 * max(sizes)
 
 
 def _strays(case: Case, result: Result) -> list[str]:

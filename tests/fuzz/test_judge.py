@@ -69,6 +69,16 @@ def test_numbers_that_are_not_finite_after_a_success(fuzz: Any, tmp_path: Path) 
     assert _names(fuzz, tmp_path, code=0, stderr=b"", after=after) == {"not finite", "score"}
 
 
+@pytest.mark.parametrize(("values", "names"), [(65_000_000, set()), (1000, {"memory"})])
+def test_a_large_model_that_was_asked_for_may_take_its_memory(
+    fuzz: Any, values: int, names: set[str], tmp_path: Path
+) -> None:
+    (tmp_path / "metrics.json").write_text(json.dumps({"psnr": 20.0, "parameters": values}))
+    after, held = {"metrics.json": "1"}, {"code": 0, "stderr": b"", "memory": 3 << 30}
+    assert _names(fuzz, tmp_path, after=after, **held) == names
+    assert _names(fuzz, tmp_path, after=after, before=after, **held) & {"memory"}
+
+
 def test_faults_of_one_kind_have_one_key(fuzz: Any) -> None:
     keys = {
         fuzz["judge"].Fault("exit 1", f"got 'a{n}' of {n} at /tmp/{n}/x; do {n}.5").key
