@@ -99,7 +99,7 @@ def lsd(pred: Float[Tensor, "n c"], target: Float[Tensor, "n c"]) -> float:
     return float(difference.square().mean(0).sqrt().mean())
 
 
-SSIM_ROWS = 512
+SSIM_ROWS = 128
 """Rows of windows that are looked at together: images of many megapixels fit then too."""
 
 
