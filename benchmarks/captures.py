@@ -211,6 +211,7 @@ class Evidence:
 def main() -> None:
     """The command line."""
     ask = kept_rows.parser(__doc__)
+    ask.add_argument("--threads", type=int, default=2)
     ask.add_argument("--before", help="the polyfield of an older version")
     given = ask.parse_args()
     evidence = Evidence(given.data.absolute(), given.out.absolute(), given.before, given.threads)

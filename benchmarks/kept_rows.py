@@ -22,7 +22,6 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     ask.add_argument("out", type=Path, help="rows.json, runs and what rows share")
     ask.add_argument("--only", nargs="*", help="rows whose name contains one of these words")
     ask.add_argument("--list", action="store_true", help="names of the rows")
-    ask.add_argument("--threads", type=int, default=2)
     return ask
 
 

@@ -46,6 +46,7 @@ def rows(evidence: Evidence) -> Iterator[kept_rows.Row]:
 def main() -> None:
     """The command line."""
     ask = kept_rows.parser(__doc__)
+    ask.add_argument("--threads", type=int, default=2)
     ask.add_argument("--table", action="store_true", help="what there is, for takeaway.md")
     given = ask.parse_args()
     evidence = Evidence(given.data.absolute(), given.out.absolute(), given.threads)

@@ -250,7 +250,7 @@ class Scene(Task[SceneData, RadianceModel]):
         return measure_scene(model, capture, split, reporter, most)
 
     def most_measured(self, data: SceneData) -> int | None:
-        """So many that measuring takes less time than training."""
+        """As many as say how good it is: to draw all may take longer than training."""
         return None if self.all_views else enough_views(data.capture)
 
     def _in_frame(self, data: SceneData, model: RadianceModel) -> SceneData:
