@@ -13,7 +13,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -208,6 +208,32 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with contextlib.suppress(OSError):  # the folder itself may be gone
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def plain_name(path: AnyPath) -> Iterator[str]:
+    """A name of a file that is there, for libraries that take UTF-8 alone.
+
+    Of a name that is no UTF-8 it is that of the open file, where the system has such (Linux).
+    """
+    name = os.fspath(path)
+    if _is_utf8(name):
+        yield name
+        return
+    file = os.open(name, os.O_RDWR if os.access(name, os.W_OK) else os.O_RDONLY)
+    try:
+        opened = f"/proc/self/fd/{file}"
+        yield opened if os.path.exists(opened) else name
+    finally:
+        os.close(file)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _write(temporary: Path, path: Path, write: Callable[[Path], object]) -> None:

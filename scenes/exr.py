@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from polyfield.errors import InputError, shown, terse
+from polyfield.files import plain_name
 from polyfield.quiet import quiet_stderr
 from polyfield.scenes.image_info import AnyPath, ImageInfo, several
 
@@ -80,8 +80,8 @@ def read_exr(path: AnyPath) -> np.ndarray:
     import OpenEXR
 
     layout = _layout(path)
-    with _silence():
-        part = OpenEXR.File(os.fspath(path), separate_channels=True).parts[layout.part]
+    with _silence(), plain_name(path) as name:
+        part = OpenEXR.File(name, separate_channels=True).parts[layout.part]
         planes = [part.channels[name].pixels for name in layout.channels]
     if any(plane.dtype.kind != "f" for plane in planes):
         expected = f"half or float channels in {shown(path)}"
@@ -109,15 +109,15 @@ def write_exr(array: np.ndarray, path: Path) -> None:
     names = {1: "Y", 2: "YA", 3: "RGB", 4: "RGBA"}[array.shape[2]]
     planes = {name: np.ascontiguousarray(array[:, :, i]) for i, name in enumerate(names)}
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    with _silence():
-        OpenEXR.File(header, planes).write(os.fspath(path))
+    with _silence(), plain_name(path) as name:
+        OpenEXR.File(header, planes).write(name)
 
 
 def _layout(path: AnyPath) -> _Layout:
     import OpenEXR
 
-    with _silence():
-        parts = OpenEXR.File(os.fspath(path), header_only=True).parts
+    with _silence(), plain_name(path) as name:
+        parts = OpenEXR.File(name, header_only=True).parts
         headers = [dict(part.header) for part in parts]
         names = [str(header.get("name", number)) for number, header in enumerate(headers)]
     if any(h["type"] in (OpenEXR.deepscanline, OpenEXR.deeptile) for h in headers):

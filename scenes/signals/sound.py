@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 from polyfield import extras
 from polyfield.devices import move
 from polyfield.errors import InputError
-from polyfield.files import write_whole
+from polyfield.files import plain_name, write_whole
 from polyfield.quiet import quiet_stderr
 from polyfield.scenes.base import Signal
 from polyfield.scenes.demo.sound import RATE, demo_sound
@@ -144,7 +144,7 @@ def open_sound(
         raise InputError("a sound file", f"none at {path}", "check the path")
     soundfile = _soundfile()
     try:
-        with quiet_stderr(), soundfile.SoundFile(path) as file:
+        with quiet_stderr(), plain_name(path) as name, soundfile.SoundFile(name) as file:
             stored = SoundFormat(file.samplerate, file.format, file.subtype)
             first, last = _part(file.frames, stored.rate, begin, length, str(path))
             if (last - first) * file.channels > LONGEST:
@@ -221,7 +221,8 @@ def write_sound(path: Path, samples: Float[Tensor, "n c"], stored: SoundFormat) 
     values = np.clip(values, -1, 1) if whole else values
 
     def write(temporary: Path) -> None:
-        soundfile.write(temporary, values, stored.rate, format=container, subtype=subtype)
+        with plain_name(temporary) as name:
+            soundfile.write(name, values, stored.rate, format=container, subtype=subtype)
 
     write_whole(path, write)
     return clipped

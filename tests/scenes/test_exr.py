@@ -1,11 +1,13 @@
 """EXR files in the wild: windows, parts, channels; nothing is dropped without a word."""
 
+import os
+
 import numpy as np
 import OpenEXR
 import pytest
 
 from polyfield.errors import InputError
-from polyfield.scenes.images import read_image, read_info
+from polyfield.scenes.images import read_image, read_info, write_image
 
 HEIGHT, WIDTH = 5, 7
 RANDOM = np.random.default_rng(0)
@@ -34,6 +36,18 @@ def wrong(call, *arguments) -> str:
     with pytest.raises(InputError) as caught:
         call(*arguments)
     return str(caught.value)
+
+
+def test_a_name_that_is_no_utf8(tmp_path):
+    file = tmp_path / os.fsdecode(b"\xff.exr")
+    try:
+        file.touch()
+    except OSError:
+        pytest.skip("a file system that takes UTF-8 alone")
+    image = RANDOM.random((HEIGHT, WIDTH, 3), np.float32)
+    write_image(file, image)
+    assert read_info(file).width == WIDTH
+    np.testing.assert_array_equal(read_image(file), image)
 
 
 @pytest.mark.parametrize(("left", "top"), [(2, 1), (0, 0), (-3, 2), (6, -1), (-1, -1), (50, 50)])

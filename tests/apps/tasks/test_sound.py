@@ -1,5 +1,6 @@
 """Sounds: formats, scores and what a user can get wrong."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def test_a_sound_comes_back_in_its_own_subtype(
     assert write_sound(again, sound.samples, sound.stored) == 0
     assert torch.equal(open_sound(again).samples, sound.samples)
     assert soundfile.info(again).subtype == subtype
+
+
+def test_a_sound_in_a_folder_whose_name_is_no_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("a file system that takes UTF-8 alone")
+    stored = SoundFormat(8000, "WAV", "PCM_16")
+    for name in ("a.wav", "a.flac"):
+        write_sound(folder / name, torch.zeros(9, 1), stored)
+        assert len(open_sound(folder / name).samples) == 9
 
 
 def test_a_part_of_a_sound_and_what_is_clipped(tmp_path: Path) -> None:
