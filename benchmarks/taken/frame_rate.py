@@ -38,8 +38,8 @@ const first = setInterval(() => {
 }, 2);
 """
 COUNTED = {
-    "density": ("texture(density, texel)", 1.0),
-    "colors": ("texture(first, texel)", 3.0),
+    "density": ("textureLod(density, texel, 0.0)", 1.0),
+    "colors": ("textureLod(first, texel, 0.0)", 3.0),
     "places": ("texelFetch(place, ivec3(block), 0)", 1.0),
 }
 """What is counted: where it is read, and how many reads that stands for."""

@@ -2,9 +2,9 @@
 uniform sampler3D first;      // RGBA8: harmonics of red
 uniform sampler3D second;     // of green
 uniform sampler3D third;      // of blue
-uniform bool directed;        // whether colours depend on the direction
 
-vec4 harmonics;
+vec4 harmonics;               // times what takes a byte in [0,1] to its value, and -log2(e)
+float middle;
 vec3 total = vec3(0.0);
 
 void look(vec3 ray) {
@@ -13,13 +13,18 @@ void look(vec3 ray) {
                    0.4886025119029199 * ray.z,
                    -0.4886025119029199 * ray.x);
   if (!directed) harmonics.yzw = vec3(0.0);
+  harmonics *= -LOG2E * spans;
+  middle = dot(harmonics, vec4(1.0));
+  harmonics *= 2.0;
 }
 
 void add(vec3 texel, vec4 here, float weight) {
-  vec4 r = (texture(first, texel) * 2.0 - 1.0) * spans;
-  vec4 g = (texture(second, texel) * 2.0 - 1.0) * spans;
-  vec4 b = (texture(third, texel) * 2.0 - 1.0) * spans;
-  total += weight * sigmoid(vec3(dot(r, harmonics), dot(g, harmonics), dot(b, harmonics)));
+  vec4 r = textureLod(first, texel, 0.0);
+  vec4 g = textureLod(second, texel, 0.0);
+  vec4 b = textureLod(third, texel, 0.0);
+  // The sigmoid, with exp(-x) as a power of 2.
+  vec3 power = exp2(vec3(dot(r, harmonics), dot(g, harmonics), dot(b, harmonics)) - middle);
+  total += weight / (1.0 + power);
 }
 
 vec3 shaded(float opacity) { return total; }

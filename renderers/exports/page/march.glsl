@@ -5,7 +5,7 @@ precision highp int;
 
 // A ray through blocks of bytes: the same samples as the field takes in Python.
 uniform sampler3D density;    // red: log-density
-uniform sampler3D place;      // RGBA8, per block: where it lies in the atlas; how far to the next
+uniform highp usampler3D place;  // per block: where it lies in the atlas; how far to the next
 
 uniform vec3 low, high;       // the box
 uniform vec3 eye;
@@ -16,18 +16,21 @@ uniform vec2 jitter;          // of a pixel's middle, pixels
 uniform vec2 logs;            // log-density: lowest, range
 uniform vec4 spans;           // what colours are made of is within so much of 0, by channel
 uniform float stride;         // step of the march, in the box
-uniform float cone;           // its growth with distance
-uniform bool contracted;      // whether all of space is in the blocks, or the box alone
 uniform float horizon;        // where rays end that no box ends
 uniform float extent;         // longest edge of the box
 uniform float blocks, cells;
 uniform vec3 atlas;           // texels
 uniform vec3 background;
 uniform sampler2D sky;        // RGB8: what is behind everything, by azimuth and height
-uniform bool skied;           // whether there is one
-uniform bool linear;
+
+// What a page never changes is known to the compiler: `contracted`, whether all of space is in the
+// blocks, or the box alone; `cone`, the growth of the step with distance; `skied`, whether there is
+// a sky; `linear`, whether colours are linear light; `directed`, whether they depend on the direction.
+//CONSTANTS
 
 out vec4 pixel;
+
+const float LOG2E = 1.4426950408889634;
 
 vec3 sigmoid(vec3 x) { return 1.0 / (1.0 + exp(-x)); }
 
@@ -49,17 +52,53 @@ vec3 behind(vec3 ray) {
 // `density` has there and its weight, and `shaded`, the ray's colour, told its opacity.
 //SHADING
 
-void main() {
-  vec2 at = vec2(gl_FragCoord.x, size.y - gl_FragCoord.y) + jitter;
-  vec2 plane = (at - lens.zw) * lens.xy;
-  vec3 ray = normalize(axes * vec3(plane.x, -plane.y, -1.0));
-  vec3 safe = mix(ray, vec3(1e-12), lessThan(abs(ray), vec3(1e-12)));
-  vec3 one = (low - eye) / safe, two = (high - eye) / safe;
-  vec3 near3 = min(one, two), far3 = max(one, two);
-  float enter = max(0.0, max(near3.x, max(near3.y, near3.z)));
-  float leave = min(far3.x, min(far3.y, far3.z));
+/** Of a block: its place in the atlas, and how far the next one is; 0 where it has one. */
+uvec4 entry(vec3 block) {
+  return texelFetch(place, ivec3(block), 0);
+}
 
-  look(ray);
+// Of a block, of a place in it, and of the middle of its first texel, in the atlas.
+vec3 wide, narrow, inset;
+
+/** One sample: its block's place in the atlas, where it lies there, and the log2 of its step. */
+void take(uvec3 corner, vec3 local, float length, inout float light) {
+  vec3 texel = vec3(corner) * wide + (local * narrow + inset);
+  vec4 here = textureLod(density, texel, 0.0);
+  float alpha = 1.0 - exp2(-LOG2E * exp2(LOG2E * (logs.x + logs.y * here.r) + length));
+  if (light * alpha > 2e-4) add(texel, here, light * alpha);
+  light *= 1.0 - alpha;
+}
+
+/** Steps of one length through a box. Lengths along axes are in blocks. */
+void even(vec3 ray, float enter, float leave, inout float light) {
+  vec3 along = ray / (high - low) * blocks, from = (eye - low) / (high - low) * blocks;
+  along = stride * mix(along, vec3(1e-9), lessThan(abs(along), vec3(1e-9)));
+  from += enter / stride * along;
+  vec3 slow = 1.0 / along, length3 = abs(slow), middle3 = (0.5 - from) * slow - 0.5 * length3;
+  vec3 most = vec3(blocks - 1e-4);
+  float length = log2(stride / extent), last = (leave - enter) / stride - 0.5, k = 0.0;
+  for (int i = 0; i < 8192; i++) {
+    vec3 u, block;
+    uvec4 where;
+    // Neighbouring pixels are drawn in step: all go on to something first, then all take it.
+    for (int j = 0; j < 8192; j++) {
+      u = clamp(from + (k + 0.5) * along, vec3(0.0), most);
+      block = floor(u);
+      where = entry(block);
+      if (where.a == 0u || k >= last) break;
+      // Nothing lies in the blocks around this one that are nearer: on to where the ray leaves them.
+      vec3 until = block * slow + float(where.a) * length3 + middle3;
+      k = max(k + 1.0, ceil(min(until.x, min(until.y, until.z)) - 0.501));
+    }
+    if (k >= last) break;
+    take(where.rgb, u - block, length, light);
+    if (light < 1e-3) break;
+    k += 1.0;
+  }
+}
+
+/** Steps that grow, through a box or through all of space. */
+void uneven(vec3 ray, float enter, float leave, inout float light) {
   // In u the box is |u| <= 1; beyond it steps grow with the square of the longest coordinate, so
   // that they are even in the contracted space.
   vec3 edges = high - low;
@@ -70,12 +109,9 @@ void main() {
     leave = horizon;
     swift = 0.25 * (longest(along) + 2.0 * longest(cross(from, along)));
   }
-  bool even = !contracted && cone == 0.0;
-
-  float light = 1.0, k = 0.0, start = enter;
+  float start = enter;
   for (int i = 0; i < 8192; i++) {
     float stretch = 1.0, height = max(stride, cone * start);
-    if (even) start = enter + k * stride;
     if (contracted) {
       float n = max(longest(from + start * along), 1.0);
       height *= n * n;
@@ -93,43 +129,48 @@ void main() {
       v = clamp((u + 1.0) * 0.5, 0.0, 1.0);
     }
     vec3 block = clamp(floor(v * blocks), 0.0, blocks - 1.0);
-    vec4 where = texelFetch(place, ivec3(block), 0) * 255.0;
-    float away = floor(where.a + 0.5);
-    if (away > 0.5) {
-      // Nothing lies in the blocks around this one that are nearer: on to where the ray leaves them.
-      if (even) {
-        vec3 side = mix(block - (away - 1.0), block + away, step(0.0, ray));
-        vec3 until = (low + side / blocks * edges - eye) / safe;
-        float exit = min(until.x, min(until.y, until.z));
-        k = max(k + 1.0, floor((exit - enter) / stride - 0.5));
-        continue;
-      }
+    uvec4 where = entry(block);
+    if (where.a == 0u) {
+      take(where.rgb, min(v * blocks - block, 1.0), log2(height / (extent * stretch)), light);
+      if (light < 1e-3) break;
       start += height;
-      if (!contracted) continue;
-      // A ray bends there. As long as it goes outwards its speed is bounded: so many steps are safe.
-      vec3 wide = step(vec3(n), abs(u));
-      if (n > 1.0 && dot(wide * sign(u), along) < 0.0) continue;
-      vec3 room3 = min(v - (block - (away - 1.0)) / blocks, (block + away) / blocks - v);
-      float room = min(room3.x, min(room3.y, room3.z)) / swift;
-      for (int j = 0; j < 1024; j++) {
-        float length = max(stride, cone * start);
-        room -= length;
-        if (room < length || start >= leave) break;
-        float m = max(longest(from + start * along), 1.0);
-        start += length * m * m;
-      }
       continue;
     }
-    vec3 local = min(v * blocks - block, 1.0) * cells;
-    vec3 texel = (floor(where.rgb + 0.5) * (cells + 1.0) + local + 0.5) / atlas;
-    vec4 here = texture(density, texel);
-    float alpha = 1.0 - exp(-exp(logs.x + logs.y * here.r) / (extent * stretch) * height);
-    if (alpha > 1e-4) add(texel, here, light * alpha);
-    light *= 1.0 - alpha;
-    if (light < 1e-3) break;
-    k += 1.0;
     start += height;
+    if (!contracted) continue;
+    // A ray bends there. As long as it goes outwards its speed is bounded: so many steps are safe.
+    vec3 wide = step(vec3(n), abs(u));
+    if (n > 1.0 && dot(wide * sign(u), along) < 0.0) continue;
+    float away = float(where.a);
+    vec3 room3 = min(v - (block - (away - 1.0)) / blocks, (block + away) / blocks - v);
+    float room = min(room3.x, min(room3.y, room3.z)) / swift;
+    for (int j = 0; j < 1024; j++) {
+      float length = max(stride, cone * start);
+      room -= length;
+      if (room < length || start >= leave) break;
+      float m = max(longest(from + start * along), 1.0);
+      start += length * m * m;
+    }
   }
+}
+
+void main() {
+  vec2 at = vec2(gl_FragCoord.x, size.y - gl_FragCoord.y) + jitter;
+  vec2 plane = (at - lens.zw) * lens.xy;
+  vec3 ray = normalize(axes * vec3(plane.x, -plane.y, -1.0));
+  vec3 safe = mix(ray, vec3(1e-12), lessThan(abs(ray), vec3(1e-12)));
+  vec3 one = (low - eye) / safe, two = (high - eye) / safe;
+  vec3 near3 = min(one, two), far3 = max(one, two);
+  float enter = max(0.0, max(near3.x, max(near3.y, near3.z)));
+  float leave = min(far3.x, min(far3.y, far3.z));
+
+  look(ray);
+  wide = (cells + 1.0) / atlas;
+  narrow = cells / atlas;
+  inset = 0.5 / atlas;
+  float light = 1.0;
+  if (contracted || cone > 0.0) uneven(ray, enter, leave, light);
+  else even(ray, enter, leave, light);
   vec3 color = light * behind(ray);
   if (light < 1.0) color += shaded(1.0 - light);
   pixel = vec4(linear ? srgb(color) : color, 1.0);

@@ -18,7 +18,8 @@
   };
 
   function texture(gl, number, bytes, [x, y, z], channels, filter) {
-    const formats = { 1: [gl.R8, gl.RED], 4: [gl.RGBA8, gl.RGBA] }[channels];
+    const formats = filter === gl.NEAREST ? [gl.RGBA8UI, gl.RGBA_INTEGER] :
+      { 1: [gl.R8, gl.RED], 4: [gl.RGBA8, gl.RGBA] }[channels];
     gl.activeTexture(gl.TEXTURE0 + number);
     gl.bindTexture(gl.TEXTURE_3D, gl.createTexture());
     for (const side of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T, gl.TEXTURE_WRAP_R]) {
@@ -84,7 +85,14 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
       fail('This graphics card has too little memory for this scene.');
     }
     const shading = element(header.network ? 'deferred' : 'harmonics').textContent;
-    const march = program(gl, element('march').textContent.replace('//SHADING', () => shading));
+    const constants = [
+      ...['contracted', 'linear', 'directed'].map(
+        (name) => `const bool ${name} = ${Boolean(header[name])};`),
+      `const bool skied = ${Boolean(header.sky)};`,
+      `const float cone = ${header.cone.toExponential()};`,
+    ].join('\n');
+    const march = program(gl, element('march').textContent
+      .replace('//CONSTANTS', () => constants).replace('//SHADING', () => shading));
     const show = program(gl, SHOW);
     const float = Boolean(gl.getExtension('EXT_color_buffer_float') ||
                           gl.getExtension('EXT_color_buffer_half_float'));
@@ -101,18 +109,13 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
     gl.uniform2fv(march.where.logs, header.logs);
     gl.uniform4fv(march.where.spans, header.spans);
     gl.uniform1f(march.where.stride, header.stride);
-    gl.uniform1f(march.where.cone, header.cone);
-    gl.uniform1i(march.where.contracted, header.contracted ? 1 : 0);
     gl.uniform1f(march.where.horizon, header.horizon);
     gl.uniform1i(march.where.sky, header.textures.length + 1);
-    gl.uniform1i(march.where.skied, header.sky ? 1 : 0);
     gl.uniform1f(march.where.extent, header.extent);
     gl.uniform1f(march.where.blocks, blocks);
     gl.uniform1f(march.where.cells, header.cells);
     gl.uniform3fv(march.where.atlas, header.atlas);
     gl.uniform3fv(march.where.background, header.background);
-    gl.uniform1i(march.where.linear, header.linear ? 1 : 0);
-    if (march.where.directed) gl.uniform1i(march.where.directed, header.directed ? 1 : 0);
 
     /** Draw into the bound frame. The camera is in the frame of the box. */
     function draw(camera, width, height, jitter) {
