@@ -21,8 +21,8 @@ SMALL_SECONDS = 0.4
 from a quarter to a half of the best one's."""
 FIRST_RATE = 100_000.0
 """Pixels a second before any were drawn."""
-QUALITY = {1: 50, 2: 80, 3: 90}
-"""Of JPEG, by level."""
+QUALITY = {1: 50, 2: 80, 3: None}
+"""Of JPEG, by level; the best picture is a PNG: JPEG halves the resolution of colour."""
 
 
 class Level(IntEnum):

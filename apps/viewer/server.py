@@ -30,8 +30,13 @@ FIRST_PORT = 8080
 class Window(Protocol):
     """What is sent to one browser."""
 
-    def show(self, image: np.ndarray, quality: int) -> None:
-        """A picture, uint8 [h w 3], over the whole of its canvas; quality is JPEG's."""
+    def show(self, image: np.ndarray, quality: int | None) -> None:
+        """A picture, uint8 [h w 3], over the whole of its canvas.
+
+        Args:
+            image: The picture.
+            quality: JPEG's; None for PNG, without loss.
+        """
 
     def move(self, wxyz: Quaternion, position: Three, fov: float, target: Three) -> None:
         """Take its camera there; `target` is what it turns around, before it."""
@@ -49,10 +54,11 @@ class BrowserWindow:
     def __init__(self, client: Any) -> None:
         self.client = client
 
-    def show(self, image: np.ndarray, quality: int) -> None:
+    def show(self, image: np.ndarray, quality: int | None) -> None:
         """At once, not with the next bundle of messages."""
+        kind = "png" if quality is None else "jpeg"
         with sending():
-            self.client.scene.set_background_image(image, format="jpeg", jpeg_quality=quality)
+            self.client.scene.set_background_image(image, format=kind, jpeg_quality=quality)
             self.client.flush()
 
     def move(self, wxyz: Quaternion, position: Three, fov: float, target: Three) -> None:

@@ -25,8 +25,6 @@ from polyfield.apps.viewer.frames import Eye
 
 MOVING_TABLE = 16
 """First entry of JPEG's luminance table at quality 50: so are the pictures of who moves."""
-LAST_TABLE = 3
-"""At quality 90: the best ones."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +33,14 @@ class Picture:
 
     when: float
     """Seconds of `time.perf_counter`."""
-    jpeg: bytes
+    encoded: bytes
 
     @property
-    def table(self) -> int:
-        """What tells its quality, read from the header alone."""
-        tables: dict[int, Any] = vars(Image.open(io.BytesIO(self.jpeg)))["quantization"]
-        return int(tables[0][0])
+    def table(self) -> int | None:
+        """What tells its quality, read from the header alone; None where nothing was lost."""
+        tables: dict[int, Any] | None
+        tables = vars(Image.open(io.BytesIO(self.encoded))).get("quantization")
+        return None if tables is None else int(tables[0][0])
 
     @property
     def is_moving(self) -> bool:
@@ -51,17 +50,17 @@ class Picture:
     @property
     def is_best(self) -> bool:
         """Whether it is one of full size."""
-        return self.table == LAST_TABLE
+        return self.table is None
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height."""
-        return Image.open(io.BytesIO(self.jpeg)).size
+        return Image.open(io.BytesIO(self.encoded)).size
 
     @property
     def pixels(self) -> np.ndarray:
         """Uint8 [h w 3]."""
-        return np.asarray(Image.open(io.BytesIO(self.jpeg)))
+        return np.asarray(Image.open(io.BytesIO(self.encoded)))
 
 
 class Client:

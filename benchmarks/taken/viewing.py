@@ -26,7 +26,7 @@ WARM = 300
 IDLE, TRAINING, FLUENT, STRIVE = 0.120, 0.250, 8.0, 0.060
 """Bars: seconds to a new picture (medians), pictures a second, and what would be fine."""
 SAME = 35.0
-"""dB of a JPEG of quality 90 against what it was made of, at least."""
+"""dB, at least."""
 
 
 def rows(evidence: Evidence) -> Iterator[tuple[str, object]]:

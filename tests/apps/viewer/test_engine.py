@@ -44,7 +44,7 @@ class Pane:
     def __init__(self) -> None:
         self.shown: list[tuple[tuple[int, ...], int, int]] = []
 
-    def show(self, image: np.ndarray, quality: int) -> None:
+    def show(self, image: np.ndarray, quality: int | None) -> None:
         self.shown.append((image.shape, quality, int(image[0, 0, 0])))
 
     def move(self, wxyz: object, position: object, fov: float, target: object) -> None:
@@ -91,7 +91,7 @@ def test_three_sizes_and_qualities(engine: Engine) -> None:
     engine._clock.now += 1  # type: ignore[attr-defined]
     _finish(engine)
     shapes = [shape for shape, _, _ in pane.shown]
-    assert [q for _, q, _ in pane.shown] == [50, 80, 90]
+    assert [q for _, q, _ in pane.shown] == [50, 80, None]
     assert shapes[-1] == (600, 800, 3) and shapes[0] < shapes[1] < shapes[2]
     assert not engine.step() and engine.sent == 3
 
@@ -219,7 +219,7 @@ def test_no_picture_is_of_two_models(engine: Engine) -> None:
     engine.changed(again=False)
     assert engine.seats[1].drawing is None
     _finish(engine)
-    assert pane.shown[-1] == ((600, 800, 3), 90, 63)
+    assert pane.shown[-1] == ((600, 800, 3), None, 63)
 
 
 def test_a_snapshot_is_of_full_size(engine: Engine) -> None:
