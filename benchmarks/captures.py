@@ -205,7 +205,7 @@ class Evidence:
         script = Path(__file__).with_name("large_capture.py")
         words = [sys.executable, "-P", str(script), "--out", str(self.out / "large")]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
-        return {"lines": done.stdout.splitlines()[-6:]}
+        return {"lines": done.stdout.splitlines()}
 
 
 def main() -> None:

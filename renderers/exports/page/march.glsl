@@ -5,27 +5,33 @@ precision highp int;
 
 // A ray through blocks of bytes: the same samples as the field takes in Python.
 uniform sampler3D density;    // red: log-density
-uniform highp usampler3D place;  // per block: where it lies in the atlas; how far to the next
+uniform highp usampler3D place;  // per block: where it lies in the atlas; how far to the next;
+                              // where `octants`, once for rays of each octant, in z
 
-uniform vec3 low, high;       // the box
 uniform vec3 eye;
 uniform mat3 axes;            // camera to world: right, up, back
 uniform vec4 lens;            // 1 / focal lengths, principal point (pixels from the upper left)
 uniform vec2 size;            // of the picture, pixels
 uniform vec2 jitter;          // of a pixel's middle, pixels
-uniform vec2 logs;            // log-density: lowest, range
-uniform vec4 spans;           // what colours are made of is within so much of 0, by channel
-uniform float stride;         // step of the march, in the box
-uniform float horizon;        // where rays end that no box ends
-uniform float extent;         // longest edge of the box
-uniform float blocks, cells;
-uniform vec3 atlas;           // texels
-uniform vec3 background;
 uniform sampler2D sky;        // RGB8: what is behind everything, by azimuth and height
 
-// What a page never changes is known to the compiler: `contracted`, whether all of space is in the
-// blocks, or the box alone; `cone`, the growth of the step with distance; `skied`, whether there is
-// a sky; `linear`, whether colours are linear light; `directed`, whether they depend on the direction.
+// What a page never changes is known to the compiler, from the header:
+//   bool contracted    all of space is in the blocks, or the box alone
+//   bool skied         there is a sky
+//   bool linear        colours are linear light
+//   bool directed      they depend on the direction
+//   bool octants       of `place`
+//   vec3 low, high     the box
+//   float extent       its longest edge
+//   float stride       step of the march, in the box
+//   float cone         the growth of the step with distance
+//   float horizon      where rays end that no box ends
+//   vec2 logs          log-density: lowest, range
+//   vec4 spans         what colours are made of is within so much of 0, by channel
+//   vec3 atlas         texels
+//   float blocks       along an axis
+//   float cells        of a block, along an axis
+//   vec3 background
 //CONSTANTS
 
 out vec4 pixel;
@@ -53,44 +59,56 @@ vec3 behind(vec3 ray) {
 //SHADING
 
 /** Of a block: its place in the atlas, and how far the next one is; 0 where it has one. */
-uvec4 entry(vec3 block) {
-  return texelFetch(place, ivec3(block), 0);
+ivec4 entry(ivec3 block) {
+  return ivec4(texelFetch(place, block, 0));
 }
 
 // Of a block, of a place in it, and of the middle of its first texel, in the atlas.
-vec3 wide, narrow, inset;
+const vec3 wide = (cells + 1.0) / atlas, narrow = cells / atlas, inset = 0.5 / atlas;
 
-/** One sample: its block's place in the atlas, where it lies there, and the log2 of its step. */
-void take(uvec3 corner, vec3 local, float length, inout float light) {
+/** Of a step, in parts of the longest edge: the log2 of what makes a density an optical depth. */
+float measure(float length) { return log2(LOG2E * length) + LOG2E * logs.x; }
+
+/** One sample: its block's place in the atlas, where it lies there, and the measure of its step. */
+void take(ivec3 corner, vec3 local, float length, inout float light) {
   vec3 texel = vec3(corner) * wide + (local * narrow + inset);
   vec4 here = textureLod(density, texel, 0.0);
-  float alpha = 1.0 - exp2(-LOG2E * exp2(LOG2E * (logs.x + logs.y * here.r) + length));
+  float alpha = 1.0 - exp2(-exp2(LOG2E * logs.y * here.r + length));
   if (light * alpha > 2e-4) add(texel, here, light * alpha);
   light *= 1.0 - alpha;
 }
 
+// Loops end at their own conditions, which a number that is none ends too: a counter beside them
+// costs software a twelfth of its frames.
+
 /** Steps of one length through a box. Lengths along axes are in blocks. */
 void even(vec3 ray, float enter, float leave, inout float light) {
-  vec3 along = ray / (high - low) * blocks, from = (eye - low) / (high - low) * blocks;
-  along = stride * mix(along, vec3(1e-9), lessThan(abs(along), vec3(1e-9)));
-  from += enter / stride * along;
-  vec3 slow = 1.0 / along, length3 = abs(slow), middle3 = (0.5 - from) * slow - 0.5 * length3;
-  vec3 most = vec3(blocks - 1e-4);
-  float length = log2(stride / extent), last = (leave - enter) / stride - 0.5, k = 0.0;
-  for (int i = 0; i < 8192; i++) {
+  // A hair less than the blocks, so that rounding leads beyond none.
+  vec3 edges = (high - low) / (blocks * (1.0 - 2e-6));
+  vec3 along = ray * stride / edges;
+  vec3 from = (eye - low + (enter + 0.5 * stride) * ray) / edges;
+  along = mix(along, vec3(1e-9), lessThan(abs(along), vec3(1e-9)));
+  vec3 slow = 1.0 / along, length3 = abs(slow);
+  vec3 middle3 = (0.5 - from) * slow - 0.5 * length3 - 1e-3;
+  // Which octant, by the signs of x, y, z.
+  float octant = octants ? dot(step(0.0, along), vec3(1.0, 2.0, 4.0)) : 0.0;
+  ivec3 slab = ivec3(0, 0, int(octant * blocks));
+  float length = measure(stride / extent), last = (leave - enter) / stride - 0.5, k = 0.0;
+  while (true) {
     vec3 u, block;
-    uvec4 where;
+    ivec4 where;
     // Neighbouring pixels are drawn in step: all go on to something first, then all take it.
-    for (int j = 0; j < 8192; j++) {
-      u = clamp(from + (k + 0.5) * along, vec3(0.0), most);
-      block = floor(u);
-      where = entry(block);
-      if (where.a == 0u || k >= last) break;
+    while (true) {
+      u = from + k * along;
+      ivec3 at = ivec3(u);
+      where = entry(at + slab);
+      block = vec3(at);
+      if (where.a == 0 || !(k < last)) break;
       // Nothing lies in the blocks around this one that are nearer: on to where the ray leaves them.
       vec3 until = block * slow + float(where.a) * length3 + middle3;
-      k = max(k + 1.0, ceil(min(until.x, min(until.y, until.z)) - 0.501));
+      k = max(k + 1.0, ceil(min(until.x, min(until.y, until.z))));
     }
-    if (k >= last) break;
+    if (!(k < last)) break;
     take(where.rgb, u - block, length, light);
     if (light < 1e-3) break;
     k += 1.0;
@@ -110,14 +128,14 @@ void uneven(vec3 ray, float enter, float leave, inout float light) {
     swift = 0.25 * (longest(along) + 2.0 * longest(cross(from, along)));
   }
   float start = enter;
-  for (int i = 0; i < 8192; i++) {
+  while (true) {
     float stretch = 1.0, height = max(stride, cone * start);
     if (contracted) {
       float n = max(longest(from + start * along), 1.0);
       height *= n * n;
     }
     float t = start + 0.5 * height;
-    if (t >= leave) break;
+    if (!(t < leave)) break;
     vec3 u = from + t * along;
     vec3 v;
     float n = 1.0;
@@ -129,9 +147,9 @@ void uneven(vec3 ray, float enter, float leave, inout float light) {
       v = clamp((u + 1.0) * 0.5, 0.0, 1.0);
     }
     vec3 block = clamp(floor(v * blocks), 0.0, blocks - 1.0);
-    uvec4 where = entry(block);
-    if (where.a == 0u) {
-      take(where.rgb, min(v * blocks - block, 1.0), log2(height / (extent * stretch)), light);
+    ivec4 where = entry(ivec3(block));
+    if (where.a == 0) {
+      take(where.rgb, min(v * blocks - block, 1.0), measure(height / (extent * stretch)), light);
       if (light < 1e-3) break;
       start += height;
       continue;
@@ -144,10 +162,10 @@ void uneven(vec3 ray, float enter, float leave, inout float light) {
     float away = float(where.a);
     vec3 room3 = min(v - (block - (away - 1.0)) / blocks, (block + away) / blocks - v);
     float room = min(room3.x, min(room3.y, room3.z)) / swift;
-    for (int j = 0; j < 1024; j++) {
+    while (true) {
       float length = max(stride, cone * start);
       room -= length;
-      if (room < length || start >= leave) break;
+      if (!(room >= length && start < leave)) break;
       float m = max(longest(from + start * along), 1.0);
       start += length * m * m;
     }
@@ -159,15 +177,12 @@ void main() {
   vec2 plane = (at - lens.zw) * lens.xy;
   vec3 ray = normalize(axes * vec3(plane.x, -plane.y, -1.0));
   vec3 safe = mix(ray, vec3(1e-12), lessThan(abs(ray), vec3(1e-12)));
-  vec3 one = (low - eye) / safe, two = (high - eye) / safe;
+  vec3 slow = 1.0 / safe, one = (low - eye) * slow, two = (high - eye) * slow;
   vec3 near3 = min(one, two), far3 = max(one, two);
   float enter = max(0.0, max(near3.x, max(near3.y, near3.z)));
   float leave = min(far3.x, min(far3.y, far3.z));
 
   look(ray);
-  wide = (cells + 1.0) / atlas;
-  narrow = cells / atlas;
-  inset = 0.5 / atlas;
   float light = 1.0;
   if (contracted || cone > 0.0) uneven(ray, enter, leave, light);
   else even(ray, enter, leave, light);

@@ -42,6 +42,35 @@
     gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB8, width, height, 0, gl.RGB, gl.UNSIGNED_BYTE, bytes);
   }
 
+  /** Of each block, its place, and how far the next one is for a ray that goes towards each octant. */
+  function octantsOf(place, blocks) {
+    const whole = blocks ** 3, found = new Uint8Array(8 * place.length);
+    for (let octant = 0; octant < 8; octant++) {
+      const slab = found.subarray(4 * whole * octant, 4 * whole * (octant + 1));
+      slab.set(place);
+      // Each asks the seven before it that a ray comes to next, so the last along the ray is first.
+      const strides = [1, blocks, blocks * blocks].map((stride, axis) =>
+        4 * (octant >> axis & 1 ? stride : -stride));
+      const order = (axis, i) => octant >> axis & 1 ? blocks - 1 - i : i;
+      const near = [1, 2, 3, 4, 5, 6, 7].map((corner) => strides.reduce(
+        (sum, stride, axis) => sum + (corner >> axis & 1 ? stride : 0), 0));
+      for (let k = 0; k < blocks; k++) for (let j = 0; j < blocks; j++) {
+        const row = blocks * (order(1, j) + blocks * order(2, k));
+        for (let i = 0; i < blocks; i++) {
+          const at = 4 * (row + order(0, i)) + 3;
+          if (!slab[at]) continue;
+          let least = 254;
+          for (let corner = 1; corner < 8; corner++) {
+            if ((corner & 1 && !i) || (corner & 2 && !j) || (corner & 4 && !k)) continue;
+            least = Math.min(least, slab[at + near[corner - 1]]);
+          }
+          slab[at] = least + 1;
+        }
+      }
+    }
+    return found;
+  }
+
   /** A picture that later ones are averaged into. */
   function frameOf(gl, width, height, float) {
     const target = gl.createTexture(), frame = gl.createFramebuffer();
@@ -55,6 +84,16 @@
     gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
     gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, target, 0);
     return { target, frame, width, height };
+  }
+
+  /** A frame of that size: the one there is, or a new one in its place. */
+  function fitting(gl, frame, width, height, float) {
+    if (frame && frame.width === width && frame.height === height) return frame;
+    if (frame) {
+      gl.deleteFramebuffer(frame.frame);
+      gl.deleteTexture(frame.target);
+    }
+    return frameOf(gl, width, height, float);
   }
 
   const SHOW = `#version 300 es
@@ -78,18 +117,28 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
     header.textures.forEach((name, i) => {
       texture(gl, i, parts[name], header.atlas, parts[name].length / texels, gl.LINEAR);
     });
-    texture(gl, header.textures.length, parts.place, [blocks, blocks, blocks], 4, gl.NEAREST);
+    // Rays that don't bend and step evenly leap further where only what is before them counts.
+    const octants = !header.contracted && header.cone === 0 && 8 * blocks <= most;
+    texture(gl, header.textures.length, octants ? octantsOf(parts.place, blocks) : parts.place,
+            [blocks, blocks, octants ? 8 * blocks : blocks], 4, gl.NEAREST);
     skyOf(gl, header.textures.length + 1, header.sky ? parts.sky : new Uint8Array(3),
           header.sky || [1, 1]);
     if (gl.getError() !== gl.NO_ERROR) {
       fail('This graphics card has too little memory for this scene.');
     }
     const shading = element(header.network ? 'deferred' : 'harmonics').textContent;
+    const number = (value) => value.toExponential();
     const constants = [
       ...['contracted', 'linear', 'directed'].map(
         (name) => `const bool ${name} = ${Boolean(header[name])};`),
       `const bool skied = ${Boolean(header.sky)};`,
-      `const float cone = ${header.cone.toExponential()};`,
+      `const bool octants = ${octants};`,
+      ...['extent', 'stride', 'cone', 'horizon', 'blocks', 'cells'].map(
+        (name) => `const float ${name} = ${number(header[name])};`),
+      ...['low', 'high', 'logs', 'spans', 'atlas', 'background'].map((name) => {
+        const values = header[name];
+        return `const vec${values.length} ${name} = vec${values.length}(${values.map(number)});`;
+      }),
     ].join('\n');
     const march = program(gl, element('march').textContent
       .replace('//CONSTANTS', () => constants).replace('//SHADING', () => shading));
@@ -104,18 +153,7 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
       gl.bufferData(gl.UNIFORM_BUFFER, parts.network, gl.STATIC_DRAW);
       gl.uniformBlockBinding(march.made, gl.getUniformBlockIndex(march.made, 'Network'), 0);
     }
-    gl.uniform3fv(march.where.low, header.low);
-    gl.uniform3fv(march.where.high, header.high);
-    gl.uniform2fv(march.where.logs, header.logs);
-    gl.uniform4fv(march.where.spans, header.spans);
-    gl.uniform1f(march.where.stride, header.stride);
-    gl.uniform1f(march.where.horizon, header.horizon);
     gl.uniform1i(march.where.sky, header.textures.length + 1);
-    gl.uniform1f(march.where.extent, header.extent);
-    gl.uniform1f(march.where.blocks, blocks);
-    gl.uniform1f(march.where.cells, header.cells);
-    gl.uniform3fv(march.where.atlas, header.atlas);
-    gl.uniform3fv(march.where.background, header.background);
 
     /** Draw into the bound frame. The camera is in the frame of the box. */
     function draw(camera, width, height, jitter) {
@@ -131,8 +169,10 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
 
     // For tests: a camera-to-world matrix of the data's frame (16 numbers, rows first, OpenGL
     // axes), a size and focal lengths; the bytes, rows downwards.
+    let asked = null;
     window.polyfield.render = (pose, width, height, fx, fy, cx, cy) => {
-      const frame = frameOf(gl, width, height, false);
+      asked = fitting(gl, asked, width, height, false);
+      gl.bindFramebuffer(gl.FRAMEBUFFER, asked.frame);
       const column = (j) => [pose[j], pose[4 + j], pose[8 + j]];
       const eye = times(sub(column(3), header.center), header.scale);
       draw({ eye, axes: [column(0), column(1), column(2)], lens: [1 / fx, 1 / fy, cx, cy] },
@@ -144,8 +184,6 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
                   4 * width * row);
       }
       gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-      gl.deleteFramebuffer(frame.frame);
-      gl.deleteTexture(frame.target);
       kept = 0;
       return found;
     };
@@ -249,14 +287,9 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
       const resting = now - moved > REST && !fingers.size && !held.size;
       const part = resting ? 1 : scale;
       const w = Math.max(1, Math.round(width * part)), h = Math.max(1, Math.round(height * part));
-      if (!picture || picture.width !== w || picture.height !== h) {
-        if (picture) {
-          gl.deleteFramebuffer(picture.frame);
-          gl.deleteTexture(picture.target);
-        }
-        picture = frameOf(gl, w, h, float);
-        kept = 0;
-      }
+      const before = picture;
+      picture = fitting(gl, picture, w, h, float);
+      if (picture !== before) kept = 0;
       const began = performance.now();
       gl.bindFramebuffer(gl.FRAMEBUFFER, picture.frame);
       if (kept) {
