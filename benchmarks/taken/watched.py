@@ -2,7 +2,8 @@
 
 One fit in a process of its own goes through all of them, a share of a minute each, again and again:
 no viewer at all, one that nobody opens, one whose browser stands still, one whose browser moves.
-Steps grow cheaper as a scene is learned; turns see to it that this favours none of them.
+Steps change their cost as a scene is learned, so each is compared with the plain turns before and
+after it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from polyfield.apps.viewer.frames import Eye
@@ -33,7 +35,7 @@ def rows(evidence: Evidence) -> Iterator[tuple[str, Callable[[], Found]]]:
 
 
 def watched(evidence: Evidence, turns: int = TURNS, share: float = 1.0) -> Found:
-    """Steps a second of each, as shares of those of the plain turn beside it.
+    """Steps a second of each, as shares of those of the plain turns around it.
 
     Args:
         evidence: Whose threads and data.
@@ -51,15 +53,17 @@ def watched(evidence: Evidence, turns: int = TURNS, share: float = 1.0) -> Found
             for _ in range(turns):
                 for name, seconds in SECONDS.items():
                     steps[name].append(_turn(process, port, name, seconds * share, eyes))
+            steps["plain"].append(_turn(process, port, "plain", SECONDS["plain"] * share, eyes))
         finally:
             process.kill()
+    around = [(before + after) / 2 for before, after in pairwise(steps["plain"])]
     shares = {
-        name: [own / plain for own, plain in zip(steps[name], steps["plain"], strict=True)]
+        name: [own / plain for own, plain in zip(steps[name], around, strict=True)]
         for name in BARS
     }
     found: Found = {"client": "websocket", "plain_steps_per_second": middle(steps["plain"])}
     found |= {f"{name}_share": middle(shares[name]) for name in BARS}
-    found |= {"shares": shares}
+    found |= {"shares": shares, "plain_turns": steps["plain"]}
     found["must"] = all(middle(shares[name]) >= bar for name, bar in BARS.items())
     return found
 

@@ -64,6 +64,7 @@ assert run(["export", sys.argv[2] + "/run", *page]) == 0
 """
 
 
+@pytest.mark.slow
 def test_a_page_is_exported_from_what_is_installed(wheel_file: Path, tmp_path: Path) -> None:
     """Page and shader are in the wheel."""
     place = tmp_path / "installed"

@@ -113,6 +113,7 @@ OVER = (-6, 50, 100, 70)
 
 
 @pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.slow
 def test_a_browser_computes_what_python_does(tmp_path, browser, name):
     made = model(FIELDS[name])
     said = written(tmp_path / "a.html", made)
@@ -130,6 +131,7 @@ def test_a_browser_computes_what_python_does(tmp_path, browser, name):
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("color_space", ["srgb", "linear"])
+@pytest.mark.slow
 def test_channels_and_colour_spaces(tmp_path, browser, channels, color_space):
     made = model(FIELDS["siren"], channels, color_space)
     written(tmp_path / "a.html", made)
@@ -140,6 +142,7 @@ def test_channels_and_colour_spaces(tmp_path, browser, channels, color_space):
     page.context.close()
 
 
+@pytest.mark.slow
 def test_tables_are_kept_in_16_bits_where_that_is_not_seen(tmp_path, browser, monkeypatch):
     made = model(FIELDS["hash"])
     with monkeypatch.context() as patch:
@@ -156,6 +159,7 @@ def test_tables_are_kept_in_16_bits_where_that_is_not_seen(tmp_path, browser, mo
         page.context.close()
 
 
+@pytest.mark.slow
 def test_what_is_seen_is_the_field_pixel_for_pixel(tmp_path, browser):
     """The screen itself: refined to the end, with the view in the address."""
     made = model(FIELDS["siren"])
@@ -171,6 +175,7 @@ def test_what_is_seen_is_the_field_pixel_for_pixel(tmp_path, browser):
     page.context.close()
 
 
+@pytest.mark.slow
 def test_smaller_than_its_pixels_it_is_averaged(tmp_path, browser):
     made = model(Coordinate(GRID), size=(480, 360))
     written(tmp_path / "a.html", made)
@@ -186,6 +191,7 @@ def test_smaller_than_its_pixels_it_is_averaged(tmp_path, browser):
     page.context.close()
 
 
+@pytest.mark.slow
 def test_it_moves_zooms_stays_in_the_address_and_resets(tmp_path, browser):
     written(tmp_path / "a.html", model(FIELDS["siren"]))
     page = pages.opened(browser, tmp_path / "a.html")
@@ -228,6 +234,7 @@ def test_it_moves_zooms_stays_in_the_address_and_resets(tmp_path, browser):
     page.context.close()
 
 
+@pytest.mark.slow
 def test_two_fingers_zoom_about_their_middle(tmp_path, browser):
     """On a phone of three pixels a point."""
     written(tmp_path / "a.html", model(FIELDS["siren"]))
@@ -256,6 +263,7 @@ def test_two_fingers_zoom_about_their_middle(tmp_path, browser):
     page.context.close()
 
 
+@pytest.mark.slow
 def test_tiles_are_what_python_draws_and_say_what_they_are(tmp_path, browser):
     made = model(Coordinate(RandomFourier(), Perceptron(32, 2)), size=(300, 201))
     said = written(tmp_path / "a.html", made, finer=1)
@@ -283,6 +291,7 @@ def test_tiles_are_what_python_draws_and_say_what_they_are(tmp_path, browser):
     page.context.close()
 
 
+@pytest.mark.slow
 def test_a_view_may_need_more_tiles_than_are_kept_otherwise(tmp_path, browser, monkeypatch):
     monkeypatch.setattr(tile_pages, "TILE", 16)
     made = model(Coordinate(RandomFourier(), Perceptron(8, 1)), size=(300, 201))
@@ -383,6 +392,7 @@ def test_a_sound_has_no_page_and_a_large_field_none_either(tmp_path, monkeypatch
         ('["pass0", ', '["pass0", 1', "not whole"),
     ],
 )
+@pytest.mark.slow
 def test_what_can_not_be_drawn_is_one_sentence(tmp_path, browser, old, new, word):
     written(tmp_path / "a.html", model(FIELDS["siren"]))
     path = tmp_path / "b.html"
@@ -394,6 +404,7 @@ def test_what_can_not_be_drawn_is_one_sentence(tmp_path, browser, old, new, word
     page.context.close()
 
 
+@pytest.mark.slow
 def test_a_damaged_tile_is_one_sentence(tmp_path, browser, monkeypatch):
     monkeypatch.setattr(Image.Image, "save", lambda image, buffer, *_, **__: buffer.write(b"none"))
     written(tmp_path / "a.html", model(Coordinate(RandomFourier(), Perceptron(8, 1))))

@@ -272,6 +272,7 @@ def drawn(page, camera):
     [Baked(8, 6, 1), Baked(8, 6, 2), Baked(8, 6, 2, 16.0), Deferred(8, 6)],
     ids=["flat", "sh", "wide", "deferred"],
 )
+@pytest.mark.slow
 def test_a_browser_draws_what_python_does(tmp_path, browser, color_space, config):
     from polyfield.scenes.color import srgb_from_linear
 
@@ -291,6 +292,7 @@ def test_a_browser_draws_what_python_does(tmp_path, browser, color_space, config
 
 
 @pytest.mark.parametrize(("sky", "cone"), [(None, 0.0), (Sky(), 0.0), (None, 0.02)])
+@pytest.mark.slow
 def test_a_browser_draws_what_lies_outside_of_the_box(tmp_path, browser, sky, cone):
     """From inside, from far outside, and past the box; rays that start in the box and don't."""
     made = model(unbounded=True, sky=sky, radius=0.48).baked(Baked(16, 6, 2))
@@ -321,6 +323,7 @@ def test_a_browser_draws_what_lies_outside_of_the_box(tmp_path, browser, sky, co
     page.context.close()
 
 
+@pytest.mark.slow
 def test_it_turns_stays_in_the_address_and_resets(tmp_path, browser):
     written(tmp_path / "a.html")
     page = opened(browser, tmp_path / "a.html")
@@ -354,6 +357,7 @@ def test_it_turns_stays_in_the_address_and_resets(tmp_path, browser):
         ('["density", ', '["density", 1', "not whole"),
     ],
 )
+@pytest.mark.slow
 def test_what_can_not_be_drawn_is_one_sentence(tmp_path, browser, old, new, word):
     written(tmp_path / "a.html")
     path = tmp_path / "b.html"
