@@ -121,8 +121,8 @@ def opening(evidence: Evidence) -> Found:
 def _seconds(page: Opened, camera: Camera) -> float:
     """Of a whole frame of several in a row, reading them back included.
 
-    A frame alone would share the processor with the browser, which still shows what the page drew of
-    itself before.
+    A frame alone would share the processor with the browser, which still shows what the page drew
+    of itself before.
     """
     c = camera
     numbers = [c.pose.flatten().tolist(), c.width, c.height, c.fl_x, c.fl_y, c.cx, c.cy]
