@@ -48,7 +48,9 @@ def reference(
     weight, _ = weights(density, length, offsets)
     ray, rays = ray_index(offsets, len(density)), len(offsets) - 1
     total = values.new_zeros(rays, values.shape[1]).index_add(0, ray, weight[:, None] * values)
-    return total, weight.new_zeros(rays).index_add(0, ray, weight)
+    opacity = weight.new_zeros(rays).index_add(0, ray, weight)
+    # Rounding may lead a hair beyond 1; gradients are those of the sum.
+    return total, opacity - (opacity.detach() - 1).clamp(min=0)
 
 
 def composite(

@@ -35,7 +35,8 @@ def _forward(first, last, values, density, length, offsets, out, opacity, channe
                 total += weight
                 for c in range(channels):
                     out[ray * channels + c] += weight * values[i * channels + c]
-            opacity[ray] = total
+            # Rounding may lead a hair beyond 1. A number that is none stays so.
+            opacity[ray] = np.float32(1) if total > np.float32(1) else total
 
 
 @njit(cache=True, nogil=True)

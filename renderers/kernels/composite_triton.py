@@ -58,7 +58,8 @@ def _forward_kernel(
         seen += tl.sum(weight, 0)
         at += CHUNK
     tl.store(out + ray * C + c, color, mask=c < C)
-    tl.store(opacity + ray, seen)
+    # Rounding may lead a hair beyond 1. A number that is none stays so.
+    tl.store(opacity + ray, tl.where(seen > 1.0, 1.0, seen))
 
 
 @triton.jit

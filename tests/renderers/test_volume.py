@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -91,7 +91,15 @@ def _build(rays: list) -> tuple[Tensor, Tensor, Intervals]:  # type: ignore[type
     return rgb, density, intervals([len(ray) for ray in rays], start - length, length)
 
 
+ROUNDED_UP = [
+    (1.0, 1.7212222814559937, 0.0), (1.736328125, 0.15900743007659912, 0.0),
+    (21.25, 0.23433220386505127, 0.0), (1.0, 0.9375, 0.0), (5.0, 2.0, 0.0),
+]  # fmt: skip
+"""Samples whose weights, added up, are a hair more than 1."""
+
+
 @LAW
+@example([ROUNDED_UP])
 @given(RAYS)
 def test_opacity_is_the_sum_of_weights_and_at_most_one(rays: list) -> None:  # type: ignore[type-arg]
     rgb, density, found = _build(rays)
