@@ -39,7 +39,7 @@ const first = setInterval(() => {
 """
 COUNTED = {
     "density": ("textureLod(density, texel, 0.0)", 1.0),
-    "colors": ("textureLod(first, texel, 0.0)", 3.0),
+    "colors": ("textureLod(colors, texel, 0.0)", 3.0),
     "places": ("texelFetch(place, block, 0)", 1.0),
 }
 """What is counted: where it is read, and how many reads that stands for."""

@@ -64,8 +64,11 @@ def student(path: Path) -> RadianceModel:
     if sorted(number[here]) != list(range(count)):
         raise ValueError(f"{path}: its blocks are not numbered one by one")
     channels = [_blocks(parts["density"].reshape(z, y, x, 1), side)]
-    for name in ("first", "second", "third"):
-        channels.append(_blocks(parts[name].reshape(z, y, x, 4), side)[..., : bands**2])
+    # Of each block red's harmonics, then green's, then blue's.
+    colors = parts["colors"].reshape(z, y, across, 3, side, 4)
+    for color in range(3):
+        one = colors[:, :, :, color].reshape(z, y, x, 4)
+        channels.append(_blocks(one, side)[..., : bands**2])
     values = np.concatenate(channels, -1)[:count].astype(np.float32) / 255
     slot = torch.from_numpy(np.where(here, number, -1)).int()
     table = torch.from_numpy(values.reshape(-1))

@@ -9,7 +9,7 @@ vec4 blended = vec4(0.0);
 
 void look(vec3 ray) { direction = ray; }
 
-void add(vec3 texel, vec4 here, float weight) {
+void add(vec3 texel, float begin, vec4 here, float weight) {
   vec4 more = (texture(features, texel) * 2.0 - 1.0) * spans;
   diffuse += weight * sigmoid((here.gba * 2.0 - 1.0) * spans.gba);
   blended += weight / (1.0 + exp(-more));

@@ -54,8 +54,9 @@ vec3 behind(vec3 ray) {
   return textureLod(sky, at, 0.0).rgb;
 }
 
-// What follows has `look`, told the direction of the ray, `add`, told of a sample its texel, what
-// `density` has there and its weight, and `shaded`, the ray's colour, told its opacity.
+// What follows has `look`, told the direction of the ray, `add`, told of a sample its texel, where
+// its block begins along x, what `density` has there and its weight, and `shaded`, the ray's colour,
+// told its opacity.
 //SHADING
 
 /** Of a block: its place in the atlas, and how far the next one is; 0 where it has one. */
@@ -71,10 +72,10 @@ float measure(float length) { return log2(LOG2E * length) + LOG2E * logs.x; }
 
 /** One sample: its block's place in the atlas, where it lies there, and the measure of its step. */
 void take(ivec3 corner, vec3 local, float length, inout float light) {
-  vec3 texel = vec3(corner) * wide + (local * narrow + inset);
+  vec3 begin = vec3(corner) * wide, texel = begin + (local * narrow + inset);
   vec4 here = textureLod(density, texel, 0.0);
   float alpha = 1.0 - exp2(-exp2(LOG2E * logs.y * here.r + length));
-  if (light * alpha > 2e-4) add(texel, here, light * alpha);
+  if (light * alpha > 2e-4) add(texel, begin.x, here, light * alpha);
   light *= 1.0 - alpha;
 }
 

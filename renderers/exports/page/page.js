@@ -107,15 +107,19 @@ void main() { pixel = vec4(texture(picture, gl_FragCoord.xy / size).rgb, 1.0); }
     const header = headerOf();
     const gl = contextOf({ antialias: false, alpha: false });
     const most = gl.getParameter(gl.MAX_3D_TEXTURE_SIZE);
-    if (Math.max(...header.atlas) > most) {
-      fail(`This scene needs textures of ${Math.max(...header.atlas)} texels; ` +
+    const [across, ...others] = header.atlas;
+    // Harmonics of three colours are side by side.
+    const widest = Math.max(header.network ? across : 3 * across, ...others);
+    if (widest > most) {
+      fail(`This scene needs textures of ${widest} texels; ` +
            `this graphics card has ${most} at most. Export it with a smaller --resolution.`);
     }
     const parts = await unpacked(header);
     const { blocks } = header;
     const texels = header.atlas[0] * header.atlas[1] * header.atlas[2];
     header.textures.forEach((name, i) => {
-      texture(gl, i, parts[name], header.atlas, parts[name].length / texels, gl.LINEAR);
+      const values = parts[name].length / texels, channels = Math.min(values, 4);
+      texture(gl, i, parts[name], [across * values / channels, ...others], channels, gl.LINEAR);
     });
     // Rays that don't bend and step evenly leap further where only what is before them counts.
     const octants = !header.contracted && header.cone === 0 && 8 * blocks <= most;

@@ -106,7 +106,7 @@ def test_textures_hold_the_bytes_of_the_field(tmp_path):
     stored = made.field.stored_bytes()
     x, y, z = header["atlas"]
     density = parts["density"].reshape(z, y, x)
-    colors = [parts[name].reshape(z, y, x, 4) for name in ("first", "second", "third")]
+    colors = colors_of(header, parts)
     place = parts["place"].reshape(8, 8, 8, 4)
     seen = 0
     for block in torch.cartesian_prod(*[torch.arange(8)] * 3).tolist():
@@ -126,10 +126,20 @@ def test_textures_hold_the_bytes_of_the_field(tmp_path):
     assert seen == len(stored.values) > 20
 
 
+def colors_of(header, parts):
+    """Harmonics of red, green and blue [z, y, x, 4]: of each block one after the other along x."""
+    (x, y, z), side = header["atlas"], header["cells"] + 1
+    blocks = parts["colors"].reshape(z, y, x // side, 3, side, 4)
+    return [blocks[:, :, :, color].reshape(z, y, x, 4) for color in range(3)]
+
+
 def blocks_of(header, parts):
     """Of each stored block: its numbers along the axes, and its bytes [x, y, z, channel]."""
     x, y, z = header["atlas"]
-    layers = [parts[name].reshape(z, y, x, -1) for name in header["textures"]]
+    layers = [parts["density"].reshape(z, y, x, -1)]
+    layers += (
+        [parts["features"].reshape(z, y, x, -1)] if header["network"] else colors_of(header, parts)
+    )
     b, side = header["blocks"], header["cells"] + 1
     place = parts["place"].reshape(b, b, b, 4).astype(int)
     for k, j, i in np.argwhere(place[..., 3] == 0):
@@ -198,7 +208,7 @@ def test_colours_without_direction_and_scenes_without_end(tmp_path):
     header, parts = contents(tmp_path / "a.html")
     assert header["contracted"] and not header["directed"]
     assert header["blocks"] == 2 * 48 / 6
-    assert (parts["first"].reshape(-1, 4)[:, 1:] == 128).all()
+    assert (parts["colors"].reshape(-1, 4)[:, 1:] == 128).all()
     place = parts["place"].reshape(16, 16, 16, 4)
     assert (place[:2, ..., 3] == 0).any()  # something is stored far outside the box
 
