@@ -62,6 +62,39 @@ def _fails(capsys: pytest.CaptureFixture[str], *words: Any) -> str:
     return error
 
 
+def test_held_out_views_are_drawn_without_their_photographs(data: Path, tmp_path: Path) -> None:
+    """The run has the cameras; `evaluate` needs the images, and says so."""
+    own, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(data, own)
+    assert cli.run(["fit", "scene", str(own), "--out", str(run), *SMALL]) == 0
+    assert _render(run, tmp_path / "before", "--path", "test") == 0
+    shutil.rmtree(own)
+    assert _render(run, tmp_path / "after", "--path", "test") == 0
+    names = sorted(path.name for path in (tmp_path / "before").glob("*.png"))
+    assert names and names == sorted(path.name for path in (tmp_path / "after").glob("*.png"))
+    for name in names:
+        one, two = (read_image(tmp_path / place / name) for place in ("before", "after"))
+        assert (one == two).all()
+    assert cli.run(["evaluate", str(run), "--quiet"]) == 2
+
+
+def test_images_that_come_back_do_not_change_what_is_held_out(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(data, own)
+    picture = sorted(own.rglob("*.png"))[0]
+    kept = picture.read_bytes()
+    picture.unlink()
+    assert cli.run(["fit", "scene", str(own), "--out", str(run), *SMALL]) == 0
+    score = json.loads((run / "metrics.json").read_text())["psnr"]
+    picture.write_bytes(kept)
+    capsys.readouterr()
+    assert cli.run(["evaluate", str(run), "--quiet"]) == 0
+    assert json.loads((run / "metrics.json").read_text())["psnr"] == pytest.approx(score, abs=1e-6)
+    assert picture.name in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("what", ["color", "depth", "opacity", "normals"])
 def test_values_for_eyes_and_for_programs(run: Path, tmp_path: Path, what: str) -> None:
     found = {}

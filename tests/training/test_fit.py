@@ -13,7 +13,7 @@ from polyfield.scenes.base import ReadOptions
 from polyfield.scenes.signals.image import ImageFile
 from polyfield.training.clock import Clock
 from polyfield.training.fit import Session
-from polyfield.training.loop import Fit, FitConfig, Progress
+from polyfield.training.loop import Fit, FitConfig, FitError, Progress
 from polyfield.training.objectives.regression import Regression, RegressionObjective
 from polyfield.training.run import Run
 from polyfield.training.scores import PSNR
@@ -96,6 +96,24 @@ def test_a_loss_that_stops_being_finite_is_told(
     assert fit.progress.step == STEPS and fit.progress.rewinds == 1
     printed = capsys.readouterr().out
     assert printed.count("stopped being finite") == 1 and "0.5 of the rates" in printed
+
+
+def test_a_loss_that_is_never_finite_ends_in_a_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After three rewinds; what training had when it was finite is kept."""
+    fit = _fit()
+    whole = RegressionObjective.__call__
+
+    def spoilt(self: RegressionObjective, step: int, progress: float):
+        loss, numbers = whole(self, step, progress)
+        return (loss * torch.nan if step >= 10 else loss), numbers
+
+    monkeypatch.setattr(RegressionObjective, "__call__", spoilt)
+    with pytest.raises(FitError, match="the loss not finite after 3 rewinds; lower") as caught:
+        _train(fit, run)
+    assert "\n" not in str(caught.value)
+    assert all(p.isfinite().all() for p in fit.field.parameters())
 
 
 def test_the_first_checkpoint_is_at_step_0(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
