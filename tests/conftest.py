@@ -98,6 +98,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         pytest.skip(str(error))
 
 
+@pytest.fixture
+def odd_folder(tmp_path: Path) -> Path:
+    """A folder whose name is no UTF-8."""
+    folder = tmp_path / os.fsdecode(b"not \xff UTF-8")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("a file system that takes UTF-8 alone")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real captures and images; a test without it is skipped."""

@@ -3,7 +3,7 @@ uniform sampler3D colors;     // RGBA8, three times as wide: harmonics of a bloc
 const float third = (cells + 1.0) / (3.0 * atlas.x);
 
 vec4 harmonics;               // times what takes a byte in [0,1] to its value, and -log2(e)
-float middle;
+float middle;                 // what they give where all bytes are 1/2
 vec3 total = vec3(0.0);
 
 void look(vec3 ray) {

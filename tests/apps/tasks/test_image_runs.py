@@ -43,7 +43,7 @@ def test_alpha_is_drawn_as_alpha(picture: Path, run: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "flags", [["--sky"], ["--format", "blender"], ["--refine-poses"], ["--min-alpha", "1"]]
+    "flags", [["--sky"], ["--format", "blender"], ["--refine-poses"], ["--appearance", "affine"]]
 )
 def test_a_fit_has_no_flags_of_scenes(
     flags: list[str], picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
