@@ -41,12 +41,13 @@ class Similarity:
     def normalised(self, points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
         """Points of the user's frame, as float64."""
         points = points.double()
-        return (points - points.new_tensor(self.center)) * self.scale
+        # Tensors: a Python float would be float32 in an exported graph.
+        return (points - points.new_tensor(self.center)) * points.new_tensor(self.scale)
 
     def users(self, points: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
         """The inverse of `normalised`."""
         points = points.double()
-        return points / self.scale + points.new_tensor(self.center)
+        return points / points.new_tensor(self.scale) + points.new_tensor(self.center)
 
     def tree(self) -> dict[str, Any]:
         """For a run's cameras.json."""

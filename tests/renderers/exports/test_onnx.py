@@ -17,6 +17,7 @@ from polyfield.apps.tasks.scene_presets import scene_presets
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.errors import InputError
 from polyfield.fields.coordinate import Coordinate
+from polyfield.fields.deep_radiance import DeepRadiance
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.voxels import Voxels
 from polyfield.renderers.exports.onnx_graph import Onnx
@@ -137,6 +138,14 @@ def test_far_from_zero_nothing_blurs_and_the_file_says_where(tmp_path):
     assert json.loads(meta["frame"]) == {"center": list(GLOBE.center), "scale": 0.5}
     assert (meta["kind"], meta["color_space"]) == ("scene", "linear")
     assert json.loads(meta["unbounded"]) and json.loads(meta["background"]) == [1, 1, 1]
+
+
+def test_octaves_see_every_bit_of_a_frame_whose_scale_float32_has_not(tmp_path):
+    torch.manual_seed(0)
+    info = SceneInfo(BOX, False, "srgb", (1.0, 1.0, 1.0), Similarity((1.0, 2.0, 3.0), 0.3))
+    field = DeepRadiance(octaves=16, trunk=16, layers=2, skip=1)
+    model = RadianceModel(field, Uniform(8), info).eval()
+    assert compare(model, written(model, tmp_path / "a.onnx"))[0] <= 2e-5
 
 
 def test_what_is_empty_is_said(tmp_path):
