@@ -1,11 +1,14 @@
-"""Every claim about the first minute, presets on a CPU, and several processes.
+"""Every claim about the first minute, quality and speed, presets on a CPU, and several processes.
 
 python benchmarks/faster.py DATA OUT [--before POLYFIELD] [--only WORD ...] [--list]
 
 A row is kept in OUT/rows.json as it ends, and skipped when it is there. Budgets are steps; what is
 timed takes turns in one process or in two. `--before` is the `polyfield` of an older version, for
-rows that compare with it. All but `preset` want a machine that does nothing else. DATA is not read
-so far: the built-in image and scene are what these rows are about.
+rows that compare with it. All but `preset`, `quality` and `large` want a machine that does nothing
+else. DATA holds nerf_synthetic/lego, nerf/fox and so on, which the rows of quality are about; all
+others are about the built-in image and scene. Runs of `quality`, `speed view` and `large` are kept
+in OUT/runs and not fitted again: without its line in rows.json a row is measured anew from them.
+Another version of polyfield wants another OUT.
 """
 
 from __future__ import annotations
@@ -23,7 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import kept_rows
+import large_scene
+import scene_quality
+import scene_speed
 import torch
+from two_versions import OURS, Versions
 
 from polyfield import environment
 from polyfield.apps.tasks.image_presets import image_presets
@@ -31,7 +38,6 @@ from polyfield.fields.coordinate import Coordinate
 from polyfield.fields.networks.mlp import Perceptron
 from polyfield.fields.networks.rbf_net import GaussianKernels
 
-OURS = str(Path(sys.executable).with_name("polyfield"))
 FIRST, LATER = 3, 5
 """Pairs of first and of later runs."""
 PIXELS, WHOLE = 3_000_000, 120
@@ -45,8 +51,9 @@ STEPS = 1000
 class Evidence:
     """The rows, and where they are kept."""
 
-    def __init__(self, out: Path, before: str | None) -> None:
-        self.out, self.before = out, before
+    def __init__(self, data: Path, out: Path, before: str | None) -> None:
+        self.data, self.out, self.before = data, out, before
+        self.versions = Versions(out, before)
         out.mkdir(parents=True, exist_ok=True)
 
     def rows(self) -> Iterator[kept_rows.Row]:
@@ -61,6 +68,9 @@ class Evidence:
         for name in image_presets():
             yield f"preset {name}", partial(self.preset, name)
         yield "two processes", self.processes
+        yield from scene_speed.rows(self.versions)
+        yield from scene_quality.rows(self.data, self.versions)
+        yield from large_scene.rows(self.versions)
 
     def compiling(self, pairs: int, afresh: bool) -> dict[str, Any]:
         """Seconds of compiling in `fit scene demo`, in turns with the version before."""
@@ -160,7 +170,8 @@ def main() -> None:
     ask = kept_rows.parser(__doc__)
     ask.add_argument("--before", help="the polyfield of an older version")
     given = ask.parse_args()
-    kept_rows.measure(Evidence(given.out.absolute(), given.before).rows(), given)
+    evidence = Evidence(given.data.absolute(), given.out.absolute(), given.before)
+    kept_rows.measure(evidence.rows(), given)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def main(bank_run: str, mlp_run: str) -> None:
           f"{whole / found['bank']:.0f}x the bank's in its grid")  # fmt: skip
     for name, model, bare in (("8x256", mlp, seen), ("bank", bank, dense(bank, middle))):
         inside = model.render_rays(middle).color.clamp(0, 1)
-        samples = len(model.renderer.sampler(middle, model.field.density)) / len(middle)
+        samples = len(model.renderer.sampler(middle, model.field.probe())) / len(middle)
         print(f"{name}: its grid leaves {samples:.1f} samples a ray; without it the image is "
               f"{psnr(bare, inside):.1f} dB off")  # fmt: skip
 
