@@ -8,6 +8,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from polyfield.encodings.grid_table import GridTable
 from polyfield.encodings.shader_pass import Passes
 
 
@@ -38,6 +39,14 @@ class Encoding(nn.Module, ABC):
 
     def passes(self) -> Passes | None:
         """The same in a fragment shader, for two coordinates; None where no shader is written."""
+        return None
+
+    def grid_table(self) -> GridTable | None:
+        """What it reads, where it is one grid and nothing else, for kernels that encode too."""
+        return None
+
+    def harmonics(self) -> int | None:
+        """Bands of the spherical harmonics that it is of a direction; None where it isn't."""
         return None
 
     def tables(self) -> list[nn.Parameter]:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from polyfield.encodings.base import Encoding
+from polyfield.encodings.grid_table import GridTable
 from polyfield.encodings.kernels.hash_grid import Levels, hash_grid
 from polyfield.encodings.shader_pass import Number, Passes, ShaderPass
 from polyfield.errors import InputError
@@ -102,6 +103,10 @@ class HashGridEncoding(Encoding):
             x.reshape(-1, self.in_dim), self.table, self.levels, self.features, self.smooth
         )
         return values.view(*x.shape[:-1], self.out_dim)
+
+    def grid_table(self) -> GridTable:
+        """All of it."""
+        return GridTable(self.table, self.levels, self.features, self.smooth)
 
     def passes(self) -> Passes | None:
         """One, that looks entries up."""

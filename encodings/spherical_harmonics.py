@@ -48,3 +48,7 @@ class SphericalHarmonicsEncoding(Encoding):
         """Harmonics of the direction 2x - 1, which must have unit length."""
         values = spherical_harmonics((x * 2 - 1).reshape(-1, 3), self.degree)
         return values.view(*x.shape[:-1], self.out_dim)
+
+    def harmonics(self) -> int:
+        """All of them."""
+        return self.degree

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from polyfield.devices import uniform
 from polyfield.encodings.domain import Domain
 from polyfield.encodings.shader_pass import Passes
+from polyfield.fields.probe import GridDensity, Probe
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,14 @@ class RadianceField(Field):
     def density(self, x: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n"]:
         """Density per world unit: the cheap query, for samplers."""
         return self.geometry(x)[0].exp() / self.domain.length
+
+    def grid_density(self) -> GridDensity | None:
+        """The same as a grid and a perceptron, if it is nothing else."""
+        return None
+
+    def probe(self) -> Probe:
+        """The density as samplers ask for it along rays."""
+        return Probe(self.density, self.grid_density())
 
     @abstractmethod
     def geometry(self, x: Float[Tensor, "*n 3"]) -> tuple[Tensor, Tensor | None]:

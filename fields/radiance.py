@@ -19,8 +19,10 @@ from polyfield.encodings.domain import Domain
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.spherical_harmonics import SphericalHarmonics
 from polyfield.fields.base import RadianceField, RadianceSample
+from polyfield.fields.kernels.grid_radiance import GridRadiance, grid_radiance
 from polyfield.fields.networks.activations import truncated_exp
 from polyfield.fields.networks.mlp import MLP
+from polyfield.fields.probe import GridDensity
 from polyfield.ranges import Range, check
 
 
@@ -76,11 +78,35 @@ class RadianceMLPField(RadianceField):
         self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]
     ) -> RadianceSample:
         """Density and colour at world points x seen along unit directions."""
+        whole = self._as_one_op()
+        if whole is not None:
+            flat = x.reshape(-1, 3), directions.reshape(-1, 3)
+            density, rgb, v = grid_radiance(*flat, whole)
+            batch = x.shape[:-1]
+            v = v.view(*batch, v.shape[-1])
+            density, rgb = density.view(batch), rgb.view(*batch, 3)
+            return RadianceSample(density, rgb, v[..., 0], v)
         v = self.density_network(self.position(self.domain(x)))
         view = self.direction((directions + 1) / 2)
         rgb = torch.sigmoid(self.color_network(torch.cat([v, view], -1)))
         density = truncated_exp(v[..., 0]) / self.domain.length
         return RadianceSample(density, rgb, v[..., 0], v)
+
+    def grid_density(self) -> GridDensity | None:
+        """The grid and the density network, where the encoding is one grid."""
+        grid, network = self.position.grid_table(), self.density_network
+        if grid is None:
+            return None
+        return GridDensity(self.domain, grid, network.weights, network.widths, network.bias)
+
+    def _as_one_op(self) -> GridRadiance | None:
+        """What the op of the whole field takes; None where encodings are others."""
+        grid, degree = self.position.grid_table(), self.direction.harmonics()
+        density, color = self.density_network, self.color_network
+        if grid is None or degree is None or density.bias or color.bias:
+            return None
+        networks = (density.weights, density.widths), (color.weights, color.widths)
+        return GridRadiance(self.domain, grid, degree, *networks)
 
     def intermediate_features(self, x: Float[Tensor, "n d"]) -> tuple[Tensor, ...]:
         """What the position encoding has on its way, and the feature v."""

@@ -19,6 +19,7 @@ from polyfield.backends import optional
 from polyfield.devices import Rows, uniform
 from polyfield.encodings.domain import Domain
 from polyfield.errors import InputError
+from polyfield.fields.probe import Probe
 from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import entry
@@ -93,7 +94,7 @@ class NerfaccSampler(Sampler):
         return math.sqrt(3) * self.domain.span / self.config.steps
 
     def forward(
-        self, rays: Rays, density: Density | None, generator: torch.Generator | Rows | None = None
+        self, rays: Rays, density: Probe | None, generator: torch.Generator | Rows | None = None
     ) -> Intervals:
         """Intervals in occupied cells.
 

@@ -3,6 +3,9 @@
 Source: Mueller et al. 2022, section E.2. Symbols: R cells an axis over the domain's unit cube; s
 the sampling step in a cell; a cell's value is a decaying maximum of the density seen in it; the
 cell is occupied if value * s > min(threshold, mean of value * s).
+
+One random point of a cell may miss what the eye sees there: every so often the corners of all cells
+are looked at, and at the end of training everything is looked at thoroughly, once.
 """
 
 from __future__ import annotations
@@ -19,15 +22,21 @@ from torch.nn import functional
 
 from polyfield.devices import Rows, move, uniform
 from polyfield.encodings.domain import Domain
+from polyfield.fields.probe import Probe
 from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
+from polyfield.renderers.kernels.reach import Limits, reach
 from polyfield.renderers.samplers import Density, Handover, Sampler, cell_of
-from polyfield.renderers.volume import points, transmittance
 from polyfield.scenes.rays import Rays
 
 CHUNK = 1 << 17
 """Cells looked at at once."""
+FADE = 0.25
+"""What remains of values when all corners are looked at: those of long ago are fog that has gone."""
+BESIDE = 3
+"""How many times as many points are looked at in empty cells beside occupied ones, in the end: there
+bites out of silhouettes would be."""
 ASKED = 64
 """Cells an axis at most when the grid is told what to leave out."""
 
@@ -54,8 +63,14 @@ class OccupancyGrid:
     """Cells looked at in an update."""
     sweep: Annotated[int, Range(0, 10**9)] = 256
     """Training steps in which every cell is looked at for the first time."""
+    corners: Annotated[int, Range(0, 10**9)] = 256
+    """Training steps between looks at the corners of all cells. 0 never looks."""
+    looks: Annotated[int, Range(0, 1024)] = 4
+    """Points of each cell looked at when training has ended, besides corners. 0 leaves all as is."""
     prune: Annotated[float, Range(0, 1)] = 1e-4
     """Training leaves out samples that less than this share of light reaches. 0 keeps all."""
+    thin: Annotated[float, Range(0, 1)] = 0.0
+    """Training leaves out samples of less than this optical thickness: fog. 0 keeps all."""
 
     def following(self, teacher: Handover, whole: bool) -> OccupancyGrid:
         """The same grid with another's march; with its cells too where `whole`."""
@@ -121,7 +136,7 @@ class OccupancySampler(Sampler):
         return Lattice(diagonal / self.config.steps, self.config.cone, self.config.limit)
 
     def forward(
-        self, rays: Rays, density: Density | None, generator: torch.Generator | Rows | None = None
+        self, rays: Rays, density: Probe | None, generator: torch.Generator | Rows | None = None
     ) -> Intervals:
         """Intervals in occupied cells.
 
@@ -132,13 +147,11 @@ class OccupancySampler(Sampler):
         if generator is not None:
             jitter = uniform((len(rays),), generator, begin.device)
         found = self._march(rays, begin, leave, jitter, self.lattice)
-        training = generator is not None and self.config.prune > 0
-        if density is None or not training or len(found) == 0:
+        limits = Limits(self.config.prune, self.config.thin)
+        if density is None or generator is None or limits == Limits(0) or len(found) == 0:
             return found
-        with torch.no_grad():
-            seen = density(points(rays, found)[0])
-            lit = found.keep(transmittance(seen, found) > self.config.prune)
-            return replace(lit, marched=found.offsets.diff())
+        lit = reach(rays.origins, rays.directions, found, density, limits)
+        return replace(lit, marched=found.offsets.diff())
 
     def next_intervals(
         self, rays: Rays, begin: Float[Tensor, "r"], limit: int, density: Density
@@ -173,10 +186,14 @@ class OccupancySampler(Sampler):
 
     def is_near_occupied(self, x: Float[Tensor, "n 3"]) -> Bool[Tensor, "n"]:
         """Whether a world point's cell, or one that touches it, is occupied."""
+        return self._near_occupied()[cell_of(x, self.domain, self.config.resolution)]
+
+    def _near_occupied(self) -> Bool[Tensor, "R R R"]:
+        """Cells that are occupied or touch one that is."""
         if self._near is None or self._near.device != self.occupied.device:
             near = functional.max_pool3d(self.occupied[None, None].float(), 3, 1, 1)
             self._near = near[0, 0] > 0
-        return self._near[cell_of(x, self.domain, self.config.resolution)]
+        return self._near
 
     def handover(self) -> Handover:
         """Its march, and the density of its cells."""
@@ -207,7 +224,7 @@ class OccupancySampler(Sampler):
         """Look at some cells again, every `every` steps.
 
         In the first `sweep` steps, each cell once; later half of the points fall anywhere and half
-        in occupied cells.
+        in occupied cells. Every `corners` steps all corners of cells are looked at too.
         Random numbers depend on the step alone.
         """
         config = self.config
@@ -224,10 +241,37 @@ class OccupancySampler(Sampler):
             full = self.occupied.view(-1).nonzero()[:, 0]
             pick = move(torch.randint(max(1, len(full)), (half,), generator=generator), device)
             cells = torch.cat([anywhere, full[pick] if len(full) else anywhere]).unique()
-        self._look(density, cells, generator)
+        self._look(density, cells, generator, config.decay)
+        # In the step where corners are due, or the first one after it.
+        if config.corners and step > config.sweep and step % config.corners < config.every:
+            self._look_at_corners(density, FADE)
+        self._decide()
 
-    def _look(self, density: Density, cells: Tensor, generator: torch.Generator) -> None:
-        """Take the density at a random point of each cell into its value; decide anew."""
+    @torch.no_grad()
+    def settle(self, density: Density) -> None:
+        """Look at all there is, thoroughly, and forget what was there before: training has ended.
+
+        A rendering through the grid then lacks nothing that the eye would see.
+        """
+        looks = self.config.looks
+        if not looks:
+            return
+        generator = torch.Generator().manual_seed(0)
+        cells = torch.arange(self.value.numel(), device=self.value.device)
+        self.value.zero_()
+        self._look_at_corners(density, 1.0)
+        for _ in range(looks):
+            self._look(density, cells, generator, 1.0)
+        self._decide()
+        for _ in range(BESIDE * looks):
+            beside = (self._near_occupied() & ~self.occupied).view(-1).nonzero()[:, 0]
+            self._look(density, beside, generator, 1.0)
+            self._decide()
+
+    def _look(
+        self, density: Density, cells: Tensor, generator: torch.Generator, decay: float
+    ) -> None:
+        """Take the density at a random point of each cell into its value, which decays before."""
         r = self.config.resolution
         corner = torch.stack([cells // (r * r), cells // r % r, cells % r], -1)
         unit = (corner + uniform((len(cells), 3), generator, cells.device)) / r
@@ -235,9 +279,30 @@ class OccupancySampler(Sampler):
         for part, place in zip(cells.split(CHUNK), unit.split(CHUNK), strict=True):
             seen = density(self.domain.inverse(place))
             old = values[part]
-            old = torch.where(old.isinf(), torch.zeros_like(old), old * self.config.decay)
+            old = torch.where(old.isinf(), torch.zeros_like(old), old * decay)
             values[part] = torch.maximum(old, seen)
-        self._decide()
+
+    def _look_at_corners(self, density: Density, decay: float) -> None:
+        """Take the greatest density at the corners of each cell into its value, which decays."""
+        r, device = self.config.resolution, self.value.device
+        axis = torch.arange(r + 1, device=device) / r
+        layer: Tensor | None = None
+        # A layer of corners at a time, or several: so many points as of cells elsewhere.
+        together = max(1, CHUNK // (r + 1) ** 2)
+        for first in range(0, r + 1, together):
+            unit = torch.stack(
+                torch.meshgrid(axis[first : first + together], axis, axis, indexing="ij"), -1
+            )
+            seen = density(self.domain.inverse(unit.reshape(-1, 3))).view(unit.shape[:-1])
+            for side in (1, 2):
+                low, high = seen.narrow(side, 0, r), seen.narrow(side, 1, r)
+                seen = torch.maximum(low, high)
+            stacked = seen if layer is None else torch.cat([layer, seen])
+            cells = torch.maximum(stacked[:-1], stacked[1:])
+            begin = first if layer is None else first - 1
+            old = self.value[begin : begin + len(cells)]
+            torch.where(old.isinf(), cells, torch.maximum(old * decay, cells), out=old)
+            layer = seen[-1:]
 
     def _decide(self) -> None:
         """Which cells are occupied, by their values."""

@@ -36,7 +36,7 @@ class VolumeRenderer(nn.Module):
         self, field: RadianceField, rays: Rays, generator: torch.Generator | Rows | None = None
     ) -> tuple[RadianceSample, Intervals]:
         """What a field says along rays [r], with gradient in the rays too, and where."""
-        intervals = self.sampler(rays.detach(), field.density, generator)
+        intervals = self.sampler(rays.detach(), field.probe(), generator)
         x, directions = points(rays, intervals)
         sample: RadianceSample = field(x, directions)
         return sample, intervals

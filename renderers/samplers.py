@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from polyfield.devices import Rows, uniform
 from polyfield.encodings.domain import Domain
 from polyfield.errors import InputError
+from polyfield.fields.probe import Probe
 from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import Lattice, entry
@@ -55,7 +56,7 @@ class Sampler(nn.Module, ABC):
 
     @abstractmethod
     def forward(
-        self, rays: Rays, density: Density | None, generator: torch.Generator | Rows | None = None
+        self, rays: Rays, density: Probe | None, generator: torch.Generator | Rows | None = None
     ) -> Intervals:
         """Intervals along rays [r]; jittered if there is a generator, else always the same.
 
@@ -106,6 +107,9 @@ class Sampler(nn.Module, ABC):
     def refresh(self, density: Density, step: int) -> None:  # noqa: B027
         """Told before each training step; an occupancy grid keeps itself up to date here."""
 
+    def settle(self, density: Density) -> None:  # noqa: B027
+        """Told when training has ended; an occupancy grid looks at all there is once more."""
+
 
 def cell_of(
     x: Float[Tensor, "n 3"], domain: Domain, resolution: int
@@ -143,7 +147,7 @@ class UniformSampler(Sampler):
         self.domain, self.samples = domain, samples
 
     def forward(
-        self, rays: Rays, density: Density | None, generator: torch.Generator | Rows | None = None
+        self, rays: Rays, density: Probe | None, generator: torch.Generator | Rows | None = None
     ) -> Intervals:
         """Equal intervals on each ray that meets the box.
 

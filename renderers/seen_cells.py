@@ -58,7 +58,7 @@ def shares(
         rays = Cameras.stack([camera.resized(*size)], frame=frame).to(device).view(0).flatten()
         for at in range(0, len(rays), ROWS):
             part = rays[slice(at, at + ROWS)]
-            intervals = sampler(part, field.density)
+            intervals = sampler(part, field.probe())
             x = points(part, intervals)[0]
             weight = composite.weights(field.density(x), intervals.length, intervals.offsets)[0]
             i, j, k = cell_of(x, domain, cells)

@@ -23,7 +23,7 @@ from polyfield.training.clock import Clock
 from polyfield.training.figures import write_curve, write_preview
 from polyfield.training.interrupts import deferred
 from polyfield.training.lock import locked
-from polyfield.training.loop import Fit, FitError, Progress
+from polyfield.training.loop import Fit, FitError, Progress, nothing
 from polyfield.training.run import (
     Run,
     check_fingerprint,
@@ -79,10 +79,6 @@ class RunSpec:
         }
 
 
-def _nothing() -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class RunOptions:
     """How a fit is done; nothing of it changes a number."""
@@ -93,7 +89,7 @@ class RunOptions:
     """Begin anew."""
     checkpoint_every: float = 30.0
     """Seconds between two checkpoints."""
-    compiled: Callable[[], None] = _nothing
+    compiled: Callable[[], None] = nothing
     """Called when all kernels of a step are compiled."""
 
 
@@ -177,7 +173,9 @@ def _fit(
             model = learner.model(data)
         model.to(spec.device)
         training = learner.training(model, data, spec.seed)
-        loop = Fit(training.field, training.objective, training.fit, training.parts)
+        loop = Fit(
+            training.field, training.objective, training.fit, training.parts, training.finish
+        )
         eyes = watchers(model, data)
     if run is not None and held is not None and not was_there:
         run.make()
@@ -246,7 +244,7 @@ class Session:
         resume: bool = False,
         score: Callable[[Progress], None] = lambda progress: None,
         watchers: Sequence[Watcher] = (),
-        compiled: Callable[[], None] = _nothing,
+        compiled: Callable[[], None] = nothing,
     ) -> History:
         """Train until the budget is spent, saving as it goes.
 

@@ -112,6 +112,10 @@ class FitError(RuntimeError):
     """Training stopped being finite, again and again."""
 
 
+def nothing() -> None:
+    """What most fits do when training has ended."""
+
+
 class Fit:
     """One run of the loop. Train with `run`; `state` and `load_state` let it stop and go on."""
 
@@ -121,6 +125,7 @@ class Fit:
         objective: Objective,
         config: FitConfig,
         parts: Mapping[str, nn.Module] | None = None,
+        finish: Callable[[], None] = nothing,
     ) -> None:
         """A fresh run; config must have a budget.
 
@@ -129,10 +134,12 @@ class Fit:
             objective: What it learns from.
             config: Budget, and a rate for each group of the field and each part.
             parts: What learns beside the field, by name: each is a group of parameters.
+            finish: Called when the budget is spent; its time counts.
         """
         check(config, "fit")
         assert (config.seconds is None) != (config.steps is None), "a budget"
         self.field, self.objective, self.config = field, objective, config
+        self._finish = finish
         parts = parts or {}
         self.modules: dict[str, nn.Module] = {"field": field, **parts}
         self.device = field.domain.bounds.device
@@ -161,6 +168,9 @@ class Fit:
                 self.advance(watch)
                 if on_step is not None:
                     on_step(self.progress)
+            began = watch.seconds()
+            self._finish()
+            self._count(watch, began)
 
     def advance(self, watch: Stopwatch) -> None:
         """One step of `run`: guarded, and counted in the budget."""

@@ -21,7 +21,7 @@ from polyfield.fields.base import Field
 from polyfield.renderers.model import Model
 from polyfield.renderers.stages.base import Stage
 from polyfield.training.figures import Pair
-from polyfield.training.loop import FitConfig, Objective, Progress
+from polyfield.training.loop import FitConfig, Objective, Progress, nothing
 from polyfield.training.run import Run
 from polyfield.training.scores import Metric
 from polyfield.training.watchers.console import Reporter
@@ -86,6 +86,8 @@ class Training:
     """How long, and at which rates."""
     parts: Mapping[str, nn.Module] = dataclasses.field(default_factory=dict)
     """What learns beside the field: a sky, colours of single images, poses."""
+    finish: Callable[[], None] = nothing
+    """What is left to do when training has ended."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 import tyro
 
 from polyfield.apps.tasks.scene_drawing import SceneDrawing, check_out, draw_scene
-from polyfield.apps.tasks.scene_presets import BY_CELLS, scene_presets
+from polyfield.apps.tasks.scene_presets import BY_CELLS, larger_preset, scene_presets
 from polyfield.apps.tasks.scene_scores import (
     captured_pixels,
     enough_views,
@@ -171,6 +171,9 @@ class Scene(Task[SceneData, RadianceModel]):
             notes.append(f"images without alpha: background {color}, the colour of their borders")
         if views.pixel_file is not None:
             notes.append(f"pixels are in {views.pixel_file}, for later runs too")
+        larger = larger_preset(self.field, views.cameras.size)
+        if larger is not None:
+            notes.append(larger)
         summary = f"{capture.name}: {len(views)} training views{_masked(views)}, {capture.layout}"
         return SceneData(capture, views, summary, notes, found)
 
@@ -231,7 +234,11 @@ class Scene(Task[SceneData, RadianceModel]):
         objective = self.objective.build(views, model, behind, seed, keep_grid)
         parts = model.corrections.parts()
         rates = {**{name: RATES[name] for name in parts}, **self.fit.rates}
-        return Training(model.field, objective, replace(self.fit, rates=rates), parts)
+        fit = replace(self.fit, rates=rates)
+        if keep_grid:
+            return Training(model.field, objective, fit, parts)
+        sampler, density = model.renderer.sampler, model.field.density
+        return Training(model.field, objective, fit, parts, lambda: sampler.settle(density))
 
     def score(self, data: SceneData, numbers: Mapping[str, float]) -> float | None:
         """PSNR of a batch."""

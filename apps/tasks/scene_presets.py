@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from jaxtyping import Int64
+from torch import Tensor
+
 from polyfield.apps.tasks.presets import ScenePreset
 from polyfield.encodings.basis_grid import BasisGrid
 from polyfield.encodings.dense_grid import DenseGrid
@@ -22,6 +25,7 @@ from polyfield.fields.plain_nerf import PlainNerf
 from polyfield.fields.radiance import Radiance
 from polyfield.fields.voxels import Voxels
 from polyfield.renderers.occupancy import OccupancyGrid
+from polyfield.renderers.radiance_model import TaggedRadiance
 from polyfield.training.loop import FitConfig
 from polyfield.training.objectives.photometric import Photometric
 
@@ -30,14 +34,30 @@ def _hash() -> ScenePreset:
     """Instant-ngp's network with a smaller grid, larger steps and small batches: a CPU's caches.
 
     Its own numbers are L8 F4 T2^19, 1024 steps on the diagonal, 128^3 cells and 2^18 samples.
+    Samples of fog are left out of batches, so that these hold more rays.
     """
-    grid = HashGrid(levels=8, features=4, log2_size=15, base_resolution=16, finest_resolution=512)
+    grid = HashGrid(levels=8, features=4, log2_size=17, base_resolution=16, finest_resolution=512)
     return ScenePreset(
         Radiance(position=grid),
-        OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192),
+        OccupancyGrid(resolution=64, steps=256, sweep=32, points=8192, corners=64, thin=3e-3),
         Photometric(samples=16384, loss="mse"),
         # Full rates at once can drive every colour into the flat part of its sigmoid.
-        FitConfig(rates={"table": 2e-2, "network": 2e-2}, warm_up=0.02),
+        FitConfig(rates={"table": 3e-2, "network": 2e-2}, warm_up=0.02),
+    )
+
+
+def _hash_large() -> ScenePreset:
+    """Instant-ngp's network and nearly its grid, for images of some 600 pixels and more.
+
+    Its own numbers are those in `hash`: half of its table, half of its steps and an eighth of its
+    samples are what a CPU has time for.
+    """
+    grid = HashGrid(levels=8, features=4, log2_size=18, base_resolution=16, finest_resolution=1024)
+    return ScenePreset(
+        Radiance(position=grid),
+        OccupancyGrid(resolution=128, steps=512, sweep=32, points=32768),
+        Photometric(samples=32768, loss="mse"),
+        FitConfig(rates={"table": 3e-2, "network": 2e-2}, warm_up=0.02),
     )
 
 
@@ -164,7 +184,7 @@ def _mlp() -> ScenePreset:
     """
     return ScenePreset(
         DeepRadiance(out=32),
-        OccupancyGrid(resolution=64, steps=128, threshold=0.02, sweep=64, points=4096),
+        OccupancyGrid(64, 128, threshold=0.02, sweep=64, points=4096, corners=2048, looks=0),
         Photometric(samples=2048, loss="mse"),
         FitConfig(rates={"network": 4e-3}, warm_up=0.02, final=0.1),
     )
@@ -177,7 +197,7 @@ def _nerf() -> ScenePreset:
     """
     return ScenePreset(
         PlainNerf(),
-        OccupancyGrid(resolution=64, steps=128, threshold=0.02, sweep=128, points=4096),
+        OccupancyGrid(64, 128, threshold=0.02, sweep=128, points=4096, corners=2048, looks=0),
         Photometric(samples=2048, loss="mse"),
         FitConfig(rates={"network": 4e-3}, warm_up=0.02, final=0.1),
     )
@@ -200,6 +220,7 @@ def _kilo() -> ScenePreset:
 
 _PRESETS: dict[str, Callable[[], ScenePreset]] = {
     "hash": _hash,
+    "hash-large": _hash_large,
     "cam": _cam,
     "gnf": _gnf,
     "rbf": _rbf,
@@ -217,6 +238,31 @@ _PRESETS: dict[str, Callable[[], ScenePreset]] = {
 def scene_presets() -> dict[str, ScenePreset]:
     """Presets of `fit scene`, by name."""
     return {name: preset() for name, preset in _PRESETS.items()}
+
+
+LARGE = 600
+"""Pixels of an image's longer side from which on the grid of `hash` is too small for it."""
+
+
+def larger_preset(field: TaggedRadiance, sizes: Int64[Tensor, "n 2"]) -> str | None:
+    """The line that offers `hash-large` to who has the field of `hash` and large images.
+
+    Args:
+        field: what is about to be trained.
+        sizes: width and height of each training image, as it is read.
+
+    Returns:
+        None where that field is another, or the image of median longer side is small.
+    """
+    longer = sizes.amax(1)
+    middle = longer.argsort(stable=True)[(len(longer) - 1) // 2]
+    if field != _hash().field or longer[middle] < LARGE:
+        return None
+    width, height = sizes[middle].tolist()
+    return (
+        f"images of {width}x{height}: --preset hash-large has a larger grid for so many pixels"
+        " (slower a step)"
+    )
 
 
 BY_CELLS = ("kilo",)

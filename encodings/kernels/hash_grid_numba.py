@@ -118,10 +118,10 @@ def _transpose(x, first, count, dims, xs, row):
 
 
 @njit(cache=True, nogil=True)
-def _forward(
+def encode(
     first, last, x, y, table, scales, resolutions, sizes, starts, hashed, smooth, dims, like, size
 ):  # fmt: skip
-    """Chunks of `size` points."""
+    """Features of chunks of `size` points: y [n, L F]."""
     n = x.size // len(dims)
     width = scales.size * len(like)
     row = (min(size, n) + LANES - 1) // LANES * LANES
@@ -354,7 +354,8 @@ def _backward_x(
                 dx[(begin + i) * d + axis] = sums[axis * CHUNK + i] if inside else np.float32(0)
 
 
-def _geometry(levels: Levels, features: int, smooth: bool) -> tuple:
+def geometry(levels: Levels, features: int, smooth: bool) -> tuple:
+    """A grid as kernels take it, after its table."""
     sizes = np.array(levels.sizes, np.int64)
     return (
         np.array(levels.scales, np.float32),
@@ -376,8 +377,8 @@ def forward(x: Tensor, table: Tensor, levels: Levels, features: int, smooth: boo
     if y.numel():
         size = CHUNK if cached else min(LONG, -(-len(x) // dispatch.threads()))
         parallel.run(
-            _forward, -(-len(x) // size), dispatch.flat(x), dispatch.flat(y), dispatch.flat(table),
-            *_geometry(levels, features, smooth), size,
+            encode, -(-len(x) // size), dispatch.flat(x), dispatch.flat(y), dispatch.flat(table),
+            *geometry(levels, features, smooth), size,
         )  # fmt: skip
     return y
 
@@ -396,16 +397,16 @@ def backward_table(
     order = np.concatenate([tasks[thread::threads] for thread in range(threads)])
     chunks = -(-n // CHUNK)
     xs = np.empty(levels.dim * chunks * CHUNK, np.float32)
-    geometry = _geometry(levels, features, smooth)
+    grid = geometry(levels, features, smooth)
     given, by_level = dispatch.flat(grad), grad.nbytes > CACHED
     ordered = given
     if by_level:
         ordered = _scratch.pop() if _scratch else given[:0]
         ordered = ordered if ordered.size >= given.size else np.empty_like(given)
-        parallel.run(_by_level, chunks, given, ordered, n, count, geometry[-1])
-    parallel.run(_by_axis, chunks, dispatch.flat(x), xs, geometry[-2])
+        parallel.run(_by_level, chunks, given, ordered, n, count, grid[-1])
+    parallel.run(_by_axis, chunks, dispatch.flat(x), xs, grid[-2])
     parallel.run(
-        _backward_table, order.size, ordered, by_level, n, xs, dispatch.flat(dtable), *geometry,
+        _backward_table, order.size, ordered, by_level, n, xs, dispatch.flat(dtable), *grid,
         order, shards,
     )  # fmt: skip
     if by_level:
@@ -420,6 +421,6 @@ def backward_x(
     dx = dispatch.new(*x.shape)
     if dx.numel():
         arrays = [dispatch.flat(t) for t in (grad, x, dx, table)]
-        geometry = _geometry(levels, features, smooth)
-        parallel.run(_backward_x, -(-len(x) // CHUNK), *arrays, *geometry)
+        grid = geometry(levels, features, smooth)
+        parallel.run(_backward_x, -(-len(x) // CHUNK), *arrays, *grid)
     return dx

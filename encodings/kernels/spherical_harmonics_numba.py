@@ -12,7 +12,8 @@ BLOCK = 4096
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def _forward(first, last, d, out, degree):
+def harmonics(first, last, d, out, degree):
+    """Values of blocks of BLOCK directions."""
     n = d.size // 3
     width = degree * degree
     for block in range(first, last):
@@ -45,5 +46,5 @@ def forward(d: Tensor, degree: int) -> Tensor:
     """See `spherical_harmonics.spherical_harmonics`."""
     out = dispatch.new(d.shape[0], degree * degree)
     if out.numel():
-        parallel.run(_forward, -(-len(d) // BLOCK), dispatch.flat(d), dispatch.flat(out), degree)
+        parallel.run(harmonics, -(-len(d) // BLOCK), dispatch.flat(d), dispatch.flat(out), degree)
     return out

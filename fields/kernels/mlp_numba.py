@@ -69,7 +69,8 @@ def _copy_columns(
 
 
 @njit(cache=True, nogil=True)
-def _forward(first, last, x, y, forward, widths, offsets, scratch_width):
+def apply(first, last, x, y, forward, widths, offsets, scratch_width):
+    """Outputs of chunks of CHUNK rows of x; `packed` gives the other arguments."""
     n_in, n_out, depth = widths[0], widths[-1], widths.size - 1
     start = np.int64(0)  # A literal 0 would have each product compiled for it.
     n = x.size // n_in
@@ -97,7 +98,7 @@ def _forward(first, last, x, y, forward, widths, offsets, scratch_width):
 
 
 @njit(cache=True, nogil=True)
-def _backward(
+def pull_back(
     first, last, grad, x, dx, forward, backward, widths, offsets, scratch_width, all_sums, need_x
 ):
     """Adds each task's weight gradients to its row of `all_sums`, laid out as `forward`."""
@@ -164,7 +165,7 @@ def _backward(
 
 
 @njit(cache=True, nogil=True)
-def _add_up(sums, widths, bias, offsets, dw):
+def add_up(sums, widths, bias, offsets, dw):
     """The weight gradients of all tasks, as weights lie."""
     tasks = sums.shape[0]
     for layer in range(widths.size - 1):
@@ -185,11 +186,12 @@ def _add_up(sums, widths, bias, offsets, dw):
                 dw[offsets[layer, 1] + o] = total
 
 
-def _scratch_width(widths: list[int]) -> int:
+def widest(widths: list[int]) -> int:
+    """Values of the widest layer, in whole vectors."""
     return -(-max(widths) // LANES) * LANES
 
 
-def _packed(weights: Tensor, widths: list[int], bias: bool) -> tuple[np.ndarray, ...]:
+def packed(weights: Tensor, widths: list[int], bias: bool) -> tuple[np.ndarray, ...]:
     """Widths, padded matrices for forward and backward, offsets."""
 
     def pad(width: int) -> int:
@@ -208,9 +210,9 @@ def forward(x: Tensor, weights: Tensor, widths: list[int], bias: bool) -> Tensor
     """See `mlp.mlp`."""
     y = dispatch.new(x.shape[0], widths[-1])
     if y.numel():
-        shape, matrices, _, offsets = _packed(weights, widths, bias)
+        shape, matrices, _, offsets = packed(weights, widths, bias)
         arrays = (dispatch.flat(x), dispatch.flat(y), matrices, shape, offsets)
-        parallel.run(_forward, -(-len(x) // CHUNK), *arrays, _scratch_width(widths))
+        parallel.run(apply, -(-len(x) // CHUNK), *arrays, widest(widths))
     return y
 
 
@@ -221,12 +223,12 @@ def backward(
     dx = dispatch.new(*x.shape) if need_x else x.new_empty(0)
     dw = torch.zeros_like(weights)
     if x.shape[0]:
-        shape, matrices, turned, offsets = _packed(weights, widths, bias)
+        shape, matrices, turned, offsets = packed(weights, widths, bias)
         tasks = dispatch.threads()
         sums = np.zeros((tasks, matrices.size), np.float32)
         parallel.run(
-            _backward, tasks, dispatch.flat(grad), dispatch.flat(x), dispatch.flat(dx), matrices,
-            turned, shape, offsets, _scratch_width(widths), sums, need_x,
+            pull_back, tasks, dispatch.flat(grad), dispatch.flat(x), dispatch.flat(dx), matrices,
+            turned, shape, offsets, widest(widths), sums, need_x,
         )  # fmt: skip
-        _add_up(sums, shape, bias, offsets, dispatch.flat(dw))
+        add_up(sums, shape, bias, offsets, dispatch.flat(dw))
     return dx, dw

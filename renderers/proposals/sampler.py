@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from polyfield.devices import Rows, uniform
 from polyfield.encodings.domain import Domain
 from polyfield.fields.placement import Placed, Placement
+from polyfield.fields.probe import Probe
 from polyfield.ranges import Count, Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import entry
@@ -76,7 +77,7 @@ class ProposalSampler(Sampler):
 
     @torch.no_grad()
     def forward(
-        self, rays: Rays, density: Density | None, generator: torch.Generator | Rows | None = None
+        self, rays: Rays, density: Probe | None, generator: torch.Generator | Rows | None = None
     ) -> Intervals:
         """The last round's intervals; those outside a domain that has an end are left out."""
         unit, config = self.placed.unit, self.config

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from polyfield.encodings.domain import Box
+from polyfield.fields.probe import Probe
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.radiance_model import SamplerConfig
 from polyfield.renderers.samplers import Sampler
@@ -63,7 +64,7 @@ def _check(found: Intervals, rays: Rays) -> None:
 def test_intervals(config: Any) -> None:
     sampler, rays = _trained(config), _rays(50)
     for generator in (None, torch.Generator().manual_seed(0)):
-        found = sampler(rays, _ball, generator)
+        found = sampler(rays, Probe(_ball), generator)
         _check(found, rays)
         counts = found.offsets.diff()
         assert (counts[:-1] > 0).any() and counts[-1] == 0
@@ -73,10 +74,10 @@ def test_intervals(config: Any) -> None:
 
 def test_a_generator_says_all(config: Any) -> None:
     sampler, rays = _trained(config), _rays(20)
-    same = [sampler(rays, _ball, torch.Generator().manual_seed(s)) for s in (3, 3, 4)]
+    same = [sampler(rays, Probe(_ball), torch.Generator().manual_seed(s)) for s in (3, 3, 4)]
     assert torch.equal(same[0].start, same[1].start)
     assert not torch.equal(same[0].start[:5], same[2].start[:5])
-    assert torch.equal(sampler(rays, _ball).start, sampler(rays, _ball).start)
+    assert torch.equal(sampler(rays, Probe(_ball)).start, sampler(rays, Probe(_ball)).start)
 
 
 def test_what_is_full_is_covered(config: Any) -> None:
@@ -91,7 +92,7 @@ def test_what_is_full_is_covered(config: Any) -> None:
         torch.tensor([9.0]),
         torch.zeros(1, dtype=torch.int64),
     ).to(DEVICE)
-    found = sampler(rays, _ball)
+    found = sampler(rays, Probe(_ball))
     inside = (found.middle - 4).abs() < 0.6
     assert float(found.length[inside].sum()) == pytest.approx(1.2, abs=0.03)
 
@@ -117,14 +118,14 @@ def test_rounds_add_up(config: Any) -> None:
 
 def test_no_rays(config: Any) -> None:
     sampler, rays = _trained(config), _rays(1)[slice(0, 0)]
-    for found in (sampler(rays, _ball), sampler.next_intervals(rays, rays.near, 4, _ball)):
+    for found in (sampler(rays, Probe(_ball)), sampler.next_intervals(rays, rays.near, 4, _ball)):
         assert len(found) == 0 and found.offsets.tolist() == [0]
 
 
 def test_a_state_says_all(config: Any) -> None:
     one, two, rays = _trained(config), config.build(Box(BOUNDS)).to(DEVICE), _rays(20)
     two.load_state_dict(one.state_dict())
-    assert torch.equal(one(rays, _ball).start, two(rays, _ball).start)
+    assert torch.equal(one(rays, Probe(_ball)).start, two(rays, Probe(_ball)).start)
 
 
 def test_what_it_knows_is_there(config: Any) -> None:

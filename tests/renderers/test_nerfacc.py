@@ -20,6 +20,7 @@ from torch import Tensor
 from polyfield.backends import dispatch, optional
 from polyfield.encodings.domain import Box, Contraction
 from polyfield.errors import InputError
+from polyfield.fields.probe import Probe
 from polyfield.renderers import nerfacc as ours
 from polyfield.renderers import volume
 from polyfield.renderers.intervals import Intervals
@@ -182,7 +183,7 @@ def test_steps_lie_where_those_of_our_own_grid_do(cone: float, stand_in: None) -
     choices = {"resolution": 8, "steps": 50, "cone": cone}
     theirs, own = (kind(**choices).build(BOX) for kind in (NerfaccGrid, OccupancyGrid))
     for ask in (
-        lambda sampler: sampler(_ray(), _ball),
+        lambda sampler: sampler(_ray(), Probe(_ball)),
         lambda sampler: sampler.next_intervals(_ray(), torch.tensor([2.5]), 4, _ball),
     ):
         found, wanted = ask(theirs), ask(own)
@@ -193,12 +194,12 @@ def test_steps_lie_where_those_of_our_own_grid_do(cone: float, stand_in: None) -
 
 def test_training_leaves_out_what_no_light_reaches(stand_in: None) -> None:
     sampler = NerfaccGrid(resolution=8, steps=200).build(BOX)
-    found = sampler(_ray(), _ball, torch.Generator().manual_seed(0))
+    found = sampler(_ray(), Probe(_ball), torch.Generator().manual_seed(0))
     assert found.marched is not None and len(found) < int(found.marched)
     light = volume.transmittance(_ball(volume.points(_ray(), found)[0]), found)
     assert light.min() >= 1e-4
     every = NerfaccGrid(resolution=8, steps=200, prune=0.0).build(BOX)
-    assert len(every(_ray(), _ball, torch.Generator().manual_seed(0))) == int(found.marched)
+    assert len(every(_ray(), Probe(_ball), torch.Generator().manual_seed(0))) == int(found.marched)
 
 
 def test_looking_again_depends_on_the_step_alone(stand_in: None) -> None:

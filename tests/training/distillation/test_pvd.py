@@ -45,8 +45,10 @@ from polyfield.training.scores import psnr_of
 
 CUBE = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
 SMALL = HashGrid(levels=3, features=2, log2_size=8, finest_resolution=32)
+LARGE = HashGrid(levels=3, features=4, log2_size=10, finest_resolution=64)
 KINDS: Mapping[str, Any] = {
     "hash": Radiance(SMALL),
+    "hash-large": Radiance(LARGE),
     "dense": Radiance(DenseGrid(levels=2, features=2, base_resolution=4, finest_resolution=8)),
     "triplane": Radiance(TriPlane(features=4, resolution=8)),
     "rbf": Radiance(Rbf(kernels=50, neighbours=3, waves=None, normalise=False, grid=SMALL)),
@@ -366,4 +368,4 @@ def test_kernels_and_references_teach_the_same() -> None:
 
 
 def test_every_pair_is_in_the_matrix() -> None:
-    assert len(list(itertools.permutations(KINDS, 2))) == 132
+    assert len(list(itertools.permutations(KINDS, 2))) == 156

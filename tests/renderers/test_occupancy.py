@@ -1,0 +1,117 @@
+"""The occupancy grid: what it must not miss."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from polyfield.encodings.domain import Box
+from polyfield.fields.probe import Probe
+from polyfield.renderers.occupancy import OccupancyGrid, OccupancySampler
+from polyfield.scenes.rays import Rays
+
+BOUNDS = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
+
+
+def corner_of_a_cell(x: Tensor) -> Tensor:
+    """Dense within a hundredth of a corner of cells alone."""
+    return ((x - 0.25).norm(dim=-1) < 0.01).float() * 1e4
+
+
+def thin_sheet(x: Tensor) -> Tensor:
+    """A slanted sheet, a tenth of a cell thick: a random point of a cell seldom meets it."""
+    tilt = x @ torch.tensor([0.8, 0.6, 0.02])
+    return (tilt.abs() < 0.006).float() * 1e4
+
+
+def grid(**numbers: float) -> OccupancySampler:
+    config = OccupancyGrid(resolution=16, steps=128, sweep=32, points=512, **numbers)  # type: ignore[arg-type]
+    return config.build(Box(BOUNDS))
+
+
+@pytest.mark.parametrize("corners", [0, 256])
+def test_corners_are_looked_at(corners: int) -> None:
+    sampler = grid(corners=corners)
+    for step in range(0, 513, 16):
+        sampler.refresh(corner_of_a_cell, step)
+    # The corner at (0.25, 0.25, 0.25) is of the cells 9 and 10 along each axis.
+    assert bool(sampler.occupied[9:11, 9:11, 9:11].all()) == bool(corners)
+
+
+def test_all_layers_of_corners_are_looked_at() -> None:
+    """In pieces or at once: a cell has the greatest density of its eight corners."""
+    sampler = grid()
+    sampler.value.zero_()
+    sampler._look_at_corners(lambda x: x.sum(-1).exp(), 1.0)
+    axis = torch.arange(1, 17) / 16 * 2 - 1
+    high = axis[:, None, None] + axis[:, None] + axis
+    torch.testing.assert_close(sampler.value, high.exp())
+
+
+def test_pieces_of_corners_are_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, pieces = grid(), grid()
+    whole._look_at_corners(thin_sheet, 1.0)
+    monkeypatch.setattr("polyfield.renderers.occupancy.CHUNK", 17 * 17 * 3)
+    pieces._look_at_corners(thin_sheet, 1.0)
+    assert torch.equal(whole.value, pieces.value)
+
+
+def test_settled_it_misses_little_of_a_sheet() -> None:
+    """Cells that the sheet goes through, by a thousand points each."""
+    sampler = grid()
+    for step in range(0, 513, 16):
+        sampler.refresh(thin_sheet, step)
+    offered = torch.rand(16, 16, 16, 1000, 3, generator=torch.Generator().manual_seed(1))
+    index = torch.stack(torch.meshgrid(*[torch.arange(16)] * 3, indexing="ij"), -1)
+    x = (index[..., None, :] + offered) / 16 * 2 - 1
+    through = (thin_sheet(x.view(-1, 3)).view(16, 16, 16, -1) > 0).float().mean(-1) > 0.03
+    before = float(sampler.occupied[through].float().mean())
+    sampler.settle(thin_sheet)
+    after = float(sampler.occupied[through].float().mean())
+    assert after > 2 * before and after > 0.7
+
+
+def test_settled_it_forgets_what_was_there() -> None:
+    sampler = grid()
+    sampler.refresh(lambda x: torch.full((len(x),), 50.0), 0)
+    sampler.settle(corner_of_a_cell)
+    assert int(sampler.occupied.sum()) == 8
+
+
+def test_settling_is_the_same_each_time() -> None:
+    one, two = grid(), grid()
+    one.settle(thin_sheet)
+    two.settle(thin_sheet)
+    two.settle(thin_sheet)
+    assert torch.equal(one.value, two.value) and torch.equal(one.occupied, two.occupied)
+
+
+def test_cells_that_never_may_be_occupied_stay_empty() -> None:
+    sampler = grid()
+    sampler.keep_only(lambda x: x[:, 0] < -0.5)
+    sampler.settle(lambda x: torch.full((len(x),), 50.0))
+    assert bool(sampler.occupied[:3].all()) and not bool(sampler.occupied[6:].any())
+
+
+def test_thin_samples_are_left_out_of_training_alone() -> None:
+    """Fog of thickness 0.005 a sample, and a ball of something."""
+
+    def foggy(x: Tensor) -> Tensor:
+        step = 3**0.5 * 2 / 128
+        return torch.where(x.norm(dim=-1) < 0.3, 5.0, 0.005 / step)
+
+    ray = Rays(
+        torch.tensor([[-3.0, 0.05, 0.02]]),
+        torch.tensor([[1.0, 0.0, 0.0]]),
+        torch.tensor([0.0]),
+        torch.tensor([9.0]),
+        torch.zeros(1, dtype=torch.int64),
+    )
+    every, thick = grid(threshold=0.001), grid(threshold=0.001, thin=0.02)
+    for sampler in (every, thick):
+        sampler.settle(foggy)
+    draw = torch.Generator().manual_seed
+    assert len(every(ray, Probe(foggy), draw(0))) > 60
+    kept = thick(ray, Probe(foggy), draw(0))
+    assert len(kept) and bool(((kept.middle - 3).abs() < 0.31).all())
+    assert int(kept.marched) > 60
+    assert len(thick(ray, Probe(foggy))) == len(every(ray, Probe(foggy)))
