@@ -41,6 +41,10 @@ class Network(nn.Module, ABC):
     def forward(self, x: Float[Tensor, "*n i"]) -> Float[Tensor, "*n o"]:
         """Outputs for features x; the last layer has no activation."""
 
+    def perceptron(self) -> tuple[Float[Tensor, "p"], list[int], bool] | None:
+        """Weights, widths and whether there are biases, where it is what kernels/mlp.py is."""
+        return None
+
     def passes(self) -> Passes | None:
         """The same in a fragment shader; None where no shader is written."""
         return None

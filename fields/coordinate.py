@@ -15,6 +15,7 @@ from polyfield.encodings.domain import Domain
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.encodings.shader_pass import Passes, ShaderPass
 from polyfield.fields.base import Network, SignalField
+from polyfield.fields.kernels.grid_mlp import grid_mlp
 from polyfield.fields.networks import NetworkConfig
 from polyfield.fields.networks.mlp import Perceptron
 from polyfield.ranges import check
@@ -59,7 +60,13 @@ class CoordinateField(SignalField):
 
     def forward(self, x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n c"]:
         """Values at world coordinates."""
-        y = self.network(self.encoding(self.domain(x)))
+        unit = self.domain(x)
+        grid, network = self.encoding.grid_table(), self.network.perceptron()
+        if grid is None or network is None:
+            y = self.network(self.encoding(unit))
+        else:
+            flat = grid_mlp(unit.reshape(-1, unit.shape[-1]), grid, network)
+            y = flat.view(*x.shape[:-1], self.out_dim)
         return y.sigmoid() if self.squash else y
 
     def passes(self) -> Passes | None:

@@ -26,7 +26,7 @@ from polyfield.fields.probe import Probe
 from polyfield.ranges import Range, check
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
-from polyfield.renderers.kernels.reach import Limits, reach
+from polyfield.renderers.kernels.reach import Limits, Marching, reach
 from polyfield.renderers.samplers import Density, Handover, Sampler, cell_of
 from polyfield.scenes.rays import Rays
 
@@ -66,7 +66,7 @@ class OccupancyGrid:
     corners: Annotated[int, Range(0, 10**9)] = 256
     """Training steps between looks at the corners of all cells. 0 never looks."""
     looks: Annotated[int, Range(0, 1024)] = 4
-    """Points of each cell looked at when training has ended, besides corners. 0 leaves all as is."""
+    """Points of each cell looked at when training has ended, besides corners; 0 for no look."""
     prune: Annotated[float, Range(0, 1)] = 1e-4
     """Training leaves out samples that less than this share of light reaches. 0 keeps all."""
     thin: Annotated[float, Range(0, 1)] = 0.0
@@ -146,12 +146,11 @@ class OccupancySampler(Sampler):
         jitter = torch.full_like(begin, 0.5)
         if generator is not None:
             jitter = uniform((len(rays),), generator, begin.device)
-        found = self._march(rays, begin, leave, jitter, self.lattice)
         limits = Limits(self.config.prune, self.config.thin)
-        if density is None or generator is None or limits == Limits(0) or len(found) == 0:
-            return found
-        lit = reach(rays.origins, rays.directions, found, density, limits)
-        return replace(lit, marched=found.offsets.diff())
+        if density is None or generator is None or limits == Limits(0):
+            return self._march(rays, begin, leave, jitter, self.lattice)
+        marching = Marching((self.occupied, self.clear), self.domain, self.lattice)
+        return reach(rays, (begin, leave), jitter, marching, density, limits)
 
     def next_intervals(
         self, rays: Rays, begin: Float[Tensor, "r"], limit: int, density: Density

@@ -44,6 +44,7 @@ UNCHECKED = {
     "encodings.kernels.sparse_grid",
     "encodings.kernels.spherical_harmonics",
     "fields.kernels.bank",
+    "fields.kernels.grid_mlp",
     "fields.kernels.grid_radiance",
     "fields.kernels.mlp",
     "fields.kernels.modulate",

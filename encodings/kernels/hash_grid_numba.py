@@ -17,6 +17,8 @@ compile time.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -27,6 +29,7 @@ from polyfield.backends.simd import (
     LANES,
     at_most,
     clamp,
+    fetch,
     floor,
     fma,
     load,
@@ -41,6 +44,9 @@ CHUNK = 2048
 """Points at a time."""
 CACHED = 1 << 22
 """Bytes of a table, or of a gradient, that stay in cache."""
+NEAR = 1 << 19
+"""Bytes of a level above which its entries are asked for before they are read: a core's own cache
+does not hold it."""
 LONG = 1 << 17
 """Most points at a time where the table is larger than that."""
 _PRIMES = np.array(PRIMES, np.uint32)
@@ -141,6 +147,10 @@ def encode(
                 _locate(xs, at, row, scales[level], resolutions[level], sizes[level],
                         hashed[level], smooth, dims, axis_index, axis_weight, slope)  # fmt: skip
                 _corners(sizes[level], hashed[level], dims, axis_index, axis_weight, index, weight)
+                if sizes[level] * len(like) * 4 > NEAR:
+                    for corner in range(1 << len(dims)):
+                        for p in range(LANES):
+                            fetch(table, (start + np.int64(index[corner * LANES + p])) * len(like))
                 for p in range(min(LANES, count - at)):
                     total = splat(np.float32(0), like)
                     for corner in range(1 << len(dims)):
@@ -354,8 +364,9 @@ def _backward_x(
                 dx[(begin + i) * d + axis] = sums[axis * CHUNK + i] if inside else np.float32(0)
 
 
+@lru_cache(maxsize=64)
 def geometry(levels: Levels, features: int, smooth: bool) -> tuple:
-    """A grid as kernels take it, after its table."""
+    """A grid as kernels take it, after its table. Not to be written to."""
     sizes = np.array(levels.sizes, np.int64)
     return (
         np.array(levels.scales, np.float32),

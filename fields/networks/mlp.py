@@ -62,6 +62,10 @@ class MLP(Network):
         flat = kernel.mlp(x.reshape(-1, self.widths[0]), self.weights, self.widths, self.bias)
         return flat.view(*x.shape[:-1], self.widths[-1])
 
+    def perceptron(self) -> tuple[Float[Tensor, "p"], list[int], bool]:
+        """All of it."""
+        return self.weights, self.widths, self.bias
+
     def passes(self) -> Passes:
         """One a layer."""
         *hidden, last = kernel.layers(self.weights, self.widths, self.bias)

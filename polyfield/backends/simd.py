@@ -117,6 +117,17 @@ def gather(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
+def fetch(typingctx: Any, array: Any, offset: Any) -> Any:
+    """Ask for element `offset` of a contiguous array, which will be read soon."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        prefetch(builder, _pointer(context, builder, array, args[0], args[1]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@intrinsic
 def store(typingctx: Any, array: Any, offset: Any, value: Any) -> Any:
     """Write a vector to consecutive elements of a contiguous array, from element `offset`."""
 

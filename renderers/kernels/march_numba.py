@@ -45,127 +45,145 @@ def _step(t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone):
 
 
 @njit(cache=True, nogil=True)
+def walk(
+    ox, oy, oz, dx, dy, dz, t, origin, k, leave, limit, fine, clear, low, inverse_size, contracted,
+    step, cone, starts, ends, found, room,
+):  # fmt: skip
+    """The next samples of one ray, at most `limit`, written from element `found` on.
+
+    The ray is o + t d; its next sample is number k and begins at t, its first one began at
+    `origin`. Of what is found, `room` elements fit. Returns how many there are, and the t and k to
+    go on from.
+    """
+    resolution = fine.shape[0]
+    even = cone == 0 and not contracted
+    r = np.float32(resolution)
+    half, per_step = step * np.float32(0.5), np.float32(1) / step
+    count = 0
+    # Cells an axis the ray crosses per unit of t, where space is not bent.
+    gx, gy, gz = dx * inverse_size[0] * r, dy * inverse_size[1] * r, dz * inverse_size[2] * r
+    ax = (ox - low[0]) * inverse_size[0] * r
+    ay = (oy - low[1]) * inverse_size[1] * r
+    az = (oz - low[2]) * inverse_size[2] * r
+    if contracted:
+        gx, gy, gz = gx * np.float32(0.5), gy * np.float32(0.5), gz * np.float32(0.5)
+    # A ray along a face never leaves by it.
+    ix = np.float32(1) / gx if gx != 0 else NEVER
+    iy = np.float32(1) / gy if gy != 0 else NEVER
+    iz = np.float32(1) / gz if gz != 0 else NEVER
+    while count < limit:
+        h = _step(t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone)
+        middle = t + h * np.float32(0.5)
+        if not middle < leave:
+            break
+        straight = True
+        if contracted:
+            ux = _unit(ox + middle * dx, low[0], inverse_size[0], True)
+            uy = _unit(oy + middle * dy, low[1], inverse_size[1], True)
+            uz = _unit(oz + middle * dz, low[2], inverse_size[2], True)
+            norm = max(abs(ux), abs(uy), abs(uz))
+            if norm > np.float32(1):
+                straight = False
+                bend = (np.float32(2) - np.float32(1) / norm) / norm
+                ux, uy, uz = ux * bend, uy * bend, uz * bend
+            px = (ux + np.float32(2)) * np.float32(0.25) * r
+            py = (uy + np.float32(2)) * np.float32(0.25) * r
+            pz = (uz + np.float32(2)) * np.float32(0.25) * r
+        else:
+            px, py, pz = ax + middle * gx, ay + middle * gy, az + middle * gz
+        cx = min(max(np.int64(px), 0), resolution - 1)
+        cy = min(max(np.int64(py), 0), resolution - 1)
+        cz = min(max(np.int64(pz), 0), resolution - 1)
+        bx, by, bz = cx // BLOCK, cy // BLOCK, cz // BLOCK
+        blocks = np.int64(clear[bx, by, bz])
+        full = blocks == 0 and fine[cx, cy, cz]
+        leap = np.float32(0)
+        if straight:
+            if blocks > 0:
+                near = np.int64(1) - blocks
+                ex = (bx + (blocks if gx >= 0 else near)) * BLOCK
+                ey = (by + (blocks if gy >= 0 else near)) * BLOCK
+                ez = (bz + (blocks if gz >= 0 else near)) * BLOCK
+            else:
+                ex = cx + np.int64(gx >= 0)
+                ey = cy + np.int64(gy >= 0)
+                ez = cz + np.int64(gz >= 0)
+            leap = min(
+                (np.float32(ex) - px) * ix,
+                (np.float32(ey) - py) * iy,
+                (np.float32(ez) - pz) * iz,
+            )
+            if contracted:
+                # The box is the middle half of the grid; no straight leap leads beyond.
+                low_face, high_face = np.float32(0.25) * r, np.float32(0.75) * r
+                leap = min(
+                    leap,
+                    ((high_face if gx >= 0 else low_face) - px) * ix,
+                    ((high_face if gy >= 0 else low_face) - py) * iy,
+                    ((high_face if gz >= 0 else low_face) - pz) * iz,
+                )
+        # What is true of this sample is true of all up to the border.
+        if even:
+            run = np.int64(min(leap * per_step + (np.float32(1) - MARGIN), MOST))
+            run = max(run, np.int64(1))
+            if full:
+                last_k = k + min(run, limit - count)
+                while k < last_k and t + half < leave:
+                    if found < room:
+                        starts[found] = t
+                        ends[found] = t + h
+                    found += 1
+                    count += 1
+                    k += 1
+                    t = origin + np.float32(k) * step
+            else:
+                k += run
+                t = origin + np.float32(k) * step
+        else:
+            # Inside the box, where leaps are, the stretch is 1.
+            until = middle + leap - MARGIN * h
+            while True:
+                if full:
+                    if found < room:
+                        starts[found] = t
+                        ends[found] = t + h
+                    found += 1
+                    count += 1
+                t += h
+                h = max(step, cone * t)
+                middle = t + h * np.float32(0.5)
+                if not middle < min(until, leave) or count == limit:
+                    break
+    return count, t, k
+
+
+@njit(inline="always")
+def first_sample(t, jitter, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone):
+    """Where the first sample of a ray begins."""
+    return t + jitter * _step(t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone)
+
+
+@njit(cache=True, nogil=True)
 def _march(
     first, last, origins, directions, t_in, t_out, jitter, fine, clear, low, inverse_size,
     contracted, step, cone, limit, counts, all_starts, all_ends, totals,
 ):  # fmt: skip
     """The samples of a run of rays each; `totals` may be more than fit."""
-    resolution, room = fine.shape[0], all_starts.shape[1]
-    rays, tasks = counts.size, totals.size
-    even = cone == 0 and not contracted
-    r = np.float32(resolution)
-    half, per_step = step * np.float32(0.5), np.float32(1) / step
+    room, rays, tasks = all_starts.shape[1], counts.size, totals.size
     for task in range(first, last):
-        starts, ends, found = all_starts[task], all_ends[task], 0
+        found = 0
         for ray in range(task * rays // tasks, (task + 1) * rays // tasks):
             ox, oy, oz = origins[3 * ray], origins[3 * ray + 1], origins[3 * ray + 2]
             dx, dy, dz = directions[3 * ray], directions[3 * ray + 1], directions[3 * ray + 2]
-            t, leave = t_in[ray], t_out[ray]
-            t += jitter[ray] * _step(
-                t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone
-            )
-            origin = t
-            k = np.int64(0)
-            count = 0
-            # Cells an axis the ray crosses per unit of t, where space is not bent.
-            gx, gy, gz = (
-                dx * inverse_size[0] * r,
-                dy * inverse_size[1] * r,
-                dz * inverse_size[2] * r,
-            )
-            ax = (ox - low[0]) * inverse_size[0] * r
-            ay = (oy - low[1]) * inverse_size[1] * r
-            az = (oz - low[2]) * inverse_size[2] * r
-            if contracted:
-                gx, gy, gz = gx * np.float32(0.5), gy * np.float32(0.5), gz * np.float32(0.5)
-            # A ray along a face never leaves by it.
-            ix = np.float32(1) / gx if gx != 0 else NEVER
-            iy = np.float32(1) / gy if gy != 0 else NEVER
-            iz = np.float32(1) / gz if gz != 0 else NEVER
-            while count < limit:
-                h = _step(t, ox, oy, oz, dx, dy, dz, low, inverse_size, contracted, step, cone)
-                middle = t + h * np.float32(0.5)
-                if not middle < leave:
-                    break
-                straight = True
-                if contracted:
-                    ux = _unit(ox + middle * dx, low[0], inverse_size[0], True)
-                    uy = _unit(oy + middle * dy, low[1], inverse_size[1], True)
-                    uz = _unit(oz + middle * dz, low[2], inverse_size[2], True)
-                    norm = max(abs(ux), abs(uy), abs(uz))
-                    if norm > np.float32(1):
-                        straight = False
-                        bend = (np.float32(2) - np.float32(1) / norm) / norm
-                        ux, uy, uz = ux * bend, uy * bend, uz * bend
-                    px = (ux + np.float32(2)) * np.float32(0.25) * r
-                    py = (uy + np.float32(2)) * np.float32(0.25) * r
-                    pz = (uz + np.float32(2)) * np.float32(0.25) * r
-                else:
-                    px, py, pz = ax + middle * gx, ay + middle * gy, az + middle * gz
-                cx = min(max(np.int64(px), 0), resolution - 1)
-                cy = min(max(np.int64(py), 0), resolution - 1)
-                cz = min(max(np.int64(pz), 0), resolution - 1)
-                bx, by, bz = cx // BLOCK, cy // BLOCK, cz // BLOCK
-                blocks = np.int64(clear[bx, by, bz])
-                full = blocks == 0 and fine[cx, cy, cz]
-                leap = np.float32(0)
-                if straight:
-                    if blocks > 0:
-                        near = np.int64(1) - blocks
-                        ex = (bx + (blocks if gx >= 0 else near)) * BLOCK
-                        ey = (by + (blocks if gy >= 0 else near)) * BLOCK
-                        ez = (bz + (blocks if gz >= 0 else near)) * BLOCK
-                    else:
-                        ex = cx + np.int64(gx >= 0)
-                        ey = cy + np.int64(gy >= 0)
-                        ez = cz + np.int64(gz >= 0)
-                    leap = min(
-                        (np.float32(ex) - px) * ix,
-                        (np.float32(ey) - py) * iy,
-                        (np.float32(ez) - pz) * iz,
-                    )
-                    if contracted:
-                        # The box is the middle half of the grid; no straight leap leads beyond.
-                        low_face, high_face = np.float32(0.25) * r, np.float32(0.75) * r
-                        leap = min(
-                            leap,
-                            ((high_face if gx >= 0 else low_face) - px) * ix,
-                            ((high_face if gy >= 0 else low_face) - py) * iy,
-                            ((high_face if gz >= 0 else low_face) - pz) * iz,
-                        )
-                # What is true of this sample is true of all up to the border.
-                if even:
-                    run = np.int64(min(leap * per_step + (np.float32(1) - MARGIN), MOST))
-                    run = max(run, np.int64(1))
-                    if full:
-                        last_k = k + min(run, limit - count)
-                        while k < last_k and t + half < leave:
-                            if found < room:
-                                starts[found] = t
-                                ends[found] = t + h
-                            found += 1
-                            count += 1
-                            k += 1
-                            t = origin + np.float32(k) * step
-                    else:
-                        k += run
-                        t = origin + np.float32(k) * step
-                else:
-                    # Inside the box, where leaps are, the stretch is 1.
-                    until = middle + leap - MARGIN * h
-                    while True:
-                        if full:
-                            if found < room:
-                                starts[found] = t
-                                ends[found] = t + h
-                            found += 1
-                            count += 1
-                        t += h
-                        h = max(step, cone * t)
-                        middle = t + h * np.float32(0.5)
-                        if not middle < min(until, leave) or count == limit:
-                            break
+            t = first_sample(t_in[ray], jitter[ray], ox, oy, oz, dx, dy, dz, low, inverse_size,
+                             contracted, step, cone)  # fmt: skip
+            count, _, _ = walk(
+                ox, oy, oz, dx, dy, dz, t, t, np.int64(0), t_out[ray], limit, fine, clear, low,
+                inverse_size, contracted, step, cone, all_starts[task], all_ends[task], found,
+                room,
+            )  # fmt: skip
             counts[ray] = count
+            found += count
         totals[task] = found
 
 

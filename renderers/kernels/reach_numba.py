@@ -1,8 +1,10 @@
 """The CPU kernel of `reach`, for a field that is a grid and a perceptron.
 
-Each thread follows SLOTS rays at a time, a few samples of each in a round: their points are
-encoded and put through the perceptron together, so that both work on full batches that stay in
-cache. A ray that has become opaque, or ends, gives its slot to the next one.
+Each task follows SLOTS rays at a time, a few samples of each in a round: they are marched, their
+points encoded and put through the perceptron together, so that each works on full batches that stay
+in cache. A ray that has become opaque, or ends, gives its slot to the next one. What is kept lies in
+the order of rounds; a second pass brings it into the order of rays. Where a buffer is too small all
+is done again with a larger one, and the size is remembered.
 """
 
 from __future__ import annotations
@@ -19,109 +21,160 @@ from polyfield.encodings.kernels.hash_grid_numba import encode, geometry
 from polyfield.encodings.kernels.placement_numba import place
 from polyfield.fields.kernels.mlp_numba import CHUNK, apply, packed, widest
 from polyfield.fields.probe import GridDensity
-from polyfield.renderers.intervals import Intervals
-from polyfield.renderers.kernels.reach import Limits
+from polyfield.renderers.kernels.march_numba import first_sample, walk
+from polyfield.renderers.kernels.reach import Limits, Marching
+from polyfield.scenes.rays import Rays
 
-SLOTS = 96
+SLOTS = 192
 """Rays followed at a time."""
-SHARE = 8
+SHARE = 4
 """Samples of a ray in a round."""
-BLOCK = 64
-"""Rays whose samples are packed together."""
+
+_room = [1 << 15]
 
 
 @njit(cache=True, nogil=True)
 def _trace(
-    first, last, origins, directions, offsets, starts, ends, kept_starts, kept_ends, counts,
-    low, inverse_size, contracted, most, thin, per_length, table, scales, resolutions, sizes,
-    begins, hashed, smooth, dims, like, matrices, widths, layers, scratch_width,
+    first, last, origins, directions, t_in, t_out, jitter, fine, clear, low, inverse_size,
+    contracted, step, cone, limit, counts, all_rays, all_starts, all_ends, totals, field_low,
+    field_inverse_size, field_contracted, most, thin, per_length, table, scales, resolutions,
+    sizes, begins, hashed, smooth, dims, like, matrices, widths, layers, scratch_width,
 ):  # fmt: skip
-    """What is kept of rays first..last-1, each at the place of its own samples."""
+    """What is kept of a run of rays each; `totals` may be more than fit."""
     width, outputs, held = scales.size * len(like), widths[-1], SLOTS * SHARE
+    rays, tasks, room = counts.size, totals.size, all_rays.shape[1]
+    starts, ends = np.empty(held, np.float32), np.empty(held, np.float32)
     x = np.empty(3 * held, np.float32)
     features, v = np.empty(width * held, np.float32), np.empty(outputs * held, np.float32)
-    slot, at = np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64)
+    # Of the ray in each slot: its number, its next sample, samples so far, and its thickness.
+    slot, number = np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64)
+    begin, t = np.empty(SLOTS, np.float32), np.empty(SLOTS, np.float32)
+    taken, new = np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64)
     through = np.empty(SLOTS, np.float32)
-    used, following = 0, first
-    while True:
-        while used < SLOTS and following < last:
-            counts[following] = 0
-            if offsets[following] < offsets[following + 1]:
-                slot[used], at[used], through[used] = following, offsets[following], 0
+    for task in range(first, last):
+        kept, used = 0, 0
+        following, end = task * rays // tasks, (task + 1) * rays // tasks
+        while True:
+            while used < SLOTS and following < end:
+                ray = following
+                counts[ray] = 0
+                following += 1
+                if not t_in[ray] < t_out[ray]:
+                    continue
+                slot[used], number[used], taken[used], through[used] = ray, 0, 0, 0
+                begin[used] = first_sample(
+                    t_in[ray], jitter[ray], origins[3 * ray], origins[3 * ray + 1],
+                    origins[3 * ray + 2], directions[3 * ray], directions[3 * ray + 1],
+                    directions[3 * ray + 2], low, inverse_size, contracted, step, cone,
+                )  # fmt: skip
+                t[used] = begin[used]
                 used += 1
-            following += 1
-        if used == 0:
-            break
-        count = 0
-        for i in range(used):
-            ray = slot[i]
-            ox, oy, oz = origins[3 * ray], origins[3 * ray + 1], origins[3 * ray + 2]
-            dx, dy, dz = directions[3 * ray], directions[3 * ray + 1], directions[3 * ray + 2]
-            for k in range(at[i], min(at[i] + SHARE, offsets[ray + 1])):
-                t = (starts[k] + ends[k]) * np.float32(0.5)
-                place(ox + t * dx, oy + t * dy, oz + t * dz, low, inverse_size, contracted, x,
-                      3 * count)  # fmt: skip
-                count += 1
-        encode(0, 1, x[: 3 * count], features, table, scales, resolutions, sizes, begins, hashed,
-               smooth, dims, like, held)  # fmt: skip
-        apply(0, (count + CHUNK - 1) // CHUNK, features[: width * count], v, matrices, widths,
-              layers, scratch_width)  # fmt: skip
-        asked, left = 0, 0
-        for i in range(used):
-            ray, light = slot[i], through[i]
-            stop = min(at[i] + SHARE, offsets[ray + 1])
-            for k in range(at[i], stop):
-                if not light >= most:
-                    length = ends[k] - starts[k]
-                    thickness = np.float32(math.exp(v[asked * outputs])) * per_length * length
-                    # What is no number stays, so that training notices it.
-                    if not thickness < thin:
-                        to = offsets[ray] + counts[ray]
-                        kept_starts[to], kept_ends[to] = starts[k], ends[k]
-                        counts[ray] += 1
-                    light += thickness
-                asked += 1
-            if not light >= most and stop < offsets[ray + 1]:
-                slot[left], at[left], through[left] = ray, stop, light
-                left += 1
-        used = left
+            if used == 0:
+                break
+            count = 0
+            for i in range(used):
+                ray = slot[i]
+                ox, oy, oz = origins[3 * ray], origins[3 * ray + 1], origins[3 * ray + 2]
+                dx, dy, dz = directions[3 * ray], directions[3 * ray + 1], directions[3 * ray + 2]
+                new[i], t[i], number[i] = walk(
+                    ox, oy, oz, dx, dy, dz, t[i], begin[i], number[i], t_out[ray],
+                    min(SHARE, limit - taken[i]), fine, clear, low, inverse_size, contracted, step,
+                    cone, starts, ends, count, held,
+                )  # fmt: skip
+                for k in range(count, count + new[i]):
+                    m = (starts[k] + ends[k]) * np.float32(0.5)
+                    place(ox + m * dx, oy + m * dy, oz + m * dz, field_low, field_inverse_size,
+                          field_contracted, x, 3 * k)  # fmt: skip
+                count += new[i]
+            if count:
+                encode(0, 1, x[: 3 * count], features, table, scales, resolutions, sizes, begins,
+                       hashed, smooth, dims, like, held)  # fmt: skip
+                apply(0, (count + CHUNK - 1) // CHUNK, features[: width * count], v, matrices,
+                      widths, layers, scratch_width)  # fmt: skip
+            at, left = 0, 0
+            for i in range(used):
+                ray, light = slot[i], through[i]
+                for k in range(at, at + new[i]):
+                    if not light >= most:
+                        length = ends[k] - starts[k]
+                        thickness = np.float32(math.exp(v[k * outputs])) * per_length * length
+                        # What is no number stays, so that training notices it.
+                        if not thickness < thin:
+                            if kept < room:
+                                all_rays[task, kept] = ray
+                                all_starts[task, kept] = starts[k]
+                                all_ends[task, kept] = ends[k]
+                            kept += 1
+                            counts[ray] += 1
+                        light += thickness
+                at += new[i]
+                taken[i] += new[i]
+                # A ray with fewer samples than it might have ends there.
+                if new[i] == SHARE and taken[i] < limit and not light >= most:
+                    slot[left], number[left], taken[left] = ray, number[i], taken[i]
+                    begin[left], t[left], through[left] = begin[i], t[i], light
+                    left += 1
+            used = left
+        totals[task] = kept
 
 
 @njit(cache=True, nogil=True)
-def _pack(first, last, offsets, packed_offsets, kept_starts, kept_ends, starts, ends):
-    rays = offsets.size - 1
-    for ray in range(first * BLOCK, min(rays, last * BLOCK)):
-        source, target = offsets[ray], packed_offsets[ray]
-        for i in range(packed_offsets[ray + 1] - target):
-            starts[target + i] = kept_starts[source + i]
-            ends[target + i] = kept_ends[source + i]
+def _by_ray(first, last, all_rays, all_starts, all_ends, totals, offsets, starts, ends):
+    """Each ray's samples, which lie in order, to where they belong; rays are of one task each."""
+    rays, tasks = offsets.size - 1, totals.size
+    for task in range(first, last):
+        begin = task * rays // tasks
+        written = np.zeros((task + 1) * rays // tasks - begin, np.int64)
+        for i in range(totals[task]):
+            ray = all_rays[task, i]
+            to = offsets[ray] + written[ray - begin]
+            written[ray - begin] += 1
+            starts[to], ends[to] = all_starts[task, i], all_ends[task, i]
 
 
 def reach(
-    origins: Tensor, directions: Tensor, intervals: Intervals, grid: GridDensity, limits: Limits
+    rays: Rays,
+    spans: tuple[Tensor, Tensor],
+    jitter: Tensor,
+    marching: Marching,
+    grid: GridDensity,
+    limits: Limits,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `reach.reach`: (offsets, starts, ends)."""
-    rays, domain, read = intervals.n_rays, grid.domain, grid.grid
-    offsets = dispatch.flat(intervals.offsets)
-    starts, ends = dispatch.flat(intervals.start), dispatch.flat(intervals.end)
-    counts = np.zeros(rays, np.int64)
-    kept_starts, kept_ends = np.empty_like(starts), np.empty_like(ends)
-    if len(intervals):
-        shape, matrices, _, layers = packed(grid.weights, grid.widths, grid.bias)
-        # T > prune while the thickness so far is below this.
-        most = -math.log(limits.prune) if limits.prune > 0 else math.inf
-        parallel.run(
-            _trace, rays, dispatch.flat(origins), dispatch.flat(directions), offsets, starts, ends,
-            kept_starts, kept_ends, counts, domain.bounds[0].numpy(),
-            (1 / (domain.bounds[1] - domain.bounds[0])).numpy(), domain.contracted,
-            np.float32(most), np.float32(limits.thin), np.float32(1 / domain.length),
-            dispatch.flat(read.table), *geometry(read.levels, read.features, read.smooth),
-            matrices, shape, layers, widest(grid.widths),
-        )  # fmt: skip
-    kept = np.zeros(rays + 1, np.int64)
-    np.cumsum(counts, out=kept[1:])
-    start, end = dispatch.new(int(kept[-1])), dispatch.new(int(kept[-1]))
-    parallel.run(
-        _pack, -(-rays // BLOCK), offsets, kept, kept_starts, kept_ends, start.numpy(), end.numpy()
-    )
-    return torch.from_numpy(kept), start, end
+    n, tasks = len(rays), dispatch.threads()
+    offsets = np.zeros(n + 1, np.int64)
+    if n == 0:
+        return torch.from_numpy(offsets), dispatch.new(0), dispatch.new(0)
+    domain, lattice, read = marching.domain, marching.lattice, grid.grid
+    counts, totals = np.empty(n, np.int64), np.empty(tasks, np.int64)
+    shape, matrices, _, layers = packed(grid.weights, grid.widths, grid.bias)
+    # T > prune while the thickness so far is below this.
+    most = -math.log(limits.prune) if limits.prune > 0 else math.inf
+    before = (
+        dispatch.flat(rays.origins), dispatch.flat(rays.directions), dispatch.flat(spans[0]),
+        dispatch.flat(spans[1]), dispatch.flat(jitter), marching.cells[0].numpy(),
+        marching.cells[1].numpy(), domain.bounds[0].numpy(),
+        (1 / (domain.bounds[1] - domain.bounds[0])).numpy(), domain.contracted,
+        np.float32(lattice.step), np.float32(lattice.cone), lattice.limit, counts,
+    )  # fmt: skip
+    after = (
+        totals, grid.domain.bounds[0].numpy(),
+        (1 / (grid.domain.bounds[1] - grid.domain.bounds[0])).numpy(), grid.domain.contracted,
+        np.float32(most), np.float32(limits.thin), np.float32(1 / grid.domain.length),
+        dispatch.flat(read.table), *geometry(read.levels, read.features, read.smooth), matrices,
+        shape, layers, widest(grid.widths),
+    )  # fmt: skip
+    while True:
+        kept = (
+            np.empty((tasks, _room[0]), np.int32),
+            np.empty((tasks, _room[0]), np.float32),
+            np.empty((tasks, _room[0]), np.float32),
+        )
+        parallel.run(_trace, tasks, *before, *kept, *after)
+        if totals.max() <= _room[0]:
+            break
+        _room[0] = int(totals.max() * 1.25)
+    np.cumsum(counts, out=offsets[1:])
+    start, end = dispatch.new(int(offsets[-1])), dispatch.new(int(offsets[-1]))
+    parallel.run(_by_ray, tasks, *kept, totals, offsets, start.numpy(), end.numpy())
+    return torch.from_numpy(offsets), start, end
