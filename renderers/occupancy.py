@@ -33,10 +33,10 @@ from polyfield.scenes.rays import Rays
 CHUNK = 1 << 17
 """Cells looked at at once."""
 FADE = 0.25
-"""What remains of values when all corners are looked at: those of long ago are fog that has gone."""
+"""What remains of values when all corners are looked at: old ones are fog that has gone."""
 BESIDE = 3
-"""How many times as many points are looked at in empty cells beside occupied ones, in the end: there
-bites out of silhouettes would be."""
+"""How many times as many points are looked at in empty cells beside occupied ones, in the end:
+there bites out of silhouettes would be."""
 ASKED = 64
 """Cells an axis at most when the grid is told what to leave out."""
 

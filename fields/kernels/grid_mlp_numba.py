@@ -1,4 +1,4 @@
-"""The CPU kernels of `grid_mlp`: ROWS points at a time are encoded and put through the perceptron."""
+"""The CPU kernels of `grid_mlp`: ROWS points at a time go through both while in cache."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """The CPU kernel of `reach`, for a field that is a grid and a perceptron.
 
 Each task follows SLOTS rays at a time, a few samples of each in a round: they are marched, their
-points encoded and put through the perceptron together, so that each works on full batches that stay
-in cache. A ray that has become opaque, or ends, gives its slot to the next one. What is kept lies in
-the order of rounds; a second pass brings it into the order of rays. Where a buffer is too small all
-is done again with a larger one, and the size is remembered.
+points encoded and put through the perceptron together, so that each works on full batches that
+stay in cache. A ray that has become opaque, or ends, gives its slot to the next one. What is kept
+lies in the order of rounds; a second pass brings it into that of rays. Where a buffer is too small
+all is done again with a larger one, and the size is remembered.
 """
 
 from __future__ import annotations
