@@ -38,7 +38,7 @@ def dense(model: RadianceModel, rays: Rays) -> Tensor:
     sampler, parts = Uniform(DENSE).build(domain(model.info.bounds, False)), []
     for at in range(0, len(rays), 200):
         part = rays[slice(at, at + 200)]
-        intervals = sampler(part, model.field.density)
+        intervals = sampler(part, model.field.probe())
         sample = model.field(*points(part, intervals))
         parts.append(rendered(model.field, sample, intervals, part).over(model.background))
     return torch.cat(parts).clamp(0, 1)

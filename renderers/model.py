@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from polyfield.errors import InputError
 from polyfield.fields.base import Field, Size
 from polyfield.renderers.graph import Graph
+
+REHEARSED = 64
+"""Points of a rehearsal."""
 
 
 class Model(nn.Module, ABC):
@@ -42,6 +45,13 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def graph(self) -> Graph:
         """What it says of points, as a function of tensors alone."""
+
+    @abstractmethod
+    def rehearsals(self) -> tuple[Callable[[], object], ...]:
+        """Pieces of training and drawing on made-up points: each compiles kernels of its own.
+
+        Those that take longest come first. They may leave gradients behind.
+        """
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:

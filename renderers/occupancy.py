@@ -32,11 +32,15 @@ from polyfield.scenes.rays import Rays
 
 CHUNK = 1 << 17
 """Cells looked at at once."""
+LOOKS = 4
+"""Points of every cell looked at when training has ended, besides its corners."""
 FADE = 0.25
 """What remains of values when all corners are looked at: old ones are fog that has gone."""
 BESIDE = 3
 """How many times as many points are looked at in empty cells beside occupied ones, in the end:
 there bites out of silhouettes would be."""
+FOG = 0.5
+"""Share of the mean thickness that fog is thinner than."""
 ASKED = 64
 """Cells an axis at most when the grid is told what to leave out."""
 
@@ -64,13 +68,12 @@ class OccupancyGrid:
     sweep: Annotated[int, Range(0, 10**9)] = 256
     """Training steps in which every cell is looked at for the first time."""
     corners: Annotated[int, Range(0, 10**9)] = 256
-    """Training steps between looks at the corners of all cells. 0 never looks."""
-    looks: Annotated[int, Range(0, 1024)] = 4
-    """Points of each cell looked at when training has ended, besides corners; 0 for no look."""
+    """Training steps between looks at the corners of all cells. 0 never looks, nor at the end."""
     prune: Annotated[float, Range(0, 1)] = 1e-4
     """Training leaves out samples that less than this share of light reaches. 0 keeps all."""
     thin: Annotated[float, Range(0, 1)] = 0.0
-    """Training leaves out samples of less than this optical thickness: fog. 0 keeps all."""
+    """Training leaves out samples of less than this optical thickness: fog. 0 keeps all; of a field
+    that is fog everywhere, as each begins, half of the mean counts."""
 
     def following(self, teacher: Handover, whole: bool) -> OccupancyGrid:
         """The same grid with another's march; with its cells too where `whole`."""
@@ -82,6 +85,7 @@ class OccupancyGrid:
             cone=teacher.cone,
             limit=teacher.limit,
             threshold=teacher.threshold,
+            thin=min(1.0, self.thin * self.steps / teacher.steps),
         )
 
     def build(self, domain: Domain) -> OccupancySampler:
@@ -113,6 +117,7 @@ class OccupancySampler(Sampler):
         self.register_buffer("clear", clearance(self.occupied), persistent=False)
         self.register_buffer("steps", self._steps(), persistent=False)
         self._near: Tensor | None = None
+        self._mean = 0.0
         self.register_buffer("kept", None, persistent=False)
 
     def _steps(self) -> Float[Tensor, "R R R"]:
@@ -128,6 +133,7 @@ class OccupancySampler(Sampler):
     def _load_from_state_dict(self, *args, **kwargs) -> None:  # type: ignore[no-untyped-def]
         super()._load_from_state_dict(*args, **kwargs)
         self.clear, self._near = clearance(self.occupied), None
+        self._mean = self._mean_of(self.value * self.steps)
 
     @property
     def lattice(self) -> Lattice:
@@ -146,7 +152,7 @@ class OccupancySampler(Sampler):
         jitter = torch.full_like(begin, 0.5)
         if generator is not None:
             jitter = uniform((len(rays),), generator, begin.device)
-        limits = Limits(self.config.prune, self.config.thin)
+        limits = Limits(self.config.prune, min(self.config.thin, FOG * self._mean))
         if density is None or generator is None or limits == Limits(0):
             return self._march(rays, begin, leave, jitter, self.lattice)
         marching = Marching((self.occupied, self.clear), self.domain, self.lattice)
@@ -252,17 +258,16 @@ class OccupancySampler(Sampler):
 
         A rendering through the grid then lacks nothing that the eye would see.
         """
-        looks = self.config.looks
-        if not looks:
+        if not self.config.corners:
             return
         generator = torch.Generator().manual_seed(0)
         cells = torch.arange(self.value.numel(), device=self.value.device)
         self.value.zero_()
         self._look_at_corners(density, 1.0)
-        for _ in range(looks):
+        for _ in range(LOOKS):
             self._look(density, cells, generator, 1.0)
         self._decide()
-        for _ in range(BESIDE * looks):
+        for _ in range(BESIDE * LOOKS):
             beside = (self._near_occupied() & ~self.occupied).view(-1).nonzero()[:, 0]
             self._look(density, beside, generator, 1.0)
             self._decide()
@@ -271,12 +276,11 @@ class OccupancySampler(Sampler):
         self, density: Density, cells: Tensor, generator: torch.Generator, decay: float
     ) -> None:
         """Take the density at a random point of each cell into its value, which decays before."""
-        r = self.config.resolution
-        corner = torch.stack([cells // (r * r), cells // r % r, cells % r], -1)
-        unit = (corner + uniform((len(cells), 3), generator, cells.device)) / r
-        values = self.value.view(-1)
-        for part, place in zip(cells.split(CHUNK), unit.split(CHUNK), strict=True):
-            seen = density(self.domain.inverse(place))
+        r, values = self.config.resolution, self.value.view(-1)
+        for part in cells.split(CHUNK):
+            corner = torch.stack([part // (r * r), part // r % r, part % r], -1)
+            unit = (corner + uniform((len(part), 3), generator, part.device)) / r
+            seen = density(self.domain.inverse(unit))
             old = values[part]
             old = torch.where(old.isinf(), torch.zeros_like(old), old * decay)
             values[part] = torch.maximum(old, seen)
@@ -308,8 +312,12 @@ class OccupancySampler(Sampler):
         if self.kept is not None:
             self.value[~self.kept] = 0
         thickness = self.value * self.steps
-        finite = self.value.isfinite()
-        known = thickness[finite if self.kept is None else finite & self.kept]
-        mean = float(known.mean()) if known.numel() else 0.0
-        self.occupied.copy_(thickness > min(self.config.threshold, mean))
+        self._mean = self._mean_of(thickness)
+        self.occupied.copy_(thickness > min(self.config.threshold, self._mean))
         self.clear, self._near = clearance(self.occupied), None
+
+    def _mean_of(self, thickness: Float[Tensor, "R R R"]) -> float:
+        """The mean of cells that were looked at and may be occupied; 0 if there are none."""
+        finite = thickness.isfinite()
+        known = thickness[finite if self.kept is None else finite & self.kept]
+        return float(known.mean()) if known.numel() else 0.0

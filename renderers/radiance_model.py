@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -18,7 +18,9 @@ from polyfield.fields import BakedConfig, RadianceFieldConfig
 from polyfield.fields.base import RadianceField, RadianceSample, Size
 from polyfield.renderers.corrections import Corrections
 from polyfield.renderers.graph import Graph
-from polyfield.renderers.model import Model
+from polyfield.renderers.intervals import Intervals
+from polyfield.renderers.kernels.distortion import distortion
+from polyfield.renderers.model import REHEARSED, Model
 from polyfield.renderers.nerfacc import NerfaccGrid
 from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.proposals.sampler import Proposals
@@ -26,7 +28,7 @@ from polyfield.renderers.renderer import VolumeRenderer
 from polyfield.renderers.samplers import Uniform, cell_of
 from polyfield.renderers.seen_cells import LEAST, shares
 from polyfield.renderers.seen_field import SeenField
-from polyfield.renderers.volume import RenderOutput
+from polyfield.renderers.volume import RenderOutput, composite
 from polyfield.scenes.base import ColorSpace
 from polyfield.scenes.cameras import Camera, Cameras
 from polyfield.scenes.rays import Rays
@@ -105,6 +107,31 @@ class RadianceModel(Model):
         grid = sum(tensor.numel() for tensor in self.renderer.sampler.state_dict().values())
         field = self.field.size()
         return Size(field.trainable, field.stored + grid)
+
+    def rehearsals(self) -> tuple[Callable[[], object], ...]:
+        """The field forth and back, the sampler as in training, then what is blended and drawn."""
+        n, low, high = REHEARSED, *self.info.bounds
+        origins = low + torch.rand(n, 3) * (high - low)
+        directions = functional.normalize(torch.randn(n, 3), dim=-1)
+        spans = torch.zeros(n), torch.full((n,), float((high - low).max()))
+        rays = Rays(origins, directions, *spans, torch.zeros(n, dtype=torch.int64))
+
+        def learn() -> None:
+            sample = self.field(origins, directions)
+            (sample.composited.sum() + sample.density.sum()).backward()
+
+        def reach() -> None:
+            self.renderer.sampler(rays, self.field.probe(), torch.Generator().manual_seed(0))
+
+        def blend() -> None:
+            edges = torch.arange(n + 1)
+            each = Intervals(edges, torch.zeros(n), torch.ones(n))
+            density = torch.ones(n, requires_grad=True)
+            seen = composite(torch.rand(n, 3), density, each)
+            spread = distortion(density, each.start, each.end, edges, 1.0)
+            (seen.opacity.sum() + spread).backward()
+
+        return learn, reach, blend, lambda: self.render_rays(rays)
 
     def ask(self, x: Float[Tensor, "*n 3"], directions: Float[Tensor, "*n 3"]) -> RadianceSample:
         """Density and colour of points.

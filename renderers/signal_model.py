@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from polyfield.errors import InputError
 from polyfield.fields import SignalFieldConfig
 from polyfield.fields.base import SignalField, Size
 from polyfield.renderers.graph import Graph
-from polyfield.renderers.model import Model, check_corners
+from polyfield.renderers.model import REHEARSED, Model, check_corners
 from polyfield.scenes.base import ColorSpace
 
 TaggedSignal = Annotated[SignalFieldConfig, TAGGED]
@@ -61,6 +61,14 @@ class SignalModel(Model):
     def size(self) -> Size:
         """Trainable and stored values."""
         return self.field.size()
+
+    def rehearsals(self) -> tuple[Callable[[], object], ...]:
+        """The field, forth and back."""
+
+        def learn() -> None:
+            self.field(torch.rand(REHEARSED, len(self.info.extent))).sum().backward()
+
+        return (learn,)
 
     def ask(self, x: Float[Tensor, "n d"], directions: Float[Tensor, "n 3"]) -> object:
         """Values, [n, channels]."""

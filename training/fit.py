@@ -300,12 +300,14 @@ class Session:
                 if loop.team.any(stop.is_asked) and not stop.is_asked:
                     stop.ask(signal.SIGTERM)  # What one process was asked, all do.
                 stop.check()
-                if time.monotonic() >= due:
+                # What is left to do then may take a while.
+                if time.monotonic() >= due or progress.fraction >= 1:
                     self._save(history)
                     due = time.monotonic() + self._every
 
             try:
                 loop.run(on_step)
+                stop.check()
             except (KeyboardInterrupt, SystemExit) as error:
                 if run is not None:
                     self._save(history)

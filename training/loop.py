@@ -168,6 +168,11 @@ class Fit:
                 self.advance(watch)
                 if on_step is not None:
                     on_step(self.progress)
+        self.finish()
+
+    def finish(self) -> None:
+        """Do what is left when the budget is spent; its time counts."""
+        with Stopwatch() as watch:
             began = watch.seconds()
             self._finish()
             self._count(watch, began)

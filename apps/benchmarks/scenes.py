@@ -23,7 +23,7 @@ from polyfield.renderers.occupancy import OccupancyGrid
 from polyfield.renderers.radiance_model import RadianceModel, SceneInfo
 from polyfield.scenes import open_capture
 from polyfield.scenes.base import ReadOptions
-from polyfield.training.loop import Fit, FitConfig
+from polyfield.training.loop import Fit, FitConfig, nothing
 from polyfield.training.objectives.photometric import Behind, Photometric
 from polyfield.training.watchers.console import Reporter
 
@@ -55,7 +55,10 @@ def _fast(device: torch.device) -> str:
 def _fitted(
     data: str, device: torch.device, seconds: float, whole: bool
 ) -> tuple[RadianceModel, Fit, Any]:
-    """A scene after so many seconds: the beginning of a fit, or a whole one with its schedule."""
+    """A scene after so many seconds: the beginning of a fit, or a whole one with its schedule.
+
+    The beginning leaves the sampler as it is in the middle of training.
+    """
     torch.manual_seed(0)
     capture = open_capture(data, ReadOptions())
     numbers = _numbers(device)
@@ -65,13 +68,18 @@ def _fitted(
     model = RadianceModel(numbers.field, numbers.sampler, info).to(device)
     scene = capture.scene("train").to(device)
     objective = numbers.objective.build(scene, model, Behind(None), 0)
-    config = FitConfig(seconds=seconds, rates=numbers.fit.rates)
+    config, finish = FitConfig(seconds=seconds, rates=numbers.fit.rates), nothing
     if whole:
-        config = replace(numbers.fit, seconds=seconds, steps=None)
-    fit = Fit(model.field, objective, config)
+        config, finish = replace(numbers.fit, seconds=seconds, steps=None), _settling(model)
+    fit = Fit(model.field, objective, config, finish=finish)
     fit.warm_up()
     fit.run()
     return model, fit, capture
+
+
+def _settling(model: RadianceModel) -> Callable[[], None]:
+    """What a fit of a scene ends with."""
+    return lambda: model.renderer.sampler.settle(model.field.density)
 
 
 def scene_step(data: str, device: torch.device) -> Iterator[Row]:
@@ -126,6 +134,7 @@ def render(data: str, device: torch.device) -> Iterator[Row]:
     """A view of a trained scene at two sizes."""
     fast = _fast(device)
     model, _, capture = _fitted(data, device, TRAINING, False)
+    _settling(model)()
     camera = capture.cameras(capture.splits[-1])[0]
     for edge in (200, 800):
         small = camera.resized(edge, edge * camera.height // camera.width)

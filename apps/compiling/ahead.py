@@ -1,9 +1,9 @@
 """Kernels compiled by other processes, and the compiler loaded, while this one reads its data.
 
 numba compiles under one lock, so a process of its own is what makes it faster. Each helper builds
-the task's model of made-up data and runs its parts once; who wants a kernel that another one is
-compiling waits for it (`kernel_cache`). A file beside the kernels says that a field has been
-through this, so that later runs start no helper.
+the task's model of made-up data and runs pieces of a step and its parts once; who wants a kernel
+that another one is compiling waits for it (`kernel_cache`). A file beside the kernels says that a
+field has been through this, so that later runs start no helper.
 
 `POLYFIELD_AHEAD=0` turns it off.
 """
@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,17 +121,21 @@ def _end(helpers: list[subprocess.Popen[str]]) -> None:
 
 
 def main() -> None:
-    """What a helper does: networks first, which take longest, each helper another one."""
+    """What a helper does: whole pieces of a step, then parts; each helper begins with another."""
     asked = json.load(sys.stdin)
     task = from_tree(kind_named(asked["kind"]), asked["task"])
-    parts = list(task.stand_in().field.modules())
-    networks: list[Network | Encoding] = [part for part in parts if isinstance(part, Network)]
-    encodings = [part for part in parts if isinstance(part, Encoding)]
-    ordered = [*networks, *encodings]
-    turn = asked["number"] % len(ordered) if ordered else 0
-    for part in ordered[turn:] + ordered[:turn]:
-        # Nobody asks for the gradient in coordinates.
-        x = torch.rand(POINTS, part.in_dim, requires_grad=part in networks)
-        y = part(x)
-        if y.requires_grad:
-            y.sum().backward()
+    model = task.stand_in()
+    jobs: list[Callable[[], object]] = list(model.rehearsals())
+    parts = list(model.field.modules())
+    jobs += [partial(_run, part, True) for part in parts if isinstance(part, Network)]
+    jobs += [partial(_run, part, False) for part in parts if isinstance(part, Encoding)]
+    turn = asked["number"] % len(jobs)
+    for job in jobs[turn:] + jobs[:turn]:
+        job()
+
+
+def _run(part: Network | Encoding, moved: bool) -> None:
+    """A part forth and back; `moved`: with a gradient in what it is given."""
+    y = part(torch.rand(POINTS, part.in_dim, requires_grad=moved))
+    if y.requires_grad:
+        y.sum().backward()

@@ -111,8 +111,10 @@ def _wanted(kinds: Sequence[str], presets: Sequence[str]) -> list[tuple[str, str
 
 
 def step() -> None:
-    """What a process does: one step, kept nowhere."""
+    """What a process does: one step, kept nowhere, and what drawing needs."""
     from polyfield.apps.fit import fit
 
     kind, preset, threads = json.load(sys.stdin)
-    fit(kind, "demo", preset=preset, steps=1, threads=threads)
+    model = fit(kind, "demo", preset=preset, steps=1, threads=threads)
+    for piece in model.rehearsals():
+        piece()

@@ -95,7 +95,9 @@ class PolyfieldMethod:
             torch.manual_seed(seed)
             self.model = task.model(data).to(self.device)
             training = task.training(self.model, data, seed)
-        loop = Fit(training.field, training.objective, training.fit, training.parts)
+        loop = Fit(
+            training.field, training.objective, training.fit, training.parts, training.finish
+        )
         if self.checkpoint is not None:
             path = Path(self.checkpoint) / STATE
             state, meta = load_tensors(path, str(self.device))
@@ -137,7 +139,7 @@ class PolyfieldMethod:
         }
 
     def train_iteration(self, step: int) -> dict[str, float]:
-        """One step of training.
+        """One step of training; the last one finishes it, as a fit does.
 
         Raises:
             FitError: training did not stay finite.
@@ -145,6 +147,8 @@ class PolyfieldMethod:
         assert self._loop is not None, "made with a train_dataset"
         with Stopwatch() as watch:
             self._loop.advance(watch)
+        if self._loop.progress.fraction >= 1:
+            self._loop.finish()
         self.step = step + 1
         numbers = self._loop.progress.numbers
         loss = self._loop.progress.loss

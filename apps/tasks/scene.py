@@ -193,7 +193,8 @@ class Scene(Task[SceneData, RadianceModel]):
     def stand_in(self) -> RadianceModel:
         """A model of the unit cube."""
         cube = torch.stack([torch.zeros(3), torch.ones(3)])
-        return RadianceModel(self.field, self.sampler, SceneInfo(cube, False, "srgb", (0, 0, 0)))
+        info = SceneInfo(cube, False, "srgb", (0.0, 0.0, 0.0))
+        return RadianceModel(self.field, self.sampler, info)
 
     def _corrections(self, data: SceneData) -> Corrections:
         """What is learned beside the field.

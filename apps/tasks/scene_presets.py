@@ -160,8 +160,9 @@ def _voxels() -> ScenePreset:
 
 
 def _rbf() -> ScenePreset:
-    """NeuRBF's kernels of scenes, beside half of the grid of `hash`: as many stored values.
+    """NeuRBF's kernels of scenes beside a small grid: together a quarter of the values of `hash`.
 
+    The kernels store 0.36 million values, the grid 0.44 million; the grid of `hash` stores 3.06.
     Kernels as released: five neighbours, no sines, no normaliser, alpha 0.3, 32 channels, rate
     2e-2. There they add to the colours of a factored field; here the density sees them too.
     """
@@ -184,7 +185,7 @@ def _mlp() -> ScenePreset:
     """
     return ScenePreset(
         DeepRadiance(out=32),
-        OccupancyGrid(64, 128, threshold=0.02, sweep=64, points=4096, corners=2048, looks=0),
+        OccupancyGrid(64, 128, threshold=0.02, sweep=64, points=4096, corners=0),
         Photometric(samples=2048, loss="mse"),
         FitConfig(rates={"network": 4e-3}, warm_up=0.02, final=0.1),
     )
@@ -197,7 +198,7 @@ def _nerf() -> ScenePreset:
     """
     return ScenePreset(
         PlainNerf(),
-        OccupancyGrid(64, 128, threshold=0.02, sweep=128, points=4096, corners=2048, looks=0),
+        OccupancyGrid(64, 128, threshold=0.02, sweep=128, points=4096, corners=0),
         Photometric(samples=2048, loss="mse"),
         FitConfig(rates={"network": 4e-3}, warm_up=0.02, final=0.1),
     )

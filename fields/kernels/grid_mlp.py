@@ -95,13 +95,14 @@ def _grid_mlp_backward(
     smooth: bool,
     widths: list[int],
     bias: bool,
+    need_table: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Gradients in the table and in the weights."""
+    """Gradients in the table, empty where it isn't needed, and in the weights."""
     from polyfield.fields.kernels import grid_mlp_numba
 
     levels = Levels(x.shape[1], tuple(scales), tuple(resolutions), tuple(sizes))
     grid = GridTable(table, levels, features, smooth)
-    return grid_mlp_numba.backward(grad, x, encoded, grid, (weights, widths, bias))
+    return grid_mlp_numba.backward(grad, x, encoded, grid, (weights, widths, bias), need_table)
 
 
 @torch.library.register_fake(_grid_mlp_backward)
@@ -118,8 +119,10 @@ def _(
     smooth: bool,
     widths: list[int],
     bias: bool,
+    need_table: bool,
 ) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(table), torch.empty_like(weights)
+    of_table = torch.empty_like(table) if need_table else x.new_empty(0)
+    return of_table, torch.empty_like(weights)
 
 
 no_gradient(_grid_mlp_backward)
@@ -134,8 +137,8 @@ def _remember(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 def _backward(ctx, grad: Tensor | None, _: Tensor | None):  # type: ignore[no-untyped-def]
     if grad is None:
         return (None,) * 10
-    found = _grid_mlp_backward(grad.contiguous(), *ctx.saved_tensors, *ctx.shape)
     needed = ctx.needs_input_grad[1:3]
+    found = _grid_mlp_backward(grad.contiguous(), *ctx.saved_tensors, *ctx.shape, needed[0])
     wanted = (g if need else None for g, need in zip(found, needed, strict=True))
     return None, *wanted, *[None] * 7
 

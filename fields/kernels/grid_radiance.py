@@ -142,8 +142,9 @@ def _grid_radiance_backward(
     degree: int,
     density_widths: list[int],
     color_widths: list[int],
+    need_table: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients in the table and both networks' weights.
+    """Gradients in the table, empty where it isn't needed, and in both networks' weights.
 
     Of `grads`, those of density, rgb and v, the last may be empty for zero; `found` is what the
     way forward gave.
@@ -154,7 +155,7 @@ def _grid_radiance_backward(
     grid = GridTable(table, levels, features, smooth)
     networks = (density_weights, density_widths), (color_weights, color_widths)
     return grid_radiance_numba.backward(
-        grads, found, x, directions, grid, (bounds, contracted), degree, networks
+        grads, found, x, directions, grid, (bounds, contracted), degree, networks, need_table
     )
 
 
@@ -177,9 +178,10 @@ def _(
     degree: int,
     density_widths: list[int],
     color_widths: list[int],
+    need_table: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    learned = (table, density_weights, color_weights)
-    return tuple(torch.empty_like(t) for t in learned)  # type: ignore[return-value]
+    of_table = torch.empty_like(table) if need_table else x.new_empty(0)
+    return of_table, torch.empty_like(density_weights), torch.empty_like(color_weights)
 
 
 no_gradient(_grid_radiance_backward)
@@ -200,8 +202,8 @@ def _backward(ctx, *grads: Tensor | None):  # type: ignore[no-untyped-def]
         torch.zeros_like(found[1]) if of_rgb is None else of_rgb.contiguous(),
         nothing if of_v is None else of_v.contiguous(),
     ]
-    learned = _grid_radiance_backward(given, *inputs, list(found), *ctx.shape)
     needed = ctx.needs_input_grad[2:5]
+    learned = _grid_radiance_backward(given, *inputs, list(found), *ctx.shape, needed[0])
     wanted = (g if need else None for g, need in zip(learned, needed, strict=True))
     return None, None, *wanted, *[None] * 10
 

@@ -9,15 +9,17 @@ short. Here the kernel is compiled anew, and one warning says so.
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import pickle
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
 import numba
+import numpy as np
 
 from polyfield.backends import kernel_cache
 from polyfield.file_locks import FileLock
@@ -73,7 +75,7 @@ def _keep(compiled: Any, function: Callable[..., Any]) -> None:
         if not base:
             raise RuntimeError
         # numba reads it here and nowhere else.
-        numba.config.CACHE_DIR = os.path.join(base, kernel_cache.blocks())
+        numba.config.CACHE_DIR = os.path.join(base, kernel_cache.blocks(), _built_of(function))
         compiled.enable_caching()
     except RuntimeError:  # No folder will do.
         _no_cache("no folder that can be written to")
@@ -81,6 +83,38 @@ def _keep(compiled: Any, function: Callable[..., Any]) -> None:
     finally:
         numba.config.CACHE_DIR = given
     compiled._cache = ForgivingCache(compiled._cache, function)
+
+
+def _built_of(function: Callable[..., Any]) -> str:
+    """A name that changes with the constants and with kernels of other files that a kernel uses.
+
+    numba looks at the kernel's own file alone.
+    """
+    found = hashlib.sha256()
+    for part in _foreign(function, set()):
+        found.update(part)
+    return found.hexdigest()[:16]
+
+
+def _foreign(function: Callable[..., Any], seen: set[str]) -> Iterator[bytes]:
+    """Values of a function's constants, and the files of functions it calls, and of theirs."""
+    for name in function.__code__.co_names:
+        value = function.__globals__.get(name)
+        if isinstance(value, (bool, int, float, str, tuple, np.generic)):
+            yield f"{name}={value!r}".encode()
+        elif isinstance(value, np.ndarray):
+            yield name.encode() + value.tobytes()
+        called = getattr(value, "py_func", None)
+        if called is None:
+            continue
+        file = called.__code__.co_filename
+        if file != function.__code__.co_filename and file not in seen:
+            seen.add(file)
+            yield Path(file).read_bytes() if os.path.isfile(file) else called.__code__.co_code
+        key = f"{file}:{called.__qualname__}"
+        if key not in seen:
+            seen.add(key)
+            yield from _foreign(called, seen)
 
 
 def _folder() -> str:

@@ -18,6 +18,7 @@ import torch
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.core.typing import signature
 from numba.extending import intrinsic
 from numba.np.ufunc import parallel as pool
@@ -56,6 +57,29 @@ def _spread(
         what = [builder.bitcast(v, pointer) for v in (task, nothing, count, one, place)]
         builder.call(spread, [*what, ir.Constant(word, 0), ir.Constant(word, 1), threads_])
         return builder.icmp_unsigned("==", builder.load(failed), ir.Constant(byte, 0))
+
+    return found, codegen
+
+
+@intrinsic
+def call(typingctx: Any, address: Any, arguments: Any) -> Any:
+    """Call a kernel at its `address_of`, inside another kernel: its code is not compiled again.
+
+    The arguments, a tuple, must have the very types that the address was asked with. Returns
+    whether all went well.
+    """
+    kinds = list(arguments.types)
+    if tuple(kinds[2:]) not in _asked:
+        raise TypingError(f"no address was asked for arguments of {kinds[2:]}")
+    found = signature(types.boolean, types.intp, arguments)
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        where, given = args
+        called = context.call_conv.get_function_type(types.none, kinds)
+        kernel = builder.inttoptr(where, called.as_pointer())
+        values = cgutils.unpack_tuple(builder, given, len(kinds))
+        status, _ = context.call_conv.call_function(builder, kernel, types.none, kinds, values)
+        return builder.not_(status.is_error)
 
     return found, codegen
 
@@ -108,6 +132,8 @@ def _launch(address, tasks, pieces, threads, *arguments):  # type: ignore[no-unt
 
 _addresses: dict[tuple[Any, Any], int] = {}
 """Of kernels, by what their arguments are like."""
+_asked: set[tuple[Any, ...]] = set()
+"""Types that addresses were asked with: another list of types would be read as if it were one."""
 _lock = threading.Lock()
 """Two Python threads in numba's pool end the process, where it is `workqueue`."""
 _alone = False
@@ -145,6 +171,13 @@ def run(kernel: Callable[..., Any], tasks: int, *arguments: Any) -> None:
         address = _address(kernel, arguments)
         if not _launch(address, tasks, threads, threads, *arguments):
             raise RuntimeError(f"{kernel.__qualname__} failed: out of memory")
+
+
+def address_of(kernel: Any, *arguments: Any) -> int:
+    """Where a kernel begins, for `call`: `arguments` are like those after first and last."""
+    _asked.add(tuple(numba.typeof(a) for a in arguments))
+    with _lock:
+        return _address(kernel, arguments)
 
 
 def _address(kernel: Any, arguments: tuple[Any, ...]) -> int:

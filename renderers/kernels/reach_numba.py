@@ -17,6 +17,7 @@ from torch import Tensor
 
 from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
+from polyfield.backends.parallel import call
 from polyfield.encodings.kernels.hash_grid_numba import encode, geometry
 from polyfield.encodings.kernels.placement_numba import place
 from polyfield.fields.kernels.mlp_numba import CHUNK, apply, packed, widest
@@ -29,6 +30,9 @@ SLOTS = 192
 """Rays followed at a time."""
 SHARE = 4
 """Samples of a ray in a round."""
+# Literals would be types of their own.
+_FIRST, _ONE, _HELD = np.int64(0), np.int64(1), np.int64(SLOTS * SHARE)
+_ANY = np.empty(0, np.float32)
 
 _room = [1 << 15]
 
@@ -38,9 +42,11 @@ def _trace(
     first, last, origins, directions, t_in, t_out, jitter, fine, clear, low, inverse_size,
     contracted, step, cone, limit, counts, all_rays, all_starts, all_ends, totals, field_low,
     field_inverse_size, field_contracted, most, thin, per_length, table, scales, resolutions,
-    sizes, begins, hashed, smooth, dims, like, matrices, widths, layers, scratch_width,
+    sizes, begins, hashed, smooth, dims, like, matrices, widths, layers, scratch_width, encode_at,
+    apply_at,
 ):  # fmt: skip
     """What is kept of a run of rays each; `totals` may be more than fit."""
+    endless = math.isinf(most)
     width, outputs, held = scales.size * len(like), widths[-1], SLOTS * SHARE
     rays, tasks, room = counts.size, totals.size, all_rays.shape[1]
     starts, ends = np.empty(held, np.float32), np.empty(held, np.float32)
@@ -87,15 +93,21 @@ def _trace(
                           field_contracted, x, 3 * k)  # fmt: skip
                 count += new[i]
             if count:
-                encode(0, 1, x[: 3 * count], features, table, scales, resolutions, sizes, begins,
-                       hashed, smooth, dims, like, held)  # fmt: skip
-                apply(0, (count + CHUNK - 1) // CHUNK, features[: width * count], v, matrices,
-                      widths, layers, scratch_width)  # fmt: skip
+                given = (_FIRST, _ONE, x[: 3 * count], features, table, scales,
+                         resolutions, sizes, begins, hashed, smooth, dims, like,
+                         _HELD)  # fmt: skip
+                if not call(encode_at, given):
+                    raise MemoryError
+                chunks = (count + CHUNK - 1) // CHUNK
+                given = (_FIRST, chunks, features[: width * count], v, matrices,
+                         widths, layers, scratch_width)  # fmt: skip
+                if not call(apply_at, given):
+                    raise MemoryError
             at, left = 0, 0
             for i in range(used):
                 ray, light = slot[i], through[i]
                 for k in range(at, at + new[i]):
-                    if not light >= most:
+                    if not light >= most or endless:
                         length = ends[k] - starts[k]
                         thickness = np.float32(math.exp(v[k * outputs])) * per_length * length
                         # What is no number stays, so that training notices it.
@@ -110,7 +122,7 @@ def _trace(
                 at += new[i]
                 taken[i] += new[i]
                 # A ray with fewer samples than it might have ends there.
-                if new[i] == SHARE and taken[i] < limit and not light >= most:
+                if new[i] == SHARE and taken[i] < limit and (not light >= most or endless):
                     slot[left], number[left], taken[left] = ray, number[i], taken[i]
                     begin[left], t[left], through[left] = begin[i], t[i], light
                     left += 1
@@ -148,6 +160,7 @@ def reach(
     domain, lattice, read = marching.domain, marching.lattice, grid.grid
     counts, totals = np.empty(n, np.int64), np.empty(tasks, np.int64)
     shape, matrices, _, layers = packed(grid.weights, grid.widths, grid.bias)
+    levels, width = geometry(read.levels, read.features, read.smooth), widest(grid.widths)
     # T > prune while the thickness so far is below this.
     most = -math.log(limits.prune) if limits.prune > 0 else math.inf
     before = (
@@ -161,8 +174,9 @@ def reach(
         totals, grid.domain.bounds[0].numpy(),
         (1 / (grid.domain.bounds[1] - grid.domain.bounds[0])).numpy(), grid.domain.contracted,
         np.float32(most), np.float32(limits.thin), np.float32(1 / grid.domain.length),
-        dispatch.flat(read.table), *geometry(read.levels, read.features, read.smooth), matrices,
-        shape, layers, widest(grid.widths),
+        dispatch.flat(read.table), *levels, matrices, shape, layers, width,
+        parallel.address_of(encode, _ANY, _ANY, _ANY, *levels, _HELD),
+        parallel.address_of(apply, _ANY, _ANY, matrices, shape, layers, width),
     )  # fmt: skip
     while True:
         kept = (

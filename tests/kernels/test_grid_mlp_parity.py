@@ -8,6 +8,7 @@ from polyfield.backends import dispatch
 from polyfield.encodings.domain import domain
 from polyfield.encodings.hash_grid import HashGrid
 from polyfield.fields.coordinate import Coordinate
+from polyfield.fields.kernels import grid_mlp_numba
 from polyfield.fields.kernels.grid_mlp import (
     _grid_mlp,
     _grid_mlp_backward,
@@ -47,13 +48,26 @@ def test_values_and_gradients(n: int, dim: int, smooth: bool, bias: bool, out: i
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=2e-5 * scale)
 
 
+@pytest.mark.parametrize("n", [0, 30])
 @pytest.mark.parametrize("frozen", ["table", "weights"])
-def test_what_is_frozen_has_no_gradient(frozen: str) -> None:
+def test_what_is_frozen_has_no_gradient(
+    frozen: str, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a frozen table's is not even computed; the other's is the same."""
     encoding, network = parts(2, False, False, 3)
-    (encoding.table if frozen == "table" else network.weights).requires_grad_(False)
-    grid_mlp(torch.rand(30, 2), encoding.grid_table(), network.perceptron()).sum().backward()
-    assert (encoding.table.grad is None) == (frozen == "table")
-    assert (network.weights.grad is None) == (frozen == "weights")
+    x = torch.rand(n, 2)
+    learned = {"table": encoding.table, "weights": network.weights}
+    y = grid_mlp(x, encoding.grid_table(), network.perceptron())
+    every = dict(zip(learned, torch.autograd.grad(y.sum(), list(learned.values())), strict=True))
+    if frozen == "table":
+        monkeypatch.setattr(grid_mlp_numba, "backward_table", None)
+    learned[frozen].requires_grad_(False)
+    grid_mlp(x, encoding.grid_table(), network.perceptron()).sum().backward()
+    for name, parameter in learned.items():
+        if name == frozen:
+            assert parameter.grad is None
+        else:
+            assert parameter.grad is not None and torch.equal(parameter.grad, every[name])
 
 
 def test_points_have_gradients() -> None:
@@ -63,15 +77,17 @@ def test_points_have_gradients() -> None:
     assert bool((torch.autograd.grad(y.sum(), x)[0] != 0).any())
 
 
-def test_torch_sees_one_op() -> None:
+@pytest.mark.parametrize("need_table", [True, False])
+def test_torch_sees_one_op(need_table: bool) -> None:
     encoding, network = parts(3, False, True, 4)
     levels, x = encoding.levels, torch.rand(40, 3)
     shape = (list(levels.scales), list(levels.resolutions), list(levels.sizes), 4, False)
     learned = encoding.table.detach(), network.weights.detach()
     torch.library.opcheck(_grid_mlp, (x, *learned, *shape, network.widths, True))
     encoded = encoding(x).detach()
-    given = (torch.rand(40, 4), x, *learned, encoded, *shape, network.widths, True)
+    given = (torch.rand(40, 4), x, *learned, encoded, *shape, network.widths, True, need_table)
     torch.library.opcheck(_grid_mlp_backward, given)
+    assert bool(_grid_mlp_backward(*given)[0].numel()) == need_table
 
 
 def test_a_field_is_the_same_in_any_backend() -> None:

@@ -93,20 +93,14 @@ def test_cells_that_never_may_be_occupied_stay_empty() -> None:
 
 
 def test_thin_samples_are_left_out_of_training_alone() -> None:
-    """Fog of thickness 0.005 a sample, and a ball of something."""
+    """Fog of thickness 0.001 a sample, and a ball of something."""
 
     def foggy(x: Tensor) -> Tensor:
         step = 3**0.5 * 2 / 128
-        return torch.where(x.norm(dim=-1) < 0.3, 5.0, 0.005 / step)
+        return torch.where(x.norm(dim=-1) < 0.3, 5.0, 0.001 / step)
 
-    ray = Rays(
-        torch.tensor([[-3.0, 0.05, 0.02]]),
-        torch.tensor([[1.0, 0.0, 0.0]]),
-        torch.tensor([0.0]),
-        torch.tensor([9.0]),
-        torch.zeros(1, dtype=torch.int64),
-    )
-    every, thick = grid(threshold=0.001), grid(threshold=0.001, thin=0.02)
+    ray = _one_ray()
+    every, thick = grid(threshold=5e-4), grid(threshold=5e-4, thin=0.02)
     for sampler in (every, thick):
         sampler.settle(foggy)
     draw = torch.Generator().manual_seed
@@ -114,3 +108,41 @@ def test_thin_samples_are_left_out_of_training_alone() -> None:
     kept = thick(ray, Probe(foggy), draw(0))
     assert len(kept) and bool(((kept.middle - 3).abs() < 0.31).all())
     assert len(thick(ray, Probe(foggy))) == len(every(ray, Probe(foggy)))
+
+
+@pytest.mark.parametrize("steps", [128, 600, 2048])
+def test_a_field_of_fog_keeps_its_samples(steps: int) -> None:
+    """As each field begins; the finer the steps, the thinner its samples."""
+    config = OccupancyGrid(resolution=16, steps=steps, sweep=32, thin=3e-3)
+    sampler = config.build(Box(BOUNDS))
+    sampler.refresh(_fog, 0)
+    draw = torch.Generator().manual_seed(0)
+    kept, every = sampler(_one_ray(), Probe(_fog), draw), sampler(_one_ray(), None)
+    assert len(kept) > 0.8 * len(every) > 0
+
+
+def test_what_is_fog_is_known_of_a_grid_that_was_read() -> None:
+    one, two = grid(thin=0.02), grid(thin=0.02)
+    one.settle(lambda x: torch.where(x.norm(dim=-1) < 0.3, 5.0, 0.1))
+    two.load_state_dict(one.state_dict())
+    assert two._mean == one._mean > 0
+
+
+def test_finer_steps_of_another_make_thinner_fog() -> None:
+    teacher = OccupancyGrid(resolution=16, steps=512, thin=0.5).build(Box(BOUNDS)).handover()
+    assert OccupancyGrid(steps=256, thin=0.004).following(teacher, True).thin == 0.002
+
+
+def _fog(x: Tensor) -> Tensor:
+    """One, but for a little: as of a field whose table is next to zero."""
+    return 0.5 + 1e-3 * x[:, 0]
+
+
+def _one_ray() -> Rays:
+    return Rays(
+        torch.tensor([[-3.0, 0.05, 0.02]]),
+        torch.tensor([[1.0, 0.0, 0.0]]),
+        torch.tensor([0.0]),
+        torch.tensor([9.0]),
+        torch.zeros(1, dtype=torch.int64),
+    )

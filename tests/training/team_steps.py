@@ -28,7 +28,9 @@ def main(kind: str, file: str) -> None:
         torch.manual_seed(team.rank)
         model = task.model(data)
         training = task.training(model, data, 0)
-        loop = Fit(training.field, training.objective, training.fit, training.parts)
+        loop = Fit(
+            training.field, training.objective, training.fit, training.parts, training.finish
+        )
         loop.meet()
         for _ in range(3):
             assert loop.step() is None

@@ -169,7 +169,7 @@ def test_kernels_of_a_scene_are_placed_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(("unbounded", "given"), [(True, 0.02), (False, 0.0)])
 def test_scenes_without_end_are_trained_against_floaters(unbounded: bool, given: float) -> None:
-    """By default as with the published weight, and where a box ends it as without; 0 is 0."""
+    """By default with twice the published weight, and where a box ends it as without; 0 is 0."""
 
     def loss(weight: float | None) -> float:
         torch.manual_seed(0)

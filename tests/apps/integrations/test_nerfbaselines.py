@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import polyfield
-from polyfield.apps.integrations.nerfbaselines_data import camera_of
+from polyfield.apps.integrations.nerfbaselines_data import camera_of, write_capture
 from polyfield.apps.integrations.nerfbaselines_method import PolyfieldMethod
 from polyfield.errors import InputError
 from polyfield.scenes.base import ReadOptions
@@ -95,6 +95,20 @@ def test_its_steps_are_those_of_the_loop(dataset):
     assert isinstance(other._loop, Fit)
     other._loop.run(lambda progress: losses.append(progress.loss))
     assert losses == stepped
+
+
+def test_it_ends_as_a_fit_does(dataset, tmp_path):
+    """With an occupancy grid that has looked at all there is."""
+    method = PolyfieldMethod(train_dataset=dataset, config_overrides=FEW)
+    ours = method.model.renderer.sampler
+    _train(method, range(7))
+    assert ours.value.isinf().any()
+    _train(method, [7])
+    write_capture(tmp_path / "data", dataset)
+    steps = {"steps": FEW["iterations"], "preset": FEW["preset"], "device": FEW["device"]}
+    theirs = polyfield.fit("scene", tmp_path / "data", **steps).renderer.sampler
+    assert ours.value.isfinite().all() and torch.equal(ours.value, theirs.value)
+    assert torch.equal(ours.occupied, theirs.occupied)
 
 
 def test_cameras_are_in_the_datas_frame(dataset):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 import pytest
 import torch
 from numba.core.dispatcher import Dispatcher
@@ -267,3 +268,34 @@ def test_products_of_other_modes_have_other_names() -> None:
     products = [one for one in found if one.py_func.__name__ == "multiply"]
     assert len(products) == 7
     assert len({one.py_func.__qualname__ for one in products}) == 7
+
+
+def _made(text: str, **names: object) -> Any:
+    """A function of this text, with these globals."""
+    space: dict[str, object] = dict(names)
+    exec(compile(text, str(names["file"]), "exec"), space)
+    return space["kernel"]
+
+
+def test_the_folder_tells_what_a_kernel_is_made_of(tmp_path: Path) -> None:
+    """Constants, and files of other functions, through functions between; names alone don't."""
+    file = tmp_path / "other.py"
+    file.write_text("one")
+
+    def name(size: object = 3, called: bool = True) -> str:
+        inner = _made("def kernel(x):\n    return x", file=file)
+        middle = _made("def kernel(x):\n    return Inner(x)", file="m", Inner=_Compiled(inner))
+        text = "def kernel(x):\n    return (Middle(x) if True else x) + SIZE"
+        more = {"Middle": _Compiled(middle)} if called else {}
+        return jit._built_of(_made(text, file="k", SIZE=size, **more))
+
+    first = name()
+    assert first == name() and first != name(4) and first != name(np.zeros(2))
+    assert first != name(called=False)
+    file.write_text("two")
+    assert first != name()
+
+
+class _Compiled:
+    def __init__(self, py_func: Any) -> None:
+        self.py_func = py_func

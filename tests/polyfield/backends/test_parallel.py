@@ -6,9 +6,11 @@ import threading
 import numpy as np
 import pytest
 import torch
+from numba.core.errors import TypingError
 
 from polyfield.backends import dispatch, parallel
 from polyfield.backends.jit import njit
+from polyfield.backends.parallel import call
 
 pytestmark = pytest.mark.skipif(dispatch.why_no_numba() is not None, reason="no numba")
 
@@ -98,3 +100,35 @@ def test_a_forked_process_has_kernels_too(threads: int) -> None:
         finally:
             os._exit(0 if (out == 2).all() else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@njit(nogil=True)
+def _halves(first, last, where, whole, out):  # type: ignore[no-untyped-def]
+    for task in range(first, last):
+        given = (2 * task, 2 * task + 2, whole[2 * task : 2 * task + 2])
+        if not call(where, given):
+            raise MemoryError
+        out[task] += whole[2 * task] + whole[2 * task + 1]
+
+
+@njit(nogil=True)
+def _fill(first, last, out):  # type: ignore[no-untyped-def]
+    if first == 6:
+        raise MemoryError
+    for i in range(out.size):
+        out[i] = first + i
+
+
+def test_a_kernel_calls_another_by_its_address() -> None:
+    whole, out = np.zeros(6), np.zeros(3)
+    where = parallel.address_of(_fill, whole)
+    parallel.run(_halves, 3, where, whole, out)
+    assert whole.tolist() == [0, 1, 2, 3, 4, 5] and out.tolist() == [1, 5, 9]
+    with pytest.raises(RuntimeError, match="_halves failed"):
+        parallel.run(_halves, 4, where, np.zeros(8), np.zeros(4))
+
+
+def test_types_that_no_address_was_asked_with_are_refused() -> None:
+    whole, out = np.zeros(6, np.uint16), np.zeros(3)
+    with pytest.raises(TypingError, match="no address was asked"):
+        parallel.run(_halves, 3, 12345, whole, out)
