@@ -11,6 +11,7 @@ from torch import Tensor
 from polyfield.fields.base import RadianceField, RadianceSample
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels import composite as kernel
+from polyfield.renderers.kernels.along import along
 from polyfield.scenes.rays import Rays
 
 
@@ -42,9 +43,7 @@ class RenderOutput:
 
 def points(rays: Rays, intervals: Intervals) -> tuple[Tensor, Tensor]:
     """World points [n, 3] in the middles of the intervals, and their directions [n, 3]."""
-    directions = rays.directions.index_select(0, intervals.ray)
-    origins = rays.origins.index_select(0, intervals.ray)
-    return torch.addcmul(origins, intervals.middle[:, None], directions), directions
+    return along(rays.origins, rays.directions, intervals.offsets, intervals.start, intervals.end)
 
 
 def blend(

@@ -260,12 +260,14 @@ class Cameras:
         Returns:
             m rays with unit directions.
         """
-        row = self._table[camera]
+        row = self._table.index_select(0, camera)
         plane = (pixel - row[:, 0:2]) * row[:, 2:4]
         x, y, z = self._lens.unproject((plane[:, 0], plane[:, 1]), camera)
         # Image rows grow downwards and the camera looks along -z.
-        local = torch.stack([x, -y, -z], dim=1)
-        directions = (row[:, 4:13].view(-1, 3, 3) * local[:, None, :]).sum(2)
+        right, up, back = row[:, 4:13].view(-1, 3, 3).unbind(2)
+        directions = right * x[:, None]
+        directions = torch.addcmul(directions, up, y[:, None], value=-1)
+        directions = torch.addcmul(directions, back, z[:, None], value=-1)
         directions = directions * directions.square().sum(1, keepdim=True).rsqrt()
         return Rays(
             row[:, 13:16],

@@ -58,11 +58,9 @@ def _grid_mlp(
     bias: bool,
 ) -> tuple[Tensor, Tensor]:
     """Outputs, and the features of the grid, which the way back needs."""
-    from polyfield.fields.kernels import grid_mlp_numba
-
     levels = Levels(x.shape[1], tuple(scales), tuple(resolutions), tuple(sizes))
     grid = GridTable(table, levels, features, smooth)
-    return grid_mlp_numba.forward(x, grid, (weights, widths, bias))
+    return dispatch.kernel(__name__, x).forward(x, grid, (weights, widths, bias))
 
 
 @torch.library.register_fake(_grid_mlp)
@@ -98,11 +96,11 @@ def _grid_mlp_backward(
     need_table: bool,
 ) -> tuple[Tensor, Tensor]:
     """Gradients in the table, empty where it isn't needed, and in the weights."""
-    from polyfield.fields.kernels import grid_mlp_numba
-
     levels = Levels(x.shape[1], tuple(scales), tuple(resolutions), tuple(sizes))
     grid = GridTable(table, levels, features, smooth)
-    return grid_mlp_numba.backward(grad, x, encoded, grid, (weights, widths, bias), need_table)
+    return dispatch.kernel(__name__, x).backward(
+        grad, x, encoded, grid, (weights, widths, bias), need_table
+    )
 
 
 @torch.library.register_fake(_grid_mlp_backward)

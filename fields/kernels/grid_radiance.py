@@ -88,12 +88,12 @@ def _grid_radiance(
     color_widths: list[int],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Density, rgb, v, and the features of the grid, which the way back needs."""
-    from polyfield.fields.kernels import grid_radiance_numba
-
     levels = Levels(3, tuple(scales), tuple(resolutions), tuple(sizes))
     grid = GridTable(table, levels, features, smooth)
     networks = (density_weights, density_widths), (color_weights, color_widths)
-    return grid_radiance_numba.forward(x, directions, grid, (bounds, contracted), degree, networks)
+    return dispatch.kernel(__name__, x).forward(
+        x, directions, grid, (bounds, contracted), degree, networks
+    )
 
 
 @torch.library.register_fake(_grid_radiance)
@@ -149,12 +149,10 @@ def _grid_radiance_backward(
     Of `grads`, those of density, rgb and v, the last may be empty for zero; `found` is what the
     way forward gave.
     """
-    from polyfield.fields.kernels import grid_radiance_numba
-
     levels = Levels(3, tuple(scales), tuple(resolutions), tuple(sizes))
     grid = GridTable(table, levels, features, smooth)
     networks = (density_weights, density_widths), (color_weights, color_widths)
-    return grid_radiance_numba.backward(
+    return dispatch.kernel(__name__, x).backward(
         grads, found, x, directions, grid, (bounds, contracted), degree, networks, need_table
     )
 

@@ -175,7 +175,6 @@ def run(kernel: Callable[..., Any], tasks: int, *arguments: Any) -> None:
 
 def address_of(kernel: Any, *arguments: Any) -> int:
     """Where a kernel begins, for `call`: `arguments` are like those after first and last."""
-    _asked.add(tuple(numba.typeof(a) for a in arguments))
     with _lock:
         return _address(kernel, arguments)
 
@@ -187,6 +186,7 @@ def _address(kernel: Any, arguments: tuple[Any, ...]) -> int:
     if found is None:
         _start_pool()
         kinds = (types.intp, types.intp, *(numba.typeof(a) for a in arguments))
+        _asked.add(kinds[2:])
         kernel.compile(kinds)
         compiled = kernel.overloads[kinds]
         found = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)

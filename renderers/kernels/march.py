@@ -79,6 +79,10 @@ def entry(
     """t_in and t_out of each ray; t_out <= t_in where a ray misses the box."""
     if domain.contracted:
         return near, far.clamp(max=HORIZON * domain.length)
+    given = (origins, directions, near, far)
+    if not any(t.requires_grad for t in given) and dispatch.use_numba(*given):
+        spans: tuple[Tensor, Tensor] = dispatch.kernel(__name__, origins).entry(*given, domain)
+        return spans
     safe = torch.where(directions.abs() < 1e-12, torch.full_like(directions, 1e-12), directions)
     one, two = ((domain.bounds[i] - origins) / safe for i in (0, 1))
     enter = torch.minimum(one, two).amax(-1)

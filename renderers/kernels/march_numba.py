@@ -18,6 +18,10 @@ from polyfield.renderers.kernels.march import BLOCK, EDGE, Cells, Lattice
 MOST = np.float32(1e9)
 """More steps than a ray has."""
 MARGIN = np.float32(EDGE)
+BATCH = 256
+"""Rays of a task of `entry`."""
+LEAST = np.float32(1e-12)
+"""A ray's direction along an axis is at least so."""
 NEVER = np.float32(1e30)
 """A length of t longer than any ray."""
 
@@ -185,6 +189,33 @@ def _march(
             counts[ray] = count
             found += count
         totals[task] = found
+
+
+@njit(cache=True, nogil=True)
+def _entry(first, last, origins, directions, near, far, bounds, t_in, t_out):
+    for ray in range(first * BATCH, min(near.size, last * BATCH)):
+        enter, leave = near[ray], far[ray]
+        for axis in range(3):
+            way = directions[3 * ray + axis]
+            way = LEAST if abs(way) < LEAST else way
+            one = (bounds[axis] - origins[3 * ray + axis]) / way
+            two = (bounds[3 + axis] - origins[3 * ray + axis]) / way
+            enter = max(enter, min(one, two))
+            leave = min(leave, max(one, two))
+        t_in[ray], t_out[ray] = enter, leave
+
+
+def entry(
+    origins: Tensor, directions: Tensor, near: Tensor, far: Tensor, domain: Domain
+) -> tuple[Tensor, Tensor]:
+    """See `march.entry`, of a box."""
+    t_in, t_out = dispatch.new(len(near)), dispatch.new(len(near))
+    parallel.run(
+        _entry, -(-len(near) // BATCH), dispatch.flat(origins), dispatch.flat(directions),
+        dispatch.flat(near), dispatch.flat(far), dispatch.flat(domain.bounds),
+        dispatch.flat(t_in), dispatch.flat(t_out),
+    )  # fmt: skip
+    return t_in, t_out
 
 
 def march(

@@ -18,6 +18,7 @@ from polyfield.backends import dispatch
 from polyfield.encodings.domain import Domain
 from polyfield.fields.probe import Probe
 from polyfield.renderers.intervals import Intervals
+from polyfield.renderers.kernels.along import along
 from polyfield.renderers.kernels.composite import weights
 from polyfield.renderers.kernels.march import Cells, Lattice, march
 from polyfield.scenes.rays import Rays
@@ -58,9 +59,7 @@ def reference(
     """The op composed of others: every sample is asked."""
     where = (marching.cells, marching.domain, marching.lattice)
     found = Intervals(*march(rays.origins, rays.directions, spans, jitter, *where))
-    ray = found.ray
-    x = torch.addcmul(rays.origins[ray], found.middle[:, None], rays.directions[ray])
-    density = probe(x)
+    density = probe(along(rays.origins, rays.directions, found.offsets, found.start, found.end)[0])
     light = weights(density, found.length, found.offsets)[1]
     # What is no number stays, so that training notices it.
     left_out = density * found.length < limits.thin

@@ -16,9 +16,10 @@ COMMANDS = {
     "--field.network.hidden 16",
     "scene": "--downscale 20 --field.position.levels 2 --field.position.log2-size 6 "
     "--field.hidden 16 --sampler.resolution 8 --sampler.steps 16 --sampler.sweep 16 "
-    "--objective.samples 256",
+    "--objective.samples 256 "
+    "--fit.rates.table 0.02 --sampler.thin 0 --sampler.corners 256",
 }
-"""What was typed then."""
+"""What was typed then, and numbers of the preset that were others then."""
 
 
 @pytest.mark.parametrize("kind", COMMANDS)

@@ -25,6 +25,8 @@ from polyfield.fields.radiance import Radiance, RadianceMLPField
 from polyfield.renderers.intervals import Intervals
 from polyfield.renderers.kernels import reach as kernel
 from polyfield.renderers.kernels import reach_numba
+from polyfield.renderers.kernels.along import along
+from polyfield.renderers.kernels.along import reference as along_reference
 from polyfield.renderers.kernels.march import Lattice, clearance, entry, march
 from polyfield.renderers.kernels.reach import Limits, Marching, reach
 from polyfield.scenes.rays import Rays
@@ -309,3 +311,36 @@ def test_what_is_no_number_stays() -> None:
 def test_no_rays() -> None:
     found = reach(*some_rays(0), a_probe(False), Limits(1e-3))
     assert found.offsets.tolist() == [0] and len(found) == 0
+
+
+@pytest.mark.parametrize("rays", [0, 1, 300])
+def test_points_lie_along_their_rays(rays: int) -> None:
+    way, *_ = some_rays(rays)
+    every = every_sample(some_rays(rays))
+    given = (way.origins, way.directions, every.offsets, every.start, every.end)
+    for ours, theirs in zip(along(*given), along_reference(*given), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_points_have_the_gradient_of_rays() -> None:
+    way, *_ = some_rays(5)
+    every = every_sample(some_rays(5))
+    origins = way.origins.requires_grad_()
+    x, _ = along(origins, way.directions, every.offsets, every.start, every.end)
+    found = torch.autograd.grad(x.sum(), origins)[0]
+    torch.testing.assert_close(found, every.offsets.diff()[:, None].expand(-1, 3).float())
+
+
+def test_rays_enter_and_leave_the_box_where_torch_says() -> None:
+    """Also those that run along a face, and those that miss."""
+    generator = seeded(4)
+    origins = torch.randn(500, 3, generator=generator) * 2
+    aim = torch.nn.functional.normalize(torch.randn(500, 3, generator=generator), dim=-1)
+    aim[:30, 1], aim[30:40, 2] = 0.0, -0.0
+    near, far = torch.full((500,), 0.05), torch.full((500,), 9.0)
+    space = domain(BOUNDS, False)
+    ours = entry(origins, aim, near, far, space)
+    with dispatch.force("reference"):
+        theirs = entry(origins, aim, near, far, space)
+    for one, two in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-6)
