@@ -113,7 +113,7 @@ class FitError(RuntimeError):
 
 
 def nothing() -> None:
-    """What most fits do when training has ended."""
+    """Do nothing: what is left to do when most fits have ended."""
 
 
 class Fit:

@@ -1,7 +1,8 @@
 """The CPU kernel of `march`: a ray leaps over an empty cell, or over all blocks known to be empty.
 
 Each task marches a fixed range of rays into its own buffer; a second pass packs the buffers. Where
-a buffer is too small the march runs again with a larger one, and the size is remembered.
+a buffer is too small the march runs again with a larger one, and the size is remembered. `walk` is
+one ray of it, which `reach` calls for a few samples at a time.
 """
 
 from __future__ import annotations
